@@ -1,0 +1,49 @@
+"""keras_rnn: a TensorFlow/Keras model zoo of recurrent networks, from raw text to a served SavedModel.
+
+The public names are imported when they are first used, so that `import keras_rnn` loads no TensorFlow.
+"""
+
+from importlib import import_module
+
+_HOME = {
+    "AttentionPooling": "keras_rnn.layers",
+    "SequencePooling": "keras_rnn.layers",
+    "TokenEmbedding": "keras_rnn.layers",
+    "list_cells": "keras_rnn.layers",
+    "register_cell": "keras_rnn.layers",
+    "rnn_stack": "keras_rnn.layers",
+    "create_model": "keras_rnn.models",
+    "list_models": "keras_rnn.models",
+    "register_model": "keras_rnn.models",
+    "text_classifier": "keras_rnn.models",
+    "text_model": "keras_rnn.models",
+    "adapt_vectorizer": "keras_rnn.text.vectorizer",
+    "load_word_vectors": "keras_rnn.text.embeddings",
+    "embedding_matrix": "keras_rnn.text.embeddings",
+    "Split": "keras_rnn.datasets",
+    "TextDataset": "keras_rnn.datasets",
+    "list_datasets": "keras_rnn.datasets",
+    "load_dataset": "keras_rnn.datasets",
+    "Run": "keras_rnn.training.run_directory",
+    "open_run": "keras_rnn.training.run_directory",
+    "train": "keras_rnn.training.train",
+    "evaluate": "keras_rnn.training.evaluate",
+    "export": "keras_rnn.serving.export",
+    "load_predictor": "keras_rnn.serving.predictor",
+    "predict": "keras_rnn.serving.predictor",
+    "UsageError": "keras_rnn.errors",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str):
+    if name not in _HOME:
+        raise AttributeError(f"module 'keras_rnn' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return [*globals(), *__all__]

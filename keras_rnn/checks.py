@@ -1,0 +1,36 @@
+"""Checks of single values, each with an error that names the value, what it got and what it takes."""
+
+from collections.abc import Collection
+from numbers import Integral, Real
+
+from keras_rnn.errors import UsageError, unknown_name
+
+
+def whole_number(name: str, value: object, minimum: int = 1) -> int:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
+        raise UsageError(f"{name} takes a whole number of at least {minimum}, got {value!r}")
+    return int(value)
+
+
+def positive_number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < float("inf"):
+        raise UsageError(f"{name} takes a number above 0, got {value!r}")
+    return float(value)
+
+
+def rate(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < 1:
+        raise UsageError(f"{name} takes a number from 0 up to, but not including, 1, got {value!r}")
+    return float(value)
+
+
+def flag(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise UsageError(f"{name} takes True or False, got {value!r}")
+    return value
+
+
+def one_of(name: str, value: object, choices: Collection[str]) -> str:
+    if value not in choices:
+        raise unknown_name(name, value, choices)
+    return value

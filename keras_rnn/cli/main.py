@@ -1,0 +1,216 @@
+"""The command `keras-rnn`: argument parsing and printing; every command calls one public function."""
+
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_rnn.cli import options
+from keras_rnn.cli.quiet import import_tensorflow
+from keras_rnn.errors import UsageError
+
+app = typer.Typer(
+    name="keras-rnn",
+    help="Recurrent text classifiers in Keras: train, evaluate, predict, export.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _common(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error (on any command).")] = False,
+):
+    pass
+
+
+@app.command()
+def train(
+    context: typer.Context,
+    dataset: options.Dataset = None,
+    data: options.Data = None,
+    text_columns: options.TextColumn = None,
+    label_column: options.LabelColumn = None,
+    header: options.Header = None,
+    tfds_manual_dir: Annotated[str | None, typer.Option(help="Folder of an archive fetched by hand, for TFDS.")] = None,
+    validation_fraction: Annotated[float | None, typer.Option(help="Share of train held for validation [0.1].")] = None,
+    limit: Annotated[int | None, typer.Option(help="Train on at most so many rows.")] = None,
+    model: Annotated[str | None, typer.Option(help="A model by name; see `keras-rnn models`. [bilstm_64]")] = None,
+    cell: Annotated[
+        str | None, typer.Option(help="simple_rnn, lstm or gru; this and the next replace the model's.")
+    ] = None,
+    hidden_size: Annotated[
+        str | None, typer.Option(help="Units of every layer, or one number a layer: 128,64.")
+    ] = None,
+    num_layers: Annotated[int | None, typer.Option(help="Recurrent layers.")] = None,
+    bidirectional: Annotated[bool | None, typer.Option("--bidirectional/--no-bidirectional")] = None,
+    embedding_size: Annotated[int | None, typer.Option(help="Features of a token.")] = None,
+    pooling: Annotated[str | None, typer.Option(help="last, mean, max, mean_max or attention.")] = None,
+    dropout: Annotated[float | None, typer.Option(help="Share of a layer's input dropped in training.")] = None,
+    recurrent_dropout: Annotated[float | None, typer.Option(help="Share of the state dropped; slow, no cuDNN.")] = None,
+    embeddings: Annotated[str | None, typer.Option(help="Word vectors as GloVe text (.gz too).")] = None,
+    trainable_embeddings: Annotated[
+        bool | None, typer.Option("--trainable-embeddings/--frozen-embeddings", help="Train on the embeddings, or not.")
+    ] = None,
+    tokens: Annotated[str | None, typer.Option(help="word or character. [word]")] = None,
+    vocabulary_size: Annotated[
+        int | None, typer.Option(help="Token ids, padding and unknown included. [20000]")
+    ] = None,
+    max_length: Annotated[int | None, typer.Option(help="Tokens of a text that are read. [400]")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Most epochs to train. [5]")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Texts a step. [64]")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Adam's rate at the start. [0.002]")] = None,
+    learning_rate_decay: Annotated[str | None, typer.Option(help="cosine or none. [cosine]")] = None,
+    clip_norm: Annotated[float | None, typer.Option(help="Largest norm of the gradient. [1.0]")] = None,
+    patience: Annotated[int | None, typer.Option(help="Epochs without a better validation accuracy. [2]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random. [0]")] = None,
+    mixed_precision: Annotated[bool | None, typer.Option("--mixed-precision", help="float16 where it is safe.")] = None,
+    multi_gpu: Annotated[bool | None, typer.Option("--multi-gpu", help="All GPUs, by MirroredStrategy.")] = None,
+    out: Annotated[str | None, typer.Option(help="Run directory. [runs/DATASET-MODEL-NUMBER]")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run of the same options.")] = False,
+    export: Annotated[bool, typer.Option("--export/--no-export", help="Leave a SavedModel in the run.")] = True,
+):
+    """Train a classifier; leave a run directory with the model, its metrics and a SavedModel."""
+    not_for_train = {"out", "resume", "export"}
+    given = {name: value for name, value in context.params.items() if value is not None and name not in not_for_train}
+    if hidden_size is not None:
+        given["hidden_size"] = options.hidden_size(hidden_size)
+    import_tensorflow()
+    import keras_rnn
+
+    run = keras_rnn.train(out=out, resume=resume, **given)
+    saved_model = run.directory / "saved_model"
+    if export and not saved_model.exists():
+        keras_rnn.export(run, saved_model)
+    print(f"run {run.directory} is complete; try: keras-rnn predict {run.directory} 'not good, but cheap'")
+
+
+@app.command()
+def evaluate(
+    run: options.RunDirectory,
+    data: options.Data = None,
+    text_columns: options.TextColumn = None,
+    label_column: options.LabelColumn = None,
+    header: options.Header = None,
+    baseline: Annotated[
+        bool, typer.Option("--baseline", help="Also the majority class and TF-IDF + logistic regression.")
+    ] = False,
+):
+    """Evaluate a run on its test data, or on a labelled file: accuracy, per-class figures, confusion matrix."""
+    import_tensorflow()
+    import keras_rnn
+    from keras_rnn.cli.tables import print_evaluation
+
+    evaluations = keras_rnn.evaluate(
+        run, data=data, text_columns=text_columns or (), label_column=label_column, header=header, baseline=baseline
+    )
+    for split, evaluation in evaluations.items():
+        print_evaluation(split, evaluation, Path(run) / f"confusion-{split}.png")
+
+
+@app.command()
+def predict(
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN]", help="A run directory, .keras file or SavedModel. Default: saved_models/negated_reviews."
+        ),
+    ] = None,
+    texts: Annotated[
+        list[str] | None, typer.Argument(metavar="[TEXT]... | -", help="Without any: standard input.")
+    ] = None,
+):
+    """Print a JSON line with label and probabilities for each text, or for each line of standard input."""
+    import_tensorflow()
+    from keras_rnn.cli.lines import standard_input
+    from keras_rnn.serving.predictor import BATCH, load_predictor
+    from keras_rnn.serving.predictor import predict as predict_texts
+
+    predictor = load_predictor(model or default_model())
+    from_input = not texts or texts == ["-"]
+    batch = 1 if from_input and sys.stdin.isatty() else BATCH
+    for prediction in predict_texts(predictor, standard_input() if from_input else texts, batch):
+        row = {"text": prediction.text, "label": prediction.label, "probabilities": prediction.probabilities}
+        print(json.dumps(row, ensure_ascii=False), flush=batch == 1)
+
+
+def default_model() -> Path:
+    """The pretrained model that comes with the source tree, also when the command runs elsewhere."""
+    bundled = Path("saved_models/negated_reviews")
+    return bundled if bundled.is_dir() else Path(__file__).parents[2] / bundled
+
+
+@app.command()
+def export(
+    run: options.RunDirectory,
+    to: Annotated[str, typer.Option(help="The model's folder; the SavedModel goes into its next version.")],
+    version: Annotated[int | None, typer.Option(help="Version number. [one after the highest there]")] = None,
+):
+    """Write a run's model as a SavedModel in TensorFlow Serving's layout, and check it."""
+    import_tensorflow()
+    import keras_rnn
+
+    print(keras_rnn.export(run, to, version=version))
+
+
+@app.command()
+def models(pattern: Annotated[str, typer.Argument(help='A shell pattern such as "*lstm*".')] = "*"):
+    """List the registered models."""
+    import_tensorflow()
+    from keras_rnn.models import get_model_entry, list_models
+
+    names = list_models(pattern)
+    for name in names:
+        print(f"{name:34}{get_model_entry(name).description}")
+    if not names:
+        raise UsageError(f"no model matches {pattern!r}")
+
+
+@app.command()
+def datasets():
+    """List the datasets known by name."""
+    from keras_rnn.datasets import list_datasets
+
+    for name in list_datasets():
+        print(name)
+
+
+def main() -> None:
+    """Runs the command line; exit status 2 for usage errors, 1 for other errors, each in one line."""
+    arguments = sys.argv[1:]
+    debug = "--debug" in arguments
+    try:
+        status = app([argument for argument in arguments if argument != "--debug"], standalone_mode=False)
+    except KeyboardInterrupt:
+        status = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the exit flush finds a reader
+        status = 1
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        status = _report(error)
+    sys.exit(status or 0)
+
+
+def _report(error: Exception) -> int:
+    """Prints one line and returns the exit status."""
+    if hasattr(error, "format_message"):  # Typer's own, about the command line
+        message, status = error.format_message(), error.exit_code
+    elif isinstance(error, UsageError):
+        message, status = str(error), 2
+    else:
+        message, status = str(error) or type(error).__name__, 1
+        if not isinstance(error, (OSError, RuntimeError)):
+            message = f"{type(error).__name__}: {message}"
+    print(f"keras-rnn: error: {' '.join(message.split())}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,20 @@
+"""Recurrent layers and what stands around them, on `keras` and `keras.ops` alone."""
+
+from keras_rnn.layers.cells import Cell, get_cell, list_cells, register_cell
+from keras_rnn.layers.embedding import TokenEmbedding
+from keras_rnn.layers.pooling import POOLINGS, AttentionPooling, SequencePooling, pool_sequence
+from keras_rnn.layers.stack import hidden_sizes, rnn_stack
+
+__all__ = [
+    "POOLINGS",
+    "AttentionPooling",
+    "Cell",
+    "SequencePooling",
+    "TokenEmbedding",
+    "get_cell",
+    "hidden_sizes",
+    "list_cells",
+    "pool_sequence",
+    "register_cell",
+    "rnn_stack",
+]

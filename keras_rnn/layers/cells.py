@@ -1,0 +1,54 @@
+"""The recurrent cells by name. A cell is a function that makes the layer which runs it over a sequence."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+
+from keras_rnn.errors import UsageError, unknown_name
+
+
+@dataclass(frozen=True)
+class Cell:
+    """`make(units, *, dropout, recurrent_dropout, **rnn_options)` returns a keras.layers.RNN-like layer.
+
+    `cudnn` says whether the layer takes `use_cudnn` as Keras' LSTM and GRU do.
+    """
+
+    make: Callable[..., keras.layers.Layer]
+    cudnn: bool = False
+
+
+_CELLS: dict[str, Cell] = {}
+
+
+def register_cell(name: str, *, cudnn: bool = False):
+    """Decorator that makes a function (or layer class) of `Cell.make`'s signature usable as `cell=name`.
+
+    Raises:
+        UsageError: the name is taken.
+    """
+
+    def register(make):
+        if name in _CELLS:
+            raise UsageError(f"a cell named {name!r} is registered already")
+        _CELLS[name] = Cell(make, cudnn)
+        return make
+
+    return register
+
+
+def list_cells() -> list[str]:
+    return sorted(_CELLS)
+
+
+def get_cell(name: str) -> Cell:
+    """The cell of this name; UsageError with near misses where there is none."""
+    if name not in _CELLS:
+        raise unknown_name("cell", name, _CELLS)
+    return _CELLS[name]
+
+
+register_cell("simple_rnn")(keras.layers.SimpleRNN)
+register_cell("lstm", cudnn=True)(keras.layers.LSTM)
+register_cell("gru", cudnn=True)(keras.layers.GRU)

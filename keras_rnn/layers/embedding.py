@@ -1,0 +1,22 @@
+"""The embedding in front of every model here: token ids to vectors, with a mask that leaves no row empty."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("keras_rnn")
+class TokenEmbedding(keras.layers.Embedding):
+    """`keras.layers.Embedding` whose mask always keeps the first step.
+
+    cuDNN refuses a row that is masked throughout, so a row of padding only is read as one padding token.
+
+    Input int32 `(batch, time)`, `time` at least 1; output `(batch, time, output_dim)`; mask bool `(batch, time)`,
+    or None with `mask_zero=False`.
+    """
+
+    def compute_mask(self, inputs, mask=None):
+        if not self.mask_zero:
+            return None
+        real = ops.not_equal(inputs, 0)
+        first = ops.equal(ops.cumsum(ops.ones_like(inputs, dtype="int32"), axis=1), 1)
+        return ops.logical_or(real, first)

@@ -1,0 +1,73 @@
+"""Named architectures: a builder, its hyperparameters and the training settings that suit it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from inspect import Parameter, signature
+from typing import Any
+
+import keras
+
+from keras_rnn.errors import UsageError, unknown_name
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """What a name stands for.
+
+    `build(num_classes=..., vocabulary_size=..., **hyperparameters)` returns an uncompiled keras.Model;
+    `training` overrides the defaults of `keras_rnn.train`; `source` is a paper or page.
+    """
+
+    build: Callable[..., keras.Model]
+    description: str
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+
+
+_MODELS: dict[str, ModelEntry] = {}
+
+
+def register_model(name: str, **entry):
+    """Decorator that registers a builder function under `name`; `entry` holds the other fields of `ModelEntry`.
+
+    Raises:
+        UsageError: the name is taken.
+    """
+
+    def register(build):
+        if name in _MODELS:
+            raise UsageError(f"a model named {name!r} is registered already")
+        _MODELS[name] = ModelEntry(build, **entry)
+        return build
+
+    return register
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """The registered names that match a shell pattern such as "*lstm*", sorted."""
+    return sorted(name for name in _MODELS if fnmatchcase(name, pattern))
+
+
+def get_model_entry(name: str) -> ModelEntry:
+    """The entry of this name; UsageError with near misses where there is none."""
+    if name not in _MODELS:
+        raise unknown_name("model", name, _MODELS)
+    return _MODELS[name]
+
+
+def create_model(name: str, **overrides) -> keras.Model:
+    """Builds a registered model, uncompiled; `overrides` replace or add to its hyperparameters.
+
+    `create_model("bilstm_2x64", num_classes=4, vocabulary_size=20_000)`
+
+    Raises:
+        UsageError: an unknown name, or a hyperparameter the builder refuses.
+    """
+    entry = get_model_entry(name)
+    takes = signature(entry.build).parameters
+    for option in overrides:
+        if option not in takes and not any(p.kind is Parameter.VAR_KEYWORD for p in takes.values()):
+            raise unknown_name(f"hyperparameter of model {name!r}:", option, takes)
+    return entry.build(**{"name": name, **entry.hyperparameters, **overrides})

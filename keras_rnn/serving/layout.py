@@ -1,0 +1,21 @@
+"""TensorFlow Serving's layout: NAME/VERSION/saved_model.pb, the highest integer VERSION in force."""
+
+from pathlib import Path
+
+SAVED_MODEL = "saved_model.pb"
+MODEL_CARD = "assets.extra/model_card.json"  # TensorFlow copies and ignores assets.extra
+
+
+def versions(folder: Path) -> list[int]:
+    """The versions in a model's folder, ascending; names that are no integer do not count."""
+    if not folder.is_dir():
+        return []
+    return sorted(int(entry.name) for entry in folder.iterdir() if entry.name.isdecimal() and entry.is_dir())
+
+
+def latest_version(folder: Path) -> Path | None:
+    """The SavedModel that `folder` is or whose highest version it holds; None where it is neither."""
+    if (folder / SAVED_MODEL).is_file():
+        return folder
+    complete = [number for number in versions(folder) if (folder / str(number) / SAVED_MODEL).is_file()]
+    return folder / str(complete[-1]) if complete else None

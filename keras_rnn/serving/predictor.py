@@ -1,0 +1,91 @@
+"""Predictions from whatever holds a trained text classifier: a run directory, a `.keras` file or a SavedModel."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from keras_rnn.errors import UsageError
+from keras_rnn.serving.layout import MODEL_CARD, latest_version
+from keras_rnn.training.logits import softmax
+from keras_rnn.training.run_directory import CLASSES, CONFIG, load_text_model, open_run
+
+BATCH = 256
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """`probabilities` takes a list of strings and returns float32 `(texts, classes)`."""
+
+    class_names: tuple[str, ...]
+    probabilities: Callable[[list[str]], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The likeliest class of a text, and the probability of each class by name."""
+
+    text: str
+    label: str
+    probabilities: dict[str, float]
+
+
+def load_predictor(path: str | Path) -> Predictor:
+    """Loads a run directory, a `.keras` text model, or a SavedModel (one version, or the folder of versions).
+
+    A `.keras` file away from its run directory names its classes "0", "1", ...
+
+    Raises:
+        UsageError: `path` is none of these.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise UsageError(f"no model {path}; it takes a run directory, a .keras file or a SavedModel")
+    if path.is_file():
+        return _keras_predictor(load_text_model(path), path.parent / CLASSES)
+    if (path / CONFIG).is_file():
+        run = open_run(path)
+        return _keras_predictor(run.model, path / CLASSES)
+    version = latest_version(path)
+    if version is None:
+        raise UsageError(f"{path} is no run directory, .keras file or SavedModel")
+    return _saved_model_predictor(version)
+
+
+def predict(model: Predictor | str | Path, texts: Iterable[str], batch_size: int = BATCH) -> Iterator[Prediction]:
+    """Predictions in the order of `texts`, which may be endless: at most `batch_size` of them are held at a time."""
+    predictor = model if isinstance(model, Predictor) else load_predictor(model)
+    texts = iter(texts)
+    while batch := list(islice(texts, batch_size)):
+        for text, row in zip(batch, predictor.probabilities(batch), strict=True):
+            yield Prediction(
+                text,
+                predictor.class_names[int(row.argmax())],
+                dict(zip(predictor.class_names, map(float, row), strict=True)),
+            )
+
+
+def _keras_predictor(model, classes: Path) -> Predictor:
+    forward = tf.function(
+        lambda texts: model(texts, training=False), input_signature=[tf.TensorSpec((None,), tf.string)]
+    )
+    count = model.output_shape[-1]
+    names = json.loads(classes.read_text(encoding="utf-8")) if classes.is_file() else [str(i) for i in range(count)]
+    if len(names) != count:
+        raise UsageError(f"{classes} names {len(names)} classes, but the model has {count}")
+    return Predictor(tuple(names), lambda texts: softmax(forward(tf.constant(texts)).numpy()))
+
+
+def _saved_model_predictor(directory: Path) -> Predictor:
+    try:
+        loaded = tf.saved_model.load(str(directory))
+        serve = loaded.signatures["serving_default"]
+        names = json.loads((directory / MODEL_CARD).read_text(encoding="utf-8"))["class_names"]
+    except Exception as error:  # whatever TensorFlow makes of a foreign directory
+        raise UsageError(f"{directory} is no SavedModel of keras_rnn: {str(error).splitlines()[0]}") from error
+    # The loaded object must outlive the signature, which does not keep it.
+    return Predictor(tuple(names), lambda texts, _keep=loaded: serve(text=tf.constant(texts))["probabilities"].numpy())

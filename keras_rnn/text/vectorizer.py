@@ -1,0 +1,119 @@
+"""Text to token ids: the TextVectorization layers every model here reads its texts through.
+
+The standardize functions run inside the TensorFlow graph, so that training, `.keras` files and SavedModels
+split a text in one and the same way. They promise at least one token a row: a text with nothing in it becomes
+one unknown token, since cuDNN aborts on a row with no real step.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import keras
+import tensorflow as tf
+
+from keras_rnn.checks import one_of, whole_number
+from keras_rnn.errors import UsageError
+
+PADDING, UNKNOWN = "", "[UNK]"  # ids 0 and 1, as TextVectorization places them
+ADAPT_BATCH = 1024
+
+# (pattern, replacement), applied in order to lower-cased text. Contractions are cut as GloVe's tokenizer cuts
+# them ("isn't" -> "is n't"), punctuation stands alone, leftovers of HTML in common corpora go.
+WORD_REWRITES = (
+    (r"<br\s*/?>|\\|[\pZ\pC]", " "),
+    (r"\s?&?#39;|[‘’]", "'"),
+    (r"(n't|'(?:s|re|ve|ll|d|m))\b", r" \1"),
+    (r"([^\pL\pN\pM\s'])", r" \1 "),
+)
+
+
+def _unknown_if_empty(texts, unknown: str):
+    return tf.where(tf.strings.regex_full_match(texts, r"\s*"), tf.constant(unknown), texts)
+
+
+@keras.saving.register_keras_serializable("keras_rnn")
+def standardize_words(texts):
+    """Lower-cases, splits off punctuation and contractions; words are then parted by spaces. Strings, any shape."""
+    texts = tf.strings.lower(texts, encoding="utf-8")
+    for pattern, replacement in WORD_REWRITES:
+        texts = tf.strings.regex_replace(texts, pattern, replacement)
+    return _unknown_if_empty(texts, UNKNOWN)
+
+
+@keras.saving.register_keras_serializable("keras_rnn")
+def standardize_characters(texts):
+    """Lower-cases and makes every run of white space one space. Strings, any shape."""
+    texts = tf.strings.lower(texts, encoding="utf-8")
+    texts = tf.strings.regex_replace(texts, r"[\pZ\pC]+", " ")
+    return _unknown_if_empty(texts, "\ufffd")
+
+
+# tokens -> (standardize, TextVectorization's split)
+TOKENIZERS = {
+    "word": (standardize_words, "whitespace"),
+    "character": (standardize_characters, "character"),
+}
+
+
+def _text_vectorization(tokens: str, max_tokens: int | None) -> keras.layers.TextVectorization:
+    standardize, split = TOKENIZERS[one_of("tokens", tokens, TOKENIZERS)]
+    return keras.layers.TextVectorization(
+        max_tokens=max_tokens, standardize=standardize, split=split, name="vectorizer"
+    )
+
+
+def text_batches(texts: Iterable[str], batch_size: int = ADAPT_BATCH) -> tf.data.Dataset:
+    """A tf.data.Dataset of string batches, built without a second copy of the texts."""
+    batches = tf.data.Dataset.from_generator(lambda: iter(texts), output_signature=tf.TensorSpec((), tf.string)).batch(
+        batch_size
+    )
+    options = tf.data.Options()
+    options.autotune.enabled = False  # its thread can hold up the end of a pass for as long as the pass took
+    return batches.with_options(options)
+
+
+def adapt_vectorizer(
+    texts: Sequence[str],
+    *,
+    tokens: str = "word",
+    vocabulary_size: int = 20_000,
+    further_tokens: Iterable[str] = (),
+) -> keras.layers.TextVectorization:
+    """A TextVectorization layer with the most frequent tokens of `texts` as its vocabulary.
+
+    Args:
+        texts: the training texts.
+        tokens: "word" or "character".
+        vocabulary_size: most ids there may be, padding (0) and unknown (1) included; at least 3.
+        further_tokens: tokens that fill what room is left, in their order (the words of pretrained embeddings,
+            so that a word the training texts lack still has its vector).
+
+    Returns:
+        A layer from strings `(batch,)` to int64 ids `(batch, longest)`, right-padded with 0.
+
+    Raises:
+        UsageError: `tokens` or `vocabulary_size` out of range, or no text has a token.
+    """
+    if whole_number("vocabulary_size", vocabulary_size) < 3:
+        raise UsageError(f"vocabulary_size takes at least 3 (padding, unknown and one token), got {vocabulary_size}")
+    vectorizer = _text_vectorization(tokens, vocabulary_size)
+    vectorizer.adapt(text_batches(texts))
+    # The unknown token of an empty text is counted by adapt as a word; it has its id already.
+    counted = map(str, vectorizer.get_vocabulary(include_special_tokens=False))
+    vocabulary = [token for token in counted if token != UNKNOWN]
+    if not vocabulary:
+        raise UsageError("the training texts hold no token at all")
+    known = {PADDING, UNKNOWN, *vocabulary}
+    for token in further_tokens:
+        if len(known) >= vocabulary_size:
+            break
+        if token not in known:
+            known.add(token)
+            vocabulary.append(token)
+    return vectorizer_from_vocabulary(vocabulary, tokens=tokens)
+
+
+def vectorizer_from_vocabulary(vocabulary: Sequence[str], *, tokens: str = "word") -> keras.layers.TextVectorization:
+    """The TextVectorization layer of a known vocabulary, without the padding and unknown tokens."""
+    vectorizer = _text_vectorization(tokens, None)
+    vectorizer.set_vocabulary(list(vocabulary))
+    return vectorizer

@@ -1,0 +1,57 @@
+"""Batches of rows of like length, so that little of a batch is padding."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from keras_rnn.text.encoded import EncodedTexts
+
+POOL_BATCHES = 50  # rows are sorted by length within so many batches: random enough, and hardly any padding
+INFERENCE_TOKENS = 32_768  # padded tokens in a batch of inference
+
+
+def epoch_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
+    """The rows of each batch of one epoch, a function of `seed` and `epoch` alone; every row stands in one.
+
+    All batches hold `batch_size` rows but one.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    order = rng.permutation(len(lengths))
+    pool = POOL_BATCHES * batch_size
+    for start in range(0, len(order), pool):
+        rows = order[start : start + pool]
+        order[start : start + pool] = rows[np.argsort(lengths[rows], kind="stable")]
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    return [batches[index] for index in rng.permutation(len(batches))]
+
+
+def training_batches(
+    texts: EncodedTexts, labels: np.ndarray, batch_size: int, seed: int, first_epoch: int = 0
+) -> tf.data.Dataset:
+    """Epoch after epoch of (token_ids int32 `(batch, time)`, labels int32 `(batch,)`), without end."""
+    lengths = texts.lengths
+
+    def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        epoch = first_epoch
+        while True:
+            for rows in epoch_batches(lengths, batch_size, seed, epoch):
+                yield texts.padded(rows), labels[rows]
+            epoch += 1
+
+    signature = (tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None,), tf.int32))
+    options = tf.data.Options()
+    options.autotune.enabled = False  # its thread can hold up the end of a fit for as long as an epoch took
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(8).with_options(options)
+
+
+def inference_batches(lengths: np.ndarray) -> list[np.ndarray]:
+    """The rows of each batch, longest first, so many a batch that its padded tokens stay bounded."""
+    order = np.argsort(-lengths, kind="stable")
+    batches, start = [], 0
+    while start < len(order):
+        size = max(1, INFERENCE_TOKENS // max(1, int(lengths[order[start]])))
+        batches.append(order[start : start + size])
+        start += size
+    return batches

@@ -1,0 +1,205 @@
+"""What a training run is made of: frozen dataclasses, written as JSON into the run directory."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+from keras_rnn.checks import flag, one_of, positive_number, whole_number
+from keras_rnn.errors import UsageError, unknown_name
+from keras_rnn.models import DEFAULT_MODEL, get_model_entry
+
+DEFAULT_DATASET = "negated_reviews"
+
+# What a builder takes from the data and the device, not from the user's hyperparameters.
+NOT_HYPERPARAMETERS = {
+    "num_classes",
+    "vocabulary_size",
+    "embeddings",
+    "vectorizer",
+    "max_length",
+    "use_cudnn",
+    "name",
+}
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where the texts come from; see `keras_rnn.datasets.load_dataset`."""
+
+    dataset: str | None = None
+    data: str | None = None
+    text_columns: tuple[str, ...] = ()
+    label_column: str | None = None
+    header: bool | None = None
+    tfds_manual_dir: str | None = None
+    validation_fraction: float = 0.1
+    limit: int | None = None
+
+    def __post_init__(self):
+        for path in ("data", "tfds_manual_dir"):
+            if getattr(self, path) is not None:
+                object.__setattr__(self, path, str(Path(getattr(self, path)).absolute()))
+        object.__setattr__(self, "text_columns", tuple(self.text_columns))
+        if self.dataset and self.data:
+            raise UsageError(
+                f"dataset and data exclude each other, got dataset {self.dataset!r} and data {self.data!r}"
+            )
+        if not self.data and not self.dataset:
+            object.__setattr__(self, "dataset", DEFAULT_DATASET)
+        if not 0 < positive_number("validation_fraction", self.validation_fraction) < 1:
+            raise UsageError(f"validation_fraction takes a number between 0 and 1, got {self.validation_fraction!r}")
+        if self.limit is not None:
+            whole_number("limit", self.limit)
+
+
+@dataclass(frozen=True)
+class TextConfig:
+    """How texts become token ids; `embeddings` is a GloVe text file."""
+
+    tokens: str = "word"
+    vocabulary_size: int = 20_000
+    max_length: int = 400
+    embeddings: str | None = None
+
+    def __post_init__(self):
+        one_of("tokens", self.tokens, ("word", "character"))
+        if whole_number("vocabulary_size", self.vocabulary_size) < 3:
+            raise UsageError(
+                f"vocabulary_size takes at least 3 (padding, unknown and one token), got {self.vocabulary_size}"
+            )
+        whole_number("max_length", self.max_length)
+        if self.embeddings is not None:
+            path = Path(self.embeddings).absolute()
+            if not path.is_file():
+                raise UsageError(f"no embeddings file {self.embeddings}")
+            object.__setattr__(self, "embeddings", str(path))
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A registered name and the hyperparameters that replace or add to its own."""
+
+    model: str = DEFAULT_MODEL
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self):
+        takes = hyperparameter_names(self.model)
+        for option in self.hyperparameters:
+            if option not in takes:
+                raise unknown_name(f"hyperparameter of model {self.model!r}:", option, takes)
+        values = {
+            option: list(value) if isinstance(value, tuple) else value for option, value in self.hyperparameters.items()
+        }
+        object.__setattr__(self, "hyperparameters", values)
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """One run of Adam with clipped gradients, early stopping on validation accuracy.
+
+    `learning_rate` falls along a cosine to a twentieth over the planned epochs ("cosine") or stays ("none");
+    `clip_norm` bounds the gradient's global norm; `patience` is how many epochs without a better validation
+    accuracy are borne.
+    """
+
+    epochs: int = 5
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+    learning_rate_decay: str = "cosine"
+    clip_norm: float = 1.0
+    patience: int = 2
+    seed: int = 0
+    mixed_precision: bool = False
+    multi_gpu: bool = False
+
+    def __post_init__(self):
+        whole_number("epochs", self.epochs)
+        whole_number("batch_size", self.batch_size)
+        positive_number("learning_rate", self.learning_rate)
+        one_of("learning_rate_decay", self.learning_rate_decay, ("cosine", "none"))
+        positive_number("clip_norm", self.clip_norm)
+        whole_number("patience", self.patience)
+        whole_number("seed", self.seed, minimum=0)
+        flag("mixed_precision", self.mixed_precision)
+        flag("multi_gpu", self.multi_gpu)
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    data: DataConfig = field(default_factory=DataConfig)
+    text: TextConfig = field(default_factory=TextConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+
+SECTIONS = {section.name: section.default_factory for section in dataclasses.fields(RunConfig)}
+
+
+def hyperparameter_names(model: str) -> set[str]:
+    """The hyperparameters a user may set on the registered model of this name."""
+    return set(signature(get_model_entry(model).build).parameters) - NOT_HYPERPARAMETERS
+
+
+def run_config(**options) -> RunConfig:
+    """A RunConfig from the fields of its sections and the model's hyperparameters, by bare name.
+
+    What is not given comes from the model's registered training settings, then from the defaults.
+
+    Raises:
+        UsageError: an unknown option, or a value out of its range.
+    """
+    model = options.get("model", DEFAULT_MODEL)
+    entry = get_model_entry(model)
+    section_of = {
+        option.name: section
+        for section, kind in SECTIONS.items()
+        for option in dataclasses.fields(kind)
+        if option.name != "hyperparameters"
+    }
+    given: dict[str, dict] = {section: {} for section in SECTIONS}
+    given["training"].update(entry.training)
+    hyperparameters = {}
+    known = hyperparameter_names(model)
+    for option, value in options.items():
+        if option in section_of:
+            given[section_of[option]][option] = value
+        elif option in known:
+            hyperparameters[option] = value
+        else:
+            raise unknown_name("option", option, [*section_of, *known])
+    given["model"]["hyperparameters"] = hyperparameters
+    return RunConfig(**{section: SECTIONS[section](**values) for section, values in given.items()})
+
+
+def config_to_dict(config: RunConfig) -> dict:
+    """As JSON holds it: lists for tuples."""
+    sections = dataclasses.asdict(config)
+    sections["data"]["text_columns"] = list(sections["data"]["text_columns"])
+    return sections
+
+
+def config_from_dict(values: Mapping[str, Mapping]) -> RunConfig:
+    """The inverse of `config_to_dict`; UsageError on a section or field that is not known."""
+    for section, content in values.items():
+        if section not in SECTIONS:
+            raise unknown_name("section of a run's config", section, SECTIONS)
+        fields = [option.name for option in dataclasses.fields(SECTIONS[section])]
+        for option in content:
+            if option not in fields:
+                raise unknown_name(f"field of a run's {section} config", option, fields)
+    return RunConfig(**{section: SECTIONS[section](**content) for section, content in values.items()})
+
+
+def differences(ours: RunConfig, theirs: RunConfig) -> list[str]:
+    """One line a field in which two configs differ."""
+    lines = []
+    left, right = config_to_dict(ours), config_to_dict(theirs)
+    for section, values in left.items():
+        for option, value in values.items():
+            other = right[section][option]
+            if value != other:
+                lines.append(f"{option} {other!r}, now {value!r}")
+    return lines

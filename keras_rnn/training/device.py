@@ -1,0 +1,76 @@
+"""The device a run trains on: set up, and put into one line."""
+
+import os
+
+import keras
+import tensorflow as tf
+
+CUDNN_ACTIVATIONS = {
+    keras.layers.LSTM: {"activation": "tanh", "recurrent_activation": "sigmoid"},
+    keras.layers.GRU: {"activation": "tanh", "recurrent_activation": "sigmoid"},
+}
+
+
+def grow_gpu_memory() -> None:
+    """Lets TensorFlow take a GPU's memory as it needs it; too late, and left alone, once a GPU is in use."""
+    for gpu in tf.config.list_physical_devices("GPU"):
+        try:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        except RuntimeError:
+            return
+
+
+def device_line(model: keras.Model) -> str:
+    """Which device trains `model`, and whether cuDNN runs its recurrent layers or why not."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        names = [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus]
+        device = f"GPU ({', '.join(names)})"
+    else:
+        device = f"CPU ({os.cpu_count()} cores)"
+    reasons = cudnn_obstacles(model)
+    return f"device: {device}; cuDNN: {'not used, ' + reasons[0] if reasons else 'used'}"
+
+
+def cudnn_obstacles(model: keras.Model) -> list[str]:
+    """Why cuDNN will not run the recurrent layers of `model`, most general reason first; empty if it will."""
+    if not tf.config.list_physical_devices("GPU"):
+        return ["no GPU is visible to TensorFlow"]
+    layers = recurrent_layers(model)
+    if not layers:
+        return ["the model has no recurrent layer"]
+    return [reason for layer in layers for reason in _layer_obstacles(layer)]
+
+
+def recurrent_layers(model: keras.Model) -> list[keras.layers.RNN]:
+    """The recurrent layers of `model`, nested models and both directions of bidirectional layers included."""
+    found = []
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            found += recurrent_layers(layer)
+        elif isinstance(layer, keras.layers.Bidirectional):
+            found += [layer.forward_layer, layer.backward_layer]
+        elif isinstance(layer, keras.layers.RNN):
+            found.append(layer)
+    return found
+
+
+def _layer_obstacles(layer) -> list[str]:
+    if type(layer) not in CUDNN_ACTIVATIONS:
+        return [f"{layer.name} is a {type(layer).__name__}, and cuDNN takes LSTM and GRU"]
+    reasons = [
+        f"{layer.name} has {option} {getattr(layer, option).__name__}, and cuDNN takes {name}"
+        for option, name in CUDNN_ACTIVATIONS[type(layer)].items()
+        if getattr(layer, option).__name__ != name
+    ]
+    if layer.recurrent_dropout:
+        reasons.append(f"{layer.name} has recurrent_dropout {layer.recurrent_dropout}, and cuDNN takes none")
+    if not layer.use_bias:
+        reasons.append(f"{layer.name} has no bias, and cuDNN takes one")
+    if layer.unroll:
+        reasons.append(f"{layer.name} is unrolled")
+    if not getattr(layer, "reset_after", True):
+        reasons.append(f"{layer.name} has reset_after=False, and cuDNN takes True")
+    if layer.use_cudnn not in ("auto", True):
+        reasons.append(f"{layer.name} has use_cudnn={layer.use_cudnn}")
+    return reasons

@@ -1,0 +1,33 @@
+"""A run's history, one dict an epoch; which epoch was best and when to stop follow from it alone."""
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from keras_rnn.files import replacing
+
+Epoch = Mapping[str, float]
+
+
+def best_epoch(history: Sequence[Epoch]) -> int:
+    """The index of the epoch of highest validation accuracy; among equals, of lowest validation loss."""
+    return max(range(len(history)), key=lambda i: (history[i]["val_accuracy"], -history[i]["val_loss"]))
+
+
+def should_stop(history: Sequence[Epoch], patience: int) -> bool:
+    """True once the last `patience` epochs brought nothing better."""
+    return len(history) - 1 - best_epoch(history) >= patience
+
+
+def diverged(history: Sequence[Epoch]) -> bool:
+    """True if the last epoch's training loss is not finite."""
+    return not math.isfinite(history[-1]["loss"])
+
+
+def write_history(history: Sequence[Epoch], path: Path) -> None:
+    """The history as CSV, one row an epoch."""
+    with replacing(path) as beside, open(beside, "w", newline="", encoding="utf-8") as file:
+        rows = csv.DictWriter(file, fieldnames=list(history[0]))
+        rows.writeheader()
+        rows.writerows(history)

@@ -1,0 +1,125 @@
+"""A dataset made ready to train on: texts tokenised once, token ids kept in files that are memory-mapped."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_rnn.datasets import Split, TextDataset, load_dataset
+from keras_rnn.files import write_json
+from keras_rnn.text.embeddings import embedding_matrix, load_word_vectors
+from keras_rnn.text.encoded import EncodedTexts, encode
+from keras_rnn.text.vectorizer import adapt_vectorizer, vectorizer_from_vocabulary
+from keras_rnn.training.config import RunConfig, TextConfig
+
+MANIFEST = "prepared.json"  # written last
+
+
+@dataclass(frozen=True)
+class EncodedSplit:
+    texts: EncodedTexts
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """Token ids and labels of each split, by name ("train", "validation", "test", ...), and what made them.
+
+    `vocabulary` leaves padding and the unknown token out; `embeddings` is float32
+    `(vocabulary_size, embedding_size)` or None.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    tokens: str
+    vocabulary: list[str]
+    splits: Mapping[str, EncodedSplit] = field(default_factory=dict)
+    embeddings: np.ndarray | None = None
+
+    @property
+    def vocabulary_size(self) -> int:
+        return len(self.vocabulary) + 2
+
+    def vectorizer(self) -> keras.layers.TextVectorization:
+        return vectorizer_from_vocabulary(self.vocabulary, tokens=self.tokens)
+
+
+def load_configured_dataset(config: RunConfig) -> TextDataset:
+    """The dataset that a run's config names, as the run split it."""
+    return load_dataset(
+        config.data.dataset,
+        data=config.data.data,
+        text_columns=config.data.text_columns,
+        label_column=config.data.label_column,
+        header=config.data.header,
+        tfds_manual_dir=config.data.tfds_manual_dir,
+        validation_fraction=config.data.validation_fraction,
+        limit=config.data.limit,
+        seed=config.training.seed,
+    )
+
+
+def prepare(dataset: TextDataset, config: TextConfig, folder: Path, seed: int = 0) -> PreparedData:
+    """Adapts a vectorizer to the training texts, encodes every split, and writes all of it to `folder`.
+
+    `folder` is whole or absent. Words of the embeddings file that the training texts lack fill what room the
+    vocabulary has left.
+    """
+    word_vectors = load_word_vectors(config.embeddings) if config.embeddings else None
+    vectorizer = adapt_vectorizer(
+        dataset.train.texts,
+        tokens=config.tokens,
+        vocabulary_size=config.vocabulary_size,
+        further_tokens=word_vectors.words if word_vectors else (),
+    )
+    beside = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
+    beside.mkdir(parents=True)
+    try:
+        splits = _splits(dataset)
+        for split_name, split in splits.items():
+            encode(vectorizer, split.texts, config.max_length).save(beside, split_name)
+            np.save(beside / f"{split_name}.labels.npy", np.asarray(split.labels, np.int32))
+        if word_vectors:
+            vocabulary = list(map(str, vectorizer.get_vocabulary()))
+            np.save(beside / "embeddings.npy", embedding_matrix(word_vectors, vocabulary, seed))
+        manifest = {
+            "name": dataset.name,
+            "class_names": list(dataset.class_names),
+            "tokens": config.tokens,
+            "vocabulary": list(map(str, vectorizer.get_vocabulary(include_special_tokens=False))),
+            "splits": list(splits),
+        }
+        write_json(beside / MANIFEST, manifest)
+        shutil.rmtree(folder, ignore_errors=True)
+        beside.rename(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return open_prepared(folder)
+
+
+def open_prepared(folder: Path) -> PreparedData:
+    """What `prepare` wrote to `folder`, memory-mapped."""
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    splits = {
+        name: EncodedSplit(EncodedTexts.open(folder, name), np.load(folder / f"{name}.labels.npy"))
+        for name in manifest.pop("splits")
+    }
+    embeddings = folder / "embeddings.npy"
+    return PreparedData(
+        **{**manifest, "class_names": tuple(manifest["class_names"])},
+        splits=splits,
+        embeddings=np.load(embeddings, mmap_mode="r") if embeddings.exists() else None,
+    )
+
+
+def _splits(dataset: TextDataset) -> dict[str, Split]:
+    splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test, **dataset.extra}
+    return {name: split for name, split in splits.items() if split is not None}

@@ -1,0 +1,69 @@
+"""What a person sees of a training run: a bar with the time left on a terminal, a line an epoch elsewhere."""
+
+import time
+
+import keras
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from keras_rnn.training.history import Epoch
+
+
+class TrainingProgress(keras.callbacks.Callback):
+    """Shows steps, examples a second and the time left over all planned epochs."""
+
+    def __init__(self, console: Console, epochs: int, steps: int, examples: int):
+        super().__init__()
+        self.console, self.epochs, self.steps, self.examples = console, epochs, steps, examples
+        self.bar = None
+
+    def on_train_begin(self, logs=None):
+        if not self.console.is_terminal:
+            return
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(elapsed_when_finished=False),
+            console=self.console,
+            transient=True,
+        )
+        self.bar.start()
+        self.task = self.bar.add_task("training", total=self.epochs * self.steps, figures="")
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch, self.began = epoch, time.perf_counter()
+        if self.bar:
+            self.bar.update(self.task, completed=epoch * self.steps, description=f"epoch {epoch + 1}/{self.epochs}")
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.bar:
+            figures = f"loss {logs['loss']:.4f} accuracy {logs['accuracy']:.4f}" if logs else ""
+            self.bar.update(self.task, completed=self.epoch * self.steps + batch + 1, figures=figures)
+
+    def train_seconds(self) -> float:
+        return time.perf_counter() - self.began
+
+    def on_train_end(self, logs=None):
+        if self.bar:
+            self.bar.stop()
+
+    def report(self, row: Epoch, seconds: float) -> None:
+        """Prints an epoch's line; `seconds` is the training alone, without validation."""
+        self.console.print(
+            f"epoch {row['epoch']}/{self.epochs}: loss {row['loss']:.4f}, accuracy {row['accuracy']:.4f}, "
+            f"val_loss {row['val_loss']:.4f}, val_accuracy {row['val_accuracy']:.4f}, "
+            f"{seconds:.1f} s, {self.examples / seconds:,.0f} examples/s",
+            highlight=False,
+            soft_wrap=True,
+        )

@@ -1,0 +1,178 @@
+"""The directory of a training run: what stands in it, and whether it may be trained in.
+
+    config.json       the run's configuration, enough to run it again
+    environment.json  machine, versions and times
+    vocabulary.json   the tokens, most frequent first, padding and the unknown token left out
+    classes.json      the class names, in the order of the logits
+    history.csv       loss and accuracy of each epoch; curves.png draws them, logs/ holds them for TensorBoard
+    model.keras       the best epoch's text model: strings to logits
+    evaluation-SPLIT.json, confusion-SPLIT.png   the figures of each split that was not trained on
+    metrics.json      validation and test metrics; written last, so a run that has it is complete
+
+While a run goes on, checkpoint.npz holds its state after the last whole epoch, and cache/ the token ids.
+"""
+
+import json
+import os
+import platform
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+
+import keras
+
+from keras_rnn.errors import UsageError
+from keras_rnn.files import write_json
+from keras_rnn.training.config import RunConfig, config_from_dict, config_to_dict, differences
+
+CONFIG, ENVIRONMENT, METRICS = "config.json", "environment.json", "metrics.json"
+CLASSES, VOCABULARY, HISTORY = "classes.json", "vocabulary.json", "history.csv"
+MODEL, CHECKPOINT, CURVES = "model.keras", "checkpoint.npz", "curves.png"
+CACHE, LOGS = "cache", "logs"
+PACKAGES = ("keras_rnn", "tensorflow", "keras", "numpy")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A complete run directory."""
+
+    directory: Path
+
+    @cached_property
+    def config(self) -> RunConfig:
+        return config_from_dict(_read_json(self.directory / CONFIG))
+
+    @cached_property
+    def class_names(self) -> tuple[str, ...]:
+        return tuple(_read_json(self.directory / CLASSES))
+
+    @cached_property
+    def metrics(self) -> dict[str, dict[str, float]]:
+        return _read_json(self.directory / METRICS)
+
+    @cached_property
+    def model(self) -> keras.Model:
+        """The text model: strings `(batch,)` to float32 logits `(batch, classes)`."""
+        return load_text_model(self.directory / MODEL)
+
+
+def open_run(directory: str | Path) -> Run:
+    """The run in `directory`.
+
+    Raises:
+        UsageError: there is none, or it is not complete.
+    """
+    directory = Path(directory)
+    if not directory.is_dir():
+        raise UsageError(f"no run directory {directory}")
+    if not (directory / CONFIG).is_file():
+        raise UsageError(f"{directory} is no run directory: it has no {CONFIG}")
+    if not (directory / METRICS).is_file():
+        raise UsageError(f"the run in {directory} is not complete; its train command with --resume finishes it")
+    return Run(directory)
+
+
+def load_text_model(path: Path) -> keras.Model:
+    """A `.keras` file that keras_rnn wrote, loaded in safe mode.
+
+    Raises:
+        UsageError: it is missing, damaged, unsafe, or takes no strings.
+    """
+    import keras_rnn.models  # noqa: F401  registers the layers that the file names
+
+    if not path.is_file():
+        raise UsageError(f"no model file {path}")
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # whatever Keras makes of a foreign file
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UsageError(f"{path} is no model file of keras_rnn: {reason}") from error
+    inputs = getattr(model, "inputs", None) or []
+    if len(inputs) != 1 or inputs[0].dtype != "string":
+        raise UsageError(f"{path} is no text model of keras_rnn: it takes {[i.dtype for i in inputs]}, not one string")
+    return model
+
+
+def claim(config: RunConfig, out: str | Path | None, name: str, resume: bool) -> Path:
+    """The directory to train in, made if need be, holding exactly `config`.
+
+    Without `out` it is `runs/{name}-{number}`: the next free number, or with `resume` the newest run of this
+    config.
+
+    Raises:
+        UsageError: the directory holds something else, another config, or a run and `resume` is not set.
+    """
+    directory = Path(out) if out is not None else _numbered(Path("runs"), name, config if resume else None)
+    if directory.exists() and not directory.is_dir():
+        raise UsageError(f"{directory} takes a directory, but is a file")
+    if (directory / CONFIG).is_file():
+        found = config_from_dict(_read_json(directory / CONFIG))
+        if differs := differences(found, config):
+            raise UsageError(f"{directory} holds a run of another config: {'; '.join(differs)}")
+        if not resume:
+            raise UsageError(f"{directory} holds a run already; add --resume to go on with it, or give another --out")
+    elif directory.is_dir() and _strangers(directory):
+        raise UsageError(f"{directory} is not empty and holds no run; give another --out")
+    directory.mkdir(parents=True, exist_ok=True)
+    for debris in [*directory.glob(".*.tmp*"), *directory.glob("*.tmp")]:
+        shutil.rmtree(debris) if debris.is_dir() else debris.unlink()
+    if not (directory / CONFIG).is_file():
+        write_json(directory / CONFIG, config_to_dict(config))
+    return directory
+
+
+def _strangers(directory: Path) -> bool:
+    return any(not re.fullmatch(r"\..*\.tmp.*", entry.name) for entry in directory.iterdir())
+
+
+def _numbered(parent: Path, name: str, resumed: RunConfig | None) -> Path:
+    slug = re.sub(r"[^A-Za-z0-9_.-]+", "_", name)
+    taken = {
+        int(entry.name[len(slug) + 1 :]): entry
+        for entry in parent.glob(f"{slug}-*")
+        if entry.name[len(slug) + 1 :].isdigit()
+    }
+    if resumed is not None:
+        for number in sorted(taken, reverse=True):
+            config = taken[number] / CONFIG
+            if config.is_file() and _read_json(config) == config_to_dict(resumed):
+                return taken[number]
+    return parent / f"{slug}-{max(taken, default=0) + 1}"
+
+
+def write_environment(directory: Path, **further) -> None:
+    """Machine and versions into environment.json, with `further` facts beside them."""
+    write_json(
+        directory / ENVIRONMENT,
+        {
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+            **{package: version(package) for package in PACKAGES},
+            "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+            **further,
+        },
+    )
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor()
+
+
+def _read_json(path: Path):
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"no file {path}") from None
+    except ValueError as error:
+        raise UsageError(f"{path} is not JSON: {error}") from None

@@ -1,0 +1,246 @@
+"""One training run: from texts to a run directory with the best model in it."""
+
+import contextlib
+import math
+import shutil
+import time
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+from rich.console import Console
+
+from keras_rnn.datasets import TextDataset
+from keras_rnn.errors import UsageError
+from keras_rnn.files import replacing, write_json
+from keras_rnn.models import create_model, text_model, token_model_of
+from keras_rnn.training import run_directory as run_files
+from keras_rnn.training.batches import training_batches
+from keras_rnn.training.checkpoint import load_checkpoint, save_checkpoint
+from keras_rnn.training.config import RunConfig, run_config
+from keras_rnn.training.device import device_line, grow_gpu_memory
+from keras_rnn.training.evaluate import evaluate_logits, write_evaluation
+from keras_rnn.training.history import best_epoch, diverged, should_stop, write_history
+from keras_rnn.training.logits import classification_metrics, logits_function
+from keras_rnn.training.plots import plot_history
+from keras_rnn.training.prepare import MANIFEST, PreparedData, load_configured_dataset, open_prepared, prepare
+from keras_rnn.training.progress import TrainingProgress
+from keras_rnn.training.run_directory import Run
+
+FINAL_LEARNING_RATE = 0.05  # share of the initial one at the end of a cosine decay
+
+
+class TrainingDivergedError(RuntimeError):
+    """The loss stopped being a finite number."""
+
+
+def train(
+    dataset: str | TextDataset | None = None,
+    *,
+    out: str | Path | None = None,
+    resume: bool = False,
+    console: Console | None = None,
+    **options,
+) -> Run:
+    """Trains a text classifier and leaves a run directory with the best epoch's model.
+
+    `train("imdb_reviews", model="bilstm_128", epochs=3, embeddings="glove.6B.50d.txt.gz")`
+
+    Args:
+        dataset: a dataset's name, or a TextDataset of your own; by default the embedded `negated_reviews`.
+        out: the run directory; by default `runs/DATASET-MODEL-NUMBER`.
+        resume: go on with the run there, from its last whole epoch. It ends with the metrics of an unbroken run.
+        console: where progress is printed; by default standard error.
+        options: fields of `DataConfig`, `TextConfig`, `ModelConfig` and `TrainingConfig`, and hyperparameters of
+            the model (for `text_classifier`: cell, hidden_size, num_layers, bidirectional, pooling, ...).
+
+    Returns:
+        The complete run.
+
+    Raises:
+        UsageError: an option, a file or the directory cannot be used.
+        TrainingDivergedError: the loss became NaN or infinite.
+    """
+    console = console or Console(stderr=True)
+    given = dataset if isinstance(dataset, TextDataset) else None
+    config = run_config(dataset=given.name if given else dataset, **options)
+    name = f"{config.data.dataset or Path(config.data.data).name.split('.')[0]}-{config.model.model}"
+    directory = run_files.claim(config, out, name, resume)
+    console.print(f"run directory: {directory}", highlight=False, soft_wrap=True)
+    if not (directory / run_files.METRICS).is_file():
+        prepared = _prepared(config, directory, given, console)
+        _fit(config, prepared, directory, console)
+    run = run_files.open_run(directory)
+    for split, metrics in run.metrics.items():
+        if isinstance(metrics, dict):
+            console.print(f"{split}: accuracy {metrics['accuracy']:.4f}, loss {metrics['loss']:.4f}", highlight=False)
+    return run
+
+
+def _prepared(config: RunConfig, directory: Path, dataset: TextDataset | None, console: Console) -> PreparedData:
+    cache = directory / run_files.CACHE
+    if (cache / MANIFEST).is_file():
+        return open_prepared(cache)
+    began = time.perf_counter()
+    dataset = dataset or load_configured_dataset(config)
+    for split in ("train", "validation"):
+        if not len(getattr(dataset, split)):
+            raise UsageError(f"dataset {dataset.name!r} has no {split} rows")
+    prepared = prepare(dataset, config.text, cache, config.training.seed)
+    rows = ", ".join(f"{len(split):,} {name}" for name, split in prepared.splits.items())
+    console.print(
+        f"{dataset.name}: {len(dataset.class_names)} classes, {rows} rows, "
+        f"{prepared.vocabulary_size:,} token ids, {time.perf_counter() - began:.1f} s",
+        highlight=False,
+        soft_wrap=True,
+    )
+    return prepared
+
+
+def _fit(config: RunConfig, prepared: PreparedData, directory: Path, console: Console) -> None:
+    began = time.perf_counter()
+    grow_gpu_memory()
+    keras.utils.set_random_seed(config.training.seed)
+    tf.config.experimental.enable_op_determinism()
+    write_json(directory / run_files.VOCABULARY, prepared.vocabulary)
+    write_json(directory / run_files.CLASSES, list(prepared.class_names))
+
+    training = prepared.splits["train"]
+    steps = math.ceil(len(training) / config.training.batch_size)
+    with tf.distribute.MirroredStrategy().scope() if config.training.multi_gpu else contextlib.nullcontext():
+        model = _token_model(config, prepared)
+        _compile(model, config, steps)
+    console.print(device_line(model), highlight=False, soft_wrap=True)
+
+    checkpoint = directory / run_files.CHECKPOINT
+    history = load_checkpoint(checkpoint, model) if checkpoint.is_file() else []
+    progress = TrainingProgress(console, config.training.epochs, steps, len(training))
+    keeper = _EpochKeeper(config, prepared, directory, history, progress)
+    if history and should_stop(history, config.training.patience):
+        initial_epoch = config.training.epochs
+    else:
+        initial_epoch = len(history)
+    if history:
+        console.print(f"going on after epoch {len(history)}", highlight=False, soft_wrap=True)
+    if initial_epoch < config.training.epochs:
+        model.fit(
+            training_batches(
+                training.texts,
+                training.labels,
+                config.training.batch_size,
+                config.training.seed,
+                initial_epoch,
+            ),
+            epochs=config.training.epochs,
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps,
+            callbacks=[keeper, progress],
+            shuffle=False,  # the batches come shuffled
+            verbose=0,
+        )
+    _finish(config, prepared, directory, history, parameters=model.count_params(), began=began)
+
+
+def _token_model(config: RunConfig, prepared: PreparedData) -> keras.Model:
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16" if config.training.mixed_precision else "float32")
+    try:
+        return create_model(
+            config.model.model,
+            num_classes=len(prepared.class_names),
+            vocabulary_size=prepared.vocabulary_size,
+            embeddings=prepared.embeddings,
+            **config.model.hyperparameters,
+        )
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+def _compile(model: keras.Model, config: RunConfig, steps: int) -> None:
+    learning_rate = config.training.learning_rate
+    if config.training.learning_rate_decay == "cosine":
+        learning_rate = keras.optimizers.schedules.CosineDecay(
+            learning_rate, decay_steps=steps * config.training.epochs, alpha=FINAL_LEARNING_RATE
+        )
+    model.compile(
+        optimizer=keras.optimizers.Adam(learning_rate, global_clipnorm=config.training.clip_norm),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        jit_compile=False,  # XLA would take the place of cuDNN
+    )
+
+
+class _EpochKeeper(keras.callbacks.Callback):
+    """After each epoch: validates, keeps the best model, the checkpoint and the logs, and stops when it is time.
+
+    Everything but the TensorBoard log follows from `history`, so that a resumed run writes what an unbroken one
+    would.
+    """
+
+    def __init__(self, config, prepared, directory: Path, history: list[dict], progress: TrainingProgress):
+        super().__init__()
+        self.config, self.directory, self.history, self.progress = config, directory, history, progress
+        self.validation = prepared.splits["validation"]
+        # A model of its own, so that what is saved never carries a strategy or an optimizer.
+        self.saved_tokens = _token_model(config, prepared)
+        self.saved_model = text_model(
+            self.saved_tokens, prepared.vectorizer(), config.text.max_length, name=config.model.model
+        )
+
+    def on_train_begin(self, logs=None):
+        self.logits = logits_function(self.model)
+        logs_folder = self.directory / run_files.LOGS
+        shutil.rmtree(logs_folder, ignore_errors=True)
+        self.tensorboard = tf.summary.create_file_writer(str(logs_folder))
+        for row in self.history:
+            self._log(row)
+
+    def on_epoch_end(self, epoch, logs=None):
+        seconds = self.progress.train_seconds()
+        validation = classification_metrics(self.logits(self.validation.texts), self.validation.labels)
+        row = {"epoch": epoch + 1, "loss": float(logs["loss"]), "accuracy": float(logs["accuracy"])}
+        row |= {f"val_{name}": value for name, value in validation.items()}
+        self.history.append(row)
+        if diverged(self.history):
+            raise TrainingDivergedError(
+                f"the loss of epoch {epoch + 1} is {row['loss']}; a learning_rate below "
+                f"{self.config.training.learning_rate} or a smaller clip_norm may hold it"
+            )
+        if best_epoch(self.history) == len(self.history) - 1:
+            self.saved_tokens.set_weights(self.model.get_weights())
+            with replacing(self.directory / run_files.MODEL) as beside:
+                self.saved_model.save(beside)
+        save_checkpoint(self.directory / run_files.CHECKPOINT, self.model, self.history)
+        write_history(self.history, self.directory / run_files.HISTORY)
+        self._log(row)
+        self.progress.report(row, seconds)
+        if should_stop(self.history, self.config.training.patience):
+            self.model.stop_training = True
+
+    def on_train_end(self, logs=None):
+        self.tensorboard.close()
+
+    def _log(self, row: dict) -> None:
+        with self.tensorboard.as_default(step=row["epoch"]):
+            for name, value in row.items():
+                if name != "epoch":
+                    tf.summary.scalar(name, value)
+        self.tensorboard.flush()
+
+
+def _finish(config: RunConfig, prepared: PreparedData, directory: Path, history, *, parameters: int, began: float):
+    best = best_epoch(history)
+    write_history(history, directory / run_files.HISTORY)
+    plot_history(history, directory / run_files.CURVES, f"{config.model.model} on {prepared.name}")
+    logits = logits_function(token_model_of(run_files.load_text_model(directory / run_files.MODEL)))
+    metrics = {}
+    for name, split in prepared.splits.items():
+        if name == "train":
+            continue
+        evaluation = evaluate_logits(logits(split.texts), split.labels, prepared.class_names)
+        metrics[name] = {"accuracy": evaluation.accuracy, "loss": evaluation.loss}
+        write_evaluation(evaluation, directory, name, config.model.model)
+    run_files.write_environment(directory, parameters=parameters, seconds=round(time.perf_counter() - began, 1))
+    write_json(directory / run_files.METRICS, {"best_epoch": best + 1, "epochs": len(history), **metrics})
+    (directory / run_files.CHECKPOINT).unlink(missing_ok=True)
+    shutil.rmtree(directory / run_files.CACHE, ignore_errors=True)
