@@ -25,6 +25,7 @@ _HOME = {
     "list_datasets": "keras_rnn.datasets",
     "load_dataset": "keras_rnn.datasets",
     "Run": "keras_rnn.training.run_directory",
+    "load_text_model": "keras_rnn.training.run_directory",
     "open_run": "keras_rnn.training.run_directory",
     "train": "keras_rnn.training.train",
     "evaluate": "keras_rnn.training.evaluate",

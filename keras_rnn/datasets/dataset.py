@@ -17,7 +17,9 @@ class Split:
 
     def __post_init__(self):
         if len(self.texts) != len(self.labels):
-            raise ValueError(f"a split takes one label a text, got {len(self.texts)} texts and {len(self.labels)} labels")
+            raise ValueError(
+                f"a split takes one label a text, got {len(self.texts)} texts and {len(self.labels)} labels"
+            )
 
     def __len__(self) -> int:
         return len(self.texts)

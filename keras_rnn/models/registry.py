@@ -29,7 +29,7 @@ class ModelEntry:
 _MODELS: dict[str, ModelEntry] = {}
 
 
-def register_model(name: str, **entry):
+def register_model(name: str, /, **entry):
     """Decorator that registers a builder function under `name`; `entry` holds the other fields of `ModelEntry`.
 
     Raises:
@@ -57,7 +57,7 @@ def get_model_entry(name: str) -> ModelEntry:
     return _MODELS[name]
 
 
-def create_model(name: str, **overrides) -> keras.Model:
+def create_model(name: str, /, **overrides) -> keras.Model:
     """Builds a registered model, uncompiled; `overrides` replace or add to its hyperparameters.
 
     `create_model("bilstm_2x64", num_classes=4, vocabulary_size=20_000)`

@@ -1,12 +1,12 @@
 """Pretrained word vectors from a text file in GloVe's layout: a word and its numbers, parted by spaces, a line."""
 
-import gzip
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from keras_rnn.datasets.readers import at_line, shown, text_lines
 from keras_rnn.errors import UsageError
 
 
@@ -26,40 +26,29 @@ def load_word_vectors(path: str | Path) -> WordVectors:
     """Reads a GloVe text file (.gz too; a word2vec-style first line "rows columns" is passed over).
 
     Raises:
-        UsageError: the file is missing, empty, not UTF-8, cut short, or a line has another number of values
-            than the first, or a value that is no finite number.
+        UsageError: the file is missing, empty, not UTF-8 or a gzip file cut short, or a line has another number
+            of values than the first, or a value that is no finite number.
     """
     path = Path(path)
-    if not path.is_file():
-        raise UsageError(f"no embeddings file {path}")
     vectors: dict[str, np.ndarray] = {}
     size = None
-    try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8", newline="\n") as lines:
-            for number, line in enumerate(lines, 1):
-                word, *values = line.rstrip().split(" ")
-                if number == 1 and len(values) == 1:
-                    continue
-                if size is None:
-                    size = len(values)
-                if len(values) != size or not size:
-                    raise UsageError(
-                        f"{path}, line {number}: {len(values)} values for {word[:40]!r}, "
-                        f"but the first line has {size}; every line takes a word and as many values"
-                    )
-                try:
-                    vector = np.array(values, dtype=np.float32)
-                except ValueError as error:
-                    raise UsageError(f"{path}, line {number}: {error}") from None
-                if not np.isfinite(vector).all():
-                    raise UsageError(f"{path}, line {number}: the vector of {word[:40]!r} is not finite")
-                vectors.setdefault(word, vector)
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not UTF-8 text: {error}") from None
-    except (EOFError, gzip.BadGzipFile) as error:
-        raise UsageError(f"{path} is not a whole gzip file: {error}") from None
+    for number, line in text_lines(path):
+        word, *values = line.rstrip().split(" ")
+        if number == 1 and len(values) == 1:
+            continue
+        if size is None:
+            size = len(values)
+        if len(values) != size or not size:
+            raise at_line(path, number, f"{len(values)} numbers after {shown(word)}, but the first line has {size}")
+        try:
+            vector = np.array(values, dtype=np.float32)
+        except ValueError as error:
+            raise at_line(path, number, str(error)) from None
+        if not np.isfinite(vector).all():
+            raise at_line(path, number, f"the vector of {shown(word)} holds a number that is not finite")
+        vectors.setdefault(word, vector)
     if not vectors:
-        raise UsageError(f"{path} holds no vectors")
+        raise UsageError(f"{path}: holds no vectors")
     return WordVectors(list(vectors), np.stack(list(vectors.values())))
 
 

@@ -14,6 +14,7 @@ from keras_rnn.checks import one_of, whole_number
 from keras_rnn.errors import UsageError
 
 PADDING, UNKNOWN = "", "[UNK]"  # ids 0 and 1, as TextVectorization places them
+UNKNOWN_CHARACTER = "\ufffd"
 ADAPT_BATCH = 1024
 
 # (pattern, replacement), applied in order to lower-cased text. Contractions are cut as GloVe's tokenizer cuts
@@ -26,6 +27,11 @@ WORD_REWRITES = (
 )
 
 
+def _lower(texts):
+    # The Unicode lower-casing ends a text at its first NUL.
+    return tf.strings.lower(tf.strings.regex_replace(texts, r"\x00", " "), encoding="utf-8")
+
+
 def _unknown_if_empty(texts, unknown: str):
     return tf.where(tf.strings.regex_full_match(texts, r"\s*"), tf.constant(unknown), texts)
 
@@ -33,7 +39,7 @@ def _unknown_if_empty(texts, unknown: str):
 @keras.saving.register_keras_serializable("keras_rnn")
 def standardize_words(texts):
     """Lower-cases, splits off punctuation and contractions; words are then parted by spaces. Strings, any shape."""
-    texts = tf.strings.lower(texts, encoding="utf-8")
+    texts = _lower(texts)
     for pattern, replacement in WORD_REWRITES:
         texts = tf.strings.regex_replace(texts, pattern, replacement)
     return _unknown_if_empty(texts, UNKNOWN)
@@ -42,9 +48,9 @@ def standardize_words(texts):
 @keras.saving.register_keras_serializable("keras_rnn")
 def standardize_characters(texts):
     """Lower-cases and makes every run of white space one space. Strings, any shape."""
-    texts = tf.strings.lower(texts, encoding="utf-8")
+    texts = _lower(texts)
     texts = tf.strings.regex_replace(texts, r"[\pZ\pC]+", " ")
-    return _unknown_if_empty(texts, "\ufffd")
+    return _unknown_if_empty(texts, UNKNOWN_CHARACTER)
 
 
 # tokens -> (standardize, TextVectorization's split)
@@ -96,10 +102,13 @@ def adapt_vectorizer(
     if whole_number("vocabulary_size", vocabulary_size) < 3:
         raise UsageError(f"vocabulary_size takes at least 3 (padding, unknown and one token), got {vocabulary_size}")
     vectorizer = _text_vectorization(tokens, vocabulary_size)
-    vectorizer.adapt(text_batches(texts))
-    # The unknown token of an empty text is counted by adapt as a word; it has its id already.
+    try:
+        vectorizer.adapt(text_batches(texts))
+    except tf.errors.InvalidArgumentError as error:  # a lookup table takes one token at least
+        raise UsageError("the training texts hold no token at all") from error
     counted = map(str, vectorizer.get_vocabulary(include_special_tokens=False))
-    vocabulary = [token for token in counted if token != UNKNOWN]
+    # What stands for nothing or for the unreadable is the unknown token, however often it was counted.
+    vocabulary = [token for token in counted if token not in (UNKNOWN, UNKNOWN_CHARACTER)]
     if not vocabulary:
         raise UsageError("the training texts hold no token at all")
     known = {PADDING, UNKNOWN, *vocabulary}

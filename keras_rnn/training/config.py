@@ -193,13 +193,12 @@ def config_from_dict(values: Mapping[str, Mapping]) -> RunConfig:
     return RunConfig(**{section: SECTIONS[section](**content) for section, content in values.items()})
 
 
-def differences(ours: RunConfig, theirs: RunConfig) -> list[str]:
+def differences(before: RunConfig, now: RunConfig) -> list[str]:
     """One line a field in which two configs differ."""
-    lines = []
-    left, right = config_to_dict(ours), config_to_dict(theirs)
-    for section, values in left.items():
-        for option, value in values.items():
-            other = right[section][option]
-            if value != other:
-                lines.append(f"{option} {other!r}, now {value!r}")
-    return lines
+    old, new = config_to_dict(before), config_to_dict(now)
+    return [
+        f"{option} was {old[section][option]!r}, now {value!r}"
+        for section, values in new.items()
+        for option, value in values.items()
+        if value != old[section][option]
+    ]

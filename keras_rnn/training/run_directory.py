@@ -25,6 +25,8 @@ from pathlib import Path
 
 import keras
 
+import keras_rnn.models
+import keras_rnn.text.vectorizer  # noqa: F401  with the models, all that a model file may name is registered
 from keras_rnn.errors import UsageError
 from keras_rnn.files import write_json
 from keras_rnn.training.config import RunConfig, config_from_dict, config_to_dict, differences
@@ -82,14 +84,15 @@ def load_text_model(path: Path) -> keras.Model:
     Raises:
         UsageError: it is missing, damaged, unsafe, or takes no strings.
     """
-    import keras_rnn.models  # noqa: F401  registers the layers that the file names
-
     if not path.is_file():
         raise UsageError(f"no model file {path}")
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # whatever Keras makes of a foreign file
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        cause = error
+        while cause.__context__ is not None:  # the first of them says most
+            cause = cause.__context__
+        reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]
         raise UsageError(f"{path} is no model file of keras_rnn: {reason}") from error
     inputs = getattr(model, "inputs", None) or []
     if len(inputs) != 1 or inputs[0].dtype != "string":

@@ -150,6 +150,7 @@ def _token_model(config: RunConfig, prepared: PreparedData) -> keras.Model:
             num_classes=len(prepared.class_names),
             vocabulary_size=prepared.vocabulary_size,
             embeddings=prepared.embeddings,
+            name="token_model",
             **config.model.hyperparameters,
         )
     finally:

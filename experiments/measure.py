@@ -1,0 +1,49 @@
+"""A command run as a user would run it, with its wall time and the peak of its resident memory."""
+
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+
+import psutil
+
+SAMPLE_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Measured:
+    seconds: float
+    peak_bytes: int
+    output: str
+
+
+def measured(command: list[str], **options) -> Measured:
+    """Runs `command`; its processes' resident memory is sampled, added up, ten times a second.
+
+    Raises:
+        RuntimeError: the command failed.
+    """
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options
+    )
+    peak = 0
+
+    def watch():
+        nonlocal peak
+        root = psutil.Process(process.pid)
+        while process.poll() is None:
+            try:
+                peak = max(peak, sum(p.memory_info().rss for p in [root, *root.children(recursive=True)]))
+            except psutil.NoSuchProcess:
+                pass
+            time.sleep(SAMPLE_SECONDS)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    output = process.communicate()[0]
+    seconds = time.perf_counter() - began
+    watcher.join()
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(map(str, command))} failed:\n{output}")
+    return Measured(seconds, peak, output)

@@ -1,0 +1,96 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_rnn import UsageError, adapt_vectorizer
+from keras_rnn.text.vectorizer import standardize_words, vectorizer_from_vocabulary
+
+
+def vocabulary(vectorizer):
+    return [str(token) for token in vectorizer.get_vocabulary()]
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("It isn't GOOD, but cheap!", ["it", "is", "n't", "good", ",", "but", "cheap", "!"]),
+        ("the film's we've I'm can't", ["the", "film", "'s", "we", "'ve", "i", "'m", "ca", "n't"]),
+        ("one<br /><br>two\\three", ["one", "two", "three"]),
+        ("Joe #39;s and Joe&#39;s and Joe’s", ["joe", "'s", "and", "joe", "'s", "and", "joe", "'s"]),
+        ("CAFÉ naïve Über", ["café", "naïve", "über"]),
+        ("non\u00a0breaking\u200bwide\u3000space\x00nul", ["non", "breaking", "wide", "space", "nul"]),
+        ("5.5% of $1,000", ["5", ".", "5", "%", "of", "$", "1", ",", "000"]),
+        ("", ["[UNK]"]),
+        (" \t\n\u00a0 ", ["[UNK]"]),
+        (b"bad \xff\xfe bytes", ["bad", "\ufffd", "\ufffd", "bytes"]),
+    ],
+)
+def test_words_are_split_as_documented(text, tokens):
+    assert [token.decode() for token in tf.strings.split(standardize_words(tf.constant([text])))[0].numpy()] == tokens
+
+
+def test_ids_are_by_frequency_after_padding_and_unknown():
+    vectorizer = adapt_vectorizer(["b b b a a c", "b"])
+    assert vocabulary(vectorizer) == ["", "[UNK]", "b", "a", "c"]
+    np.testing.assert_array_equal(vectorizer(["a zebra", "c"]), [[3, 1], [4, 0]])
+
+
+def test_vocabulary_size_counts_padding_and_unknown():
+    assert vocabulary(adapt_vectorizer(["b b b a a c"], vocabulary_size=4)) == ["", "[UNK]", "b", "a"]
+
+
+def test_further_tokens_fill_the_room_that_is_left():
+    vectorizer = adapt_vectorizer(["b b a"], vocabulary_size=6, further_tokens=["x", "a", "y", "z"])
+    assert vocabulary(vectorizer) == ["", "[UNK]", "b", "a", "x", "y"]
+
+
+def test_characters():
+    vectorizer = adapt_vectorizer(["aab  A", "b"], tokens="character")
+    assert vocabulary(vectorizer)[:4] == ["", "[UNK]", "a", "b"]
+    np.testing.assert_array_equal(vectorizer(["ab", "", "?"]), [[2, 3], [1, 0], [1, 0]])
+
+
+@pytest.mark.parametrize("tokens", ["word", "character"])
+def test_an_empty_text_has_one_unknown_token_and_no_place_in_the_vocabulary(tokens):
+    vectorizer = adapt_vectorizer(["a a", "", "  ", "b"], tokens=tokens)
+    assert vectorizer([""]).numpy().tolist() == [[1]]
+    assert vectorizer(["", " \n "]).numpy().tolist() == [[1], [1]]
+    assert len(set(vocabulary(vectorizer))) == len(vocabulary(vectorizer))
+    assert vocabulary(vectorizer).count("[UNK]") == 1
+
+
+@pytest.mark.parametrize("tokens", ["word", "character"])
+def test_saved_in_a_model_it_gives_the_same_ids(tokens, tmp_path):
+    vectorizer = adapt_vectorizer(["not good, but cheap", "café"], tokens=tokens)
+    texts = keras.Input((), dtype="string")
+    model = keras.Model(texts, vectorizer(texts))
+    model.save(tmp_path / "ids.keras")
+    loaded = keras.saving.load_model(tmp_path / "ids.keras", safe_mode=True)
+    batch = tf.constant(["good café!", "", "zzz but"])
+    np.testing.assert_array_equal(loaded(batch), model(batch))
+
+
+def test_rebuilt_from_its_vocabulary_it_gives_the_same_ids():
+    vectorizer = adapt_vectorizer(["not good, but cheap"])
+    rebuilt = vectorizer_from_vocabulary(vocabulary(vectorizer)[2:])
+    batch = tf.constant(["cheap but bad", ""])
+    np.testing.assert_array_equal(rebuilt(batch), vectorizer(batch))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"vocabulary_size": 2}, "vocabulary_size takes at least 3 .* got 2"),
+        ({"vocabulary_size": 0}, "vocabulary_size takes a whole number of at least 1, got 0"),
+        ({"tokens": "words"}, "unknown tokens 'words'; did you mean 'word'"),
+    ],
+)
+def test_bad_values_are_named(options, message):
+    with pytest.raises(UsageError, match=message):
+        adapt_vectorizer(["a"], **options)
+
+
+def test_texts_without_a_token_are_refused():
+    with pytest.raises(UsageError, match="no token at all"):
+        adapt_vectorizer(["", "  "])

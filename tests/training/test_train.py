@@ -1,0 +1,231 @@
+import csv
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from rich.console import Console
+
+from keras_rnn import UsageError, evaluate, open_run, train
+from keras_rnn.training import train as train_module
+from keras_rnn.training.config import run_config
+from keras_rnn.training.run_directory import Run, claim
+from keras_rnn.training.train import TrainingDivergedError
+from tests.support import tiny
+
+
+def run_tiny(out, **options):
+    return train(tiny.dataset(), out=out, console=Console(quiet=True), **{**tiny.SMALL, "epochs": 3, **options})
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory) -> Run:
+    return run_tiny(tmp_path_factory.mktemp("unbroken") / "run", dropout=0.2)
+
+
+def history_of(run: Run) -> str:
+    return (run.directory / "history.csv").read_text()
+
+
+def weights_of(run: Run) -> list[np.ndarray]:
+    return run.model.get_weights()
+
+
+def same_run(one: Run, other: Run) -> None:
+    assert history_of(one) == history_of(other)
+    assert one.metrics == other.metrics
+    for left, right in zip(weights_of(one), weights_of(other), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def test_a_run_directory_holds_what_it_says(unbroken):
+    names = {entry.name for entry in unbroken.directory.iterdir()}
+    assert names == {
+        "classes.json",
+        "config.json",
+        "confusion-other.png",
+        "confusion-test.png",
+        "confusion-validation.png",
+        "curves.png",
+        "environment.json",
+        "evaluation-other.json",
+        "evaluation-test.json",
+        "evaluation-validation.json",
+        "history.csv",
+        "logs",
+        "metrics.json",
+        "model.keras",
+        "vocabulary.json",
+    }
+    assert unbroken.class_names == tiny.CLASSES
+    assert unbroken.config.training.epochs == 3
+    vocabulary = json.loads((unbroken.directory / "vocabulary.json").read_text())
+    assert set(vocabulary) == {"good", "bad", *tiny.FILLERS}
+    environment = json.loads((unbroken.directory / "environment.json").read_text())
+    assert environment["tensorflow"] == tf.__version__
+    assert environment["seconds"] > 0
+    for picture in ("curves.png", "confusion-test.png"):
+        assert (unbroken.directory / picture).read_bytes().startswith(b"\x89PNG")
+
+
+def test_it_learns_the_order_of_words(unbroken):
+    assert unbroken.metrics["test"]["accuracy"] > 0.9
+    assert unbroken.metrics["other"]["accuracy"] > 0.9
+
+
+def test_metrics_are_those_of_the_saved_text_model_on_the_raw_texts(unbroken):
+    test = tiny.dataset().test
+    logits = np.asarray(unbroken.model(tf.constant(list(test.texts))))
+    assert unbroken.metrics["test"]["accuracy"] == pytest.approx((logits.argmax(-1) == test.labels).mean())
+    loss = keras.losses.sparse_categorical_crossentropy(test.labels, logits, from_logits=True)
+    assert unbroken.metrics["test"]["loss"] == pytest.approx(float(np.mean(loss)), abs=1e-5)
+
+
+def test_the_tensorboard_log_has_each_epoch_once(unbroken):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(unbroken.directory / "logs"), size_guidance={"tensors": 0}).Reload()
+    steps = [event.step for event in events.Tensors("val_accuracy")]
+    with open(unbroken.directory / "history.csv", newline="") as file:
+        assert steps == [int(row["epoch"]) for row in csv.DictReader(file)]
+
+
+def test_same_seed_same_run(unbroken, tmp_path):
+    same_run(run_tiny(tmp_path / "again", dropout=0.2), unbroken)
+
+
+def test_another_seed_is_another_run(unbroken, tmp_path):
+    assert history_of(run_tiny(tmp_path / "other", dropout=0.2, seed=1)) != history_of(unbroken)
+
+
+@pytest.mark.parametrize(
+    "broken_at", ["prepare", "save_checkpoint", "write_history", "plot_history", "write_environment"]
+)
+def test_broken_anywhere_a_resumed_run_ends_as_an_unbroken_one(broken_at, unbroken, tmp_path, monkeypatch):
+    class BrokenError(Exception):
+        pass
+
+    home = train_module.run_files if broken_at == "write_environment" else train_module
+    real, calls = getattr(home, broken_at), []
+
+    def break_second_time(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == (2 if broken_at in ("save_checkpoint", "write_history") else 1):
+            raise BrokenError
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(home, broken_at, break_second_time)
+    with pytest.raises(BrokenError):
+        run_tiny(tmp_path / "run", dropout=0.2)
+    monkeypatch.undo()
+    with pytest.raises(UsageError, match="is not complete"):
+        open_run(tmp_path / "run")
+    with pytest.raises(UsageError, match="holds a run already; add --resume"):
+        run_tiny(tmp_path / "run", dropout=0.2)
+    same_run(run_tiny(tmp_path / "run", dropout=0.2, resume=True), unbroken)
+    assert not list((tmp_path / "run").glob("*cache*"))
+    assert not (tmp_path / "run" / "checkpoint.npz").exists()
+
+
+def test_resuming_a_complete_run_changes_nothing(unbroken):
+    before = {entry: entry.stat().st_mtime_ns for entry in unbroken.directory.rglob("*")}
+    run_tiny(unbroken.directory, dropout=0.2, resume=True)
+    assert {entry: entry.stat().st_mtime_ns for entry in unbroken.directory.rglob("*")} == before
+
+
+def test_a_directory_of_another_config_is_refused(unbroken):
+    with pytest.raises(UsageError, match=r"another config: hyperparameters was .*'dropout': 0.2.*; seed was 0, now 4"):
+        run_tiny(unbroken.directory, resume=True, seed=4)
+
+
+def test_a_directory_of_something_else_is_refused(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(UsageError, match="is not empty and holds no run"):
+        run_tiny(tmp_path)
+    with pytest.raises(UsageError, match="takes a directory, but is a file"):
+        run_tiny(tmp_path / "thesis.tex")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path, monkeypatch):
+    def stop(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train_module, "write_history", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run_tiny(tmp_path / "run")
+    monkeypatch.undo()
+    checkpoint = tmp_path / "run" / "checkpoint.npz"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    with pytest.raises(UsageError, match=r"checkpoint.npz is no checkpoint of this run"):
+        run_tiny(tmp_path / "run", resume=True)
+
+
+def test_runs_are_numbered_and_resume_finds_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    runs = Path("runs")
+    configs = [run_config(seed=0), run_config(seed=0), run_config(seed=5)]
+    claimed = [str(claim(config, None, "tiny/set-gru", resume=False)) for config in configs]
+    assert claimed == ["runs/tiny_set-gru-1", "runs/tiny_set-gru-2", "runs/tiny_set-gru-3"]
+    assert claim(configs[0], None, "tiny/set-gru", resume=True) == runs / "tiny_set-gru-2"
+    assert claim(configs[2], None, "tiny/set-gru", resume=True) == runs / "tiny_set-gru-3"
+    assert claim(run_config(seed=9), None, "tiny/set-gru", resume=True) == runs / "tiny_set-gru-4"
+
+
+def test_early_stopping_ends_the_run_and_the_best_epoch_is_kept(tmp_path, monkeypatch):
+    accuracies = iter([0.7, 0.9, 0.8, 0.8, 0.95])
+    real = train_module.classification_metrics
+    monkeypatch.setattr(
+        train_module, "classification_metrics", lambda *args: {**real(*args), "accuracy": next(accuracies)}
+    )
+    run = run_tiny(tmp_path / "run", epochs=5, patience=2)
+    assert (run.metrics["epochs"], run.metrics["best_epoch"]) == (4, 2)
+
+
+def test_a_loss_that_is_not_finite_is_an_error(tmp_path):
+    with pytest.raises(TrainingDivergedError, match="the loss of epoch 1 is (nan|inf); a learning_rate below 1e\\+38"):
+        run_tiny(tmp_path / "run", learning_rate=1e38)
+
+
+def test_mixed_precision_trains_and_leaves_the_policy_alone(tmp_path):
+    run = run_tiny(tmp_path / "run", mixed_precision=True)
+    assert keras.config.dtype_policy().name == "float32"
+    assert run.metrics["test"]["accuracy"] > 0.8
+
+
+def test_pretrained_embeddings_reach_the_model(tmp_path):
+    vectors = tmp_path / "vectors.txt"
+    vectors.write_text("good 1 2 3\nunseen 4 5 6\n")
+    run = run_tiny(tmp_path / "run", epochs=1, embeddings=str(vectors), trainable_embeddings=False)
+    vocabulary = [str(token) for token in run.model.get_layer("vectorizer").get_vocabulary()]
+    weights = run.model.get_layer("token_model").get_layer("embedding").get_weights()[0]
+    assert weights[vocabulary.index("good")].tolist() == [1, 2, 3]
+    assert weights[vocabulary.index("unseen")].tolist() == [4, 5, 6]
+
+
+def test_characters_train_as_well(tmp_path):
+    assert run_tiny(tmp_path / "run", epochs=1, tokens="character", max_length=20).metrics["epochs"] == 1
+
+
+def test_evaluate_on_the_raw_texts_gives_the_metrics_of_training(unbroken):
+    evaluations = evaluate(unbroken, dataset=tiny.dataset(), baseline=True)
+    assert set(evaluations) == {"test", "other"}
+    for split, evaluation in evaluations.items():
+        assert evaluation.accuracy == pytest.approx(unbroken.metrics[split]["accuracy"])
+        assert evaluation.loss == pytest.approx(unbroken.metrics[split]["loss"], abs=1e-5)
+    labels = tiny.dataset().test.labels
+    baselines = evaluations["test"].baselines
+    majority = np.bincount(tiny.dataset().train.labels).argmax()
+    assert baselines["majority class"] == pytest.approx((labels == majority).mean())
+    assert baselines["TF-IDF + logistic regression"] < 0.75  # it cannot see the order
+
+
+def test_evaluate_on_a_file(unbroken, tmp_path):
+    path = tiny.write_csv(tmp_path / "fresh.csv", tiny.split(30, 9))
+    evaluation = evaluate(unbroken, data=path)["fresh"]
+    assert evaluation.confusion.sum() == 30
+    assert evaluation.accuracy == pytest.approx(np.trace(evaluation.confusion) / 30)
+    saved = json.loads((unbroken.directory / "evaluation-fresh.json").read_text())
+    assert saved["confusion"] == evaluation.confusion.tolist()
