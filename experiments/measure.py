@@ -1,5 +1,6 @@
 """A command run as a user would run it, with its wall time and the peak of its resident memory."""
 
+import contextlib
 import subprocess
 import threading
 import time
@@ -33,10 +34,8 @@ def measured(command: list[str], **options) -> Measured:
         nonlocal peak
         root = psutil.Process(process.pid)
         while process.poll() is None:
-            try:
+            with contextlib.suppress(psutil.NoSuchProcess):
                 peak = max(peak, sum(p.memory_info().rss for p in [root, *root.children(recursive=True)]))
-            except psutil.NoSuchProcess:
-                pass
             time.sleep(SAMPLE_SECONDS)
 
     watcher = threading.Thread(target=watch)

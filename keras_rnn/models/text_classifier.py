@@ -18,6 +18,7 @@ def text_classifier(
     embedding_size: int = 64,
     embeddings: np.ndarray | None = None,
     trainable_embeddings: bool = True,
+    embedding_dropout: float = 0.0,
     mask_padding: bool = True,
     cell: str = "lstm",
     hidden_size: int | Sequence[int] = 64,
@@ -40,6 +41,7 @@ def text_classifier(
         embedding_size: features of a token; with `embeddings`, their columns count instead.
         embeddings: pretrained weights, float `(vocabulary_size, embedding_size)`, row i for token id i.
         trainable_embeddings: False freezes the embedding.
+        embedding_dropout: share of the embedding's features dropped in training, the same at every token of a text.
         mask_padding: False lets padding disturb the network, as the lesson's unmasked ones do.
         cell, hidden_size, num_layers, bidirectional, recurrent_dropout, use_cudnn: see `rnn_stack`; with
             `num_layers=0` the model is a bag of embeddings.
@@ -77,6 +79,9 @@ def text_classifier(
     x = embedding(token_ids)
     if embeddings is not None:
         embedding.set_weights([np.asarray(embeddings, dtype="float32")])
+
+    if rate("embedding_dropout", embedding_dropout):
+        x = keras.layers.SpatialDropout1D(embedding_dropout, name="embedding_dropout")(x)
 
     # Vectors to one vector a text
     x = rnn_stack(

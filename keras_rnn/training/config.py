@@ -105,9 +105,9 @@ class TrainingConfig:
     accuracy are borne.
     """
 
-    epochs: int = 5
+    epochs: int = 6
     batch_size: int = 64
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     learning_rate_decay: str = "cosine"
     clip_norm: float = 1.0
     patience: int = 2

@@ -54,7 +54,8 @@ class TrainingProgress(keras.callbacks.Callback):
     def train_seconds(self) -> float:
         return time.perf_counter() - self.began
 
-    def on_train_end(self, logs=None):
+    def stop(self) -> None:
+        """Takes the bar off the terminal."""
         if self.bar:
             self.bar.stop()
 

@@ -128,6 +128,13 @@ def claim(config: RunConfig, out: str | Path | None, name: str, resume: bool) ->
     return directory
 
 
+def abandon(directory: Path) -> None:
+    """Undoes `claim` for a run that could not begin, unless there is more in the directory."""
+    if [entry.name for entry in directory.iterdir()] == [CONFIG]:
+        (directory / CONFIG).unlink()
+        directory.rmdir()
+
+
 def _strangers(directory: Path) -> bool:
     return any(not re.fullmatch(r"\..*\.tmp.*", entry.name) for entry in directory.iterdir())
 

@@ -64,12 +64,18 @@ def train(
     console = console or Console(stderr=True)
     given = dataset if isinstance(dataset, TextDataset) else None
     config = run_config(dataset=given.name if given else dataset, **options)
+    _token_model(config, num_classes=2, vocabulary_size=3)  # a bad hyperparameter shows before any data is read
     name = f"{config.data.dataset or Path(config.data.data).name.split('.')[0]}-{config.model.model}"
     directory = run_files.claim(config, out, name, resume)
     console.print(f"run directory: {directory}", highlight=False, soft_wrap=True)
     if not (directory / run_files.METRICS).is_file():
-        prepared = _prepared(config, directory, given, console)
-        _fit(config, prepared, directory, console)
+        began = time.perf_counter()
+        try:
+            prepared = _prepared(config, directory, given, console)
+        except UsageError:
+            run_files.abandon(directory)
+            raise
+        _fit(config, prepared, directory, console, began)
     run = run_files.open_run(directory)
     for split, metrics in run.metrics.items():
         if isinstance(metrics, dict):
@@ -97,8 +103,7 @@ def _prepared(config: RunConfig, directory: Path, dataset: TextDataset | None, c
     return prepared
 
 
-def _fit(config: RunConfig, prepared: PreparedData, directory: Path, console: Console) -> None:
-    began = time.perf_counter()
+def _fit(config: RunConfig, prepared: PreparedData, directory: Path, console: Console, began: float) -> None:
     grow_gpu_memory()
     keras.utils.set_random_seed(config.training.seed)
     tf.config.experimental.enable_op_determinism()
@@ -108,7 +113,7 @@ def _fit(config: RunConfig, prepared: PreparedData, directory: Path, console: Co
     training = prepared.splits["train"]
     steps = math.ceil(len(training) / config.training.batch_size)
     with tf.distribute.MirroredStrategy().scope() if config.training.multi_gpu else contextlib.nullcontext():
-        model = _token_model(config, prepared)
+        model = _prepared_model(config, prepared)
         _compile(model, config, steps)
     console.print(device_line(model), highlight=False, soft_wrap=True)
 
@@ -116,43 +121,46 @@ def _fit(config: RunConfig, prepared: PreparedData, directory: Path, console: Co
     history = load_checkpoint(checkpoint, model) if checkpoint.is_file() else []
     progress = TrainingProgress(console, config.training.epochs, steps, len(training))
     keeper = _EpochKeeper(config, prepared, directory, history, progress)
-    if history and should_stop(history, config.training.patience):
-        initial_epoch = config.training.epochs
-    else:
-        initial_epoch = len(history)
+    first = len(history)
     if history:
-        console.print(f"going on after epoch {len(history)}", highlight=False, soft_wrap=True)
-    if initial_epoch < config.training.epochs:
-        model.fit(
-            training_batches(
-                training.texts,
-                training.labels,
-                config.training.batch_size,
-                config.training.seed,
-                initial_epoch,
-            ),
-            epochs=config.training.epochs,
-            initial_epoch=initial_epoch,
-            steps_per_epoch=steps,
-            callbacks=[keeper, progress],
-            shuffle=False,  # the batches come shuffled
-            verbose=0,
-        )
-    _finish(config, prepared, directory, history, parameters=model.count_params(), began=began)
+        console.print(f"going on after epoch {first}", highlight=False, soft_wrap=True)
+    if first < config.training.epochs and not (history and should_stop(history, config.training.patience)):
+        try:
+            model.fit(
+                training_batches(
+                    training.texts, training.labels, config.training.batch_size, config.training.seed, first
+                ),
+                epochs=config.training.epochs,
+                initial_epoch=first,
+                steps_per_epoch=steps,
+                callbacks=[keeper, progress],
+                shuffle=False,  # the batches come shuffled
+                verbose=0,
+            )
+        finally:
+            progress.stop()
+    seconds = time.perf_counter() - began
+    facts = {"parameters": model.count_params(), "seconds": round(seconds, 1)}
+    if len(history) > first:
+        # From texts on disk to trained epochs, validation and saving included.
+        facts["examples_per_second"] = round(len(training) * (len(history) - first) / seconds)
+    _finish(config, prepared, directory, history, facts)
 
 
-def _token_model(config: RunConfig, prepared: PreparedData) -> keras.Model:
+def _prepared_model(config: RunConfig, prepared: PreparedData) -> keras.Model:
+    return _token_model(
+        config,
+        num_classes=len(prepared.class_names),
+        vocabulary_size=prepared.vocabulary_size,
+        embeddings=prepared.embeddings,
+    )
+
+
+def _token_model(config: RunConfig, **from_data) -> keras.Model:
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16" if config.training.mixed_precision else "float32")
     try:
-        return create_model(
-            config.model.model,
-            num_classes=len(prepared.class_names),
-            vocabulary_size=prepared.vocabulary_size,
-            embeddings=prepared.embeddings,
-            name="token_model",
-            **config.model.hyperparameters,
-        )
+        return create_model(config.model.model, name="token_model", **from_data, **config.model.hyperparameters)
     finally:
         keras.config.set_dtype_policy(policy)
 
@@ -183,7 +191,7 @@ class _EpochKeeper(keras.callbacks.Callback):
         self.config, self.directory, self.history, self.progress = config, directory, history, progress
         self.validation = prepared.splits["validation"]
         # A model of its own, so that what is saved never carries a strategy or an optimizer.
-        self.saved_tokens = _token_model(config, prepared)
+        self.saved_tokens = _prepared_model(config, prepared)
         self.saved_model = text_model(
             self.saved_tokens, prepared.vectorizer(), config.text.max_length, name=config.model.model
         )
@@ -229,7 +237,7 @@ class _EpochKeeper(keras.callbacks.Callback):
         self.tensorboard.flush()
 
 
-def _finish(config: RunConfig, prepared: PreparedData, directory: Path, history, *, parameters: int, began: float):
+def _finish(config: RunConfig, prepared: PreparedData, directory: Path, history: list, facts: dict) -> None:
     best = best_epoch(history)
     write_history(history, directory / run_files.HISTORY)
     plot_history(history, directory / run_files.CURVES, f"{config.model.model} on {prepared.name}")
@@ -241,7 +249,7 @@ def _finish(config: RunConfig, prepared: PreparedData, directory: Path, history,
         evaluation = evaluate_logits(logits(split.texts), split.labels, prepared.class_names)
         metrics[name] = {"accuracy": evaluation.accuracy, "loss": evaluation.loss}
         write_evaluation(evaluation, directory, name, config.model.model)
-    run_files.write_environment(directory, parameters=parameters, seconds=round(time.perf_counter() - began, 1))
+    run_files.write_environment(directory, **facts)
     write_json(directory / run_files.METRICS, {"best_epoch": best + 1, "epochs": len(history), **metrics})
     (directory / run_files.CHECKPOINT).unlink(missing_ok=True)
     shutil.rmtree(directory / run_files.CACHE, ignore_errors=True)
