@@ -134,10 +134,13 @@ def predict(
 
     predictor = load_predictor(model or default_model())
     from_input = not texts or texts == ["-"]
-    batch = 1 if from_input and sys.stdin.isatty() else BATCH
+    typed = from_input and sys.stdin.isatty()
+    if typed:
+        print("one text a line, Ctrl-D to end", file=sys.stderr)
+    batch = 1 if typed else BATCH
     for prediction in predict_texts(predictor, standard_input() if from_input else texts, batch):
         row = {"text": prediction.text, "label": prediction.label, "probabilities": prediction.probabilities}
-        print(json.dumps(row, ensure_ascii=False), flush=batch == 1)
+        print(json.dumps(row, ensure_ascii=False), flush=typed)
 
 
 def default_model() -> Path:

@@ -18,12 +18,15 @@ UNKNOWN_CHARACTER = "\ufffd"
 ADAPT_BATCH = 1024
 
 # (pattern, replacement), applied in order to lower-cased text. Contractions are cut as GloVe's tokenizer cuts
-# them ("isn't" -> "is n't"), punctuation stands alone, leftovers of HTML in common corpora go.
+# them ("isn't" -> "is n't"); of punctuation only ! ? $ % are tokens; leftovers of HTML in common corpora go.
 WORD_REWRITES = (
-    (r"<br\s*/?>|\\|[\pZ\pC]", " "),
+    (r"<br\s*/?>", " "),
     (r"\s?&?#39;|[‘’]", "'"),
+    (r"([!?$%])", r" \1 "),
+    (r"[^\pL\pN\pM!?$%']+", " "),
     (r"(n't|'(?:s|re|ve|ll|d|m))\b", r" \1"),
-    (r"([^\pL\pN\pM\s'])", r" \1 "),
+    (r"(^|\s)'+([\pL\pN]{3})", r"\1\2"),  # quotation marks, which "'ll" and its like are not
+    (r"'+(\s|$)", r"\1"),
 )
 
 
@@ -38,7 +41,7 @@ def _unknown_if_empty(texts, unknown: str):
 
 @keras.saving.register_keras_serializable("keras_rnn")
 def standardize_words(texts):
-    """Lower-cases, splits off punctuation and contractions; words are then parted by spaces. Strings, any shape."""
+    """Lower-cases, splits off contractions, drops most punctuation; spaces part the words. Strings, any shape."""
     texts = _lower(texts)
     for pattern, replacement in WORD_REWRITES:
         texts = tf.strings.regex_replace(texts, pattern, replacement)

@@ -14,16 +14,20 @@ def vocabulary(vectorizer):
 @pytest.mark.parametrize(
     ("text", "tokens"),
     [
-        ("It isn't GOOD, but cheap!", ["it", "is", "n't", "good", ",", "but", "cheap", "!"]),
+        ("It isn't GOOD, but cheap!", ["it", "is", "n't", "good", "but", "cheap", "!"]),
         ("the film's we've I'm can't", ["the", "film", "'s", "we", "'ve", "i", "'m", "ca", "n't"]),
         ("one<br /><br>two\\three", ["one", "two", "three"]),
         ("Joe #39;s and Joe&#39;s and Joe’s", ["joe", "'s", "and", "joe", "'s", "and", "joe", "'s"]),
         ("CAFÉ naïve Über", ["café", "naïve", "über"]),
         ("non\u00a0breaking\u200bwide\u3000space\x00nul", ["non", "breaking", "wide", "space", "nul"]),
-        ("5.5% of $1,000", ["5", ".", "5", "%", "of", "$", "1", ",", "000"]),
+        ("5.5% of $1,000", ["5", "5", "%", "of", "$", "1", "000"]),
         ("", ["[UNK]"]),
         (" \t\n\u00a0 ", ["[UNK]"]),
-        (b"bad \xff\xfe bytes", ["bad", "\ufffd", "\ufffd", "bytes"]),
+        (b"bad \xff\xfe bytes", ["bad", "bytes"]),
+        ("the 'great' film; dogs' \"life\" (1998)", ["the", "great", "film", "dogs", "life", "1998"]),
+        ("the film 's ca n't we 'll", ["the", "film", "'s", "ca", "n't", "we", "'ll"]),
+        ("...", ["[UNK]"]),
+        ("हिन्दी 日本語", ["हिन्दी", "日本語"]),
     ],
 )
 def test_words_are_split_as_documented(text, tokens):
