@@ -24,6 +24,18 @@ def rate(name: str, value: object) -> float:
     return float(value)
 
 
+def fraction(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < 1:
+        raise UsageError(f"{name} takes a number between 0 and 1, got {value!r}")
+    return float(value)
+
+
+def vocabulary_size(value: object) -> int:
+    if whole_number("vocabulary_size", value) < 3:
+        raise UsageError(f"vocabulary_size takes at least 3 (padding, unknown and one token), got {value}")
+    return int(value)
+
+
 def flag(name: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise UsageError(f"{name} takes True or False, got {value!r}")

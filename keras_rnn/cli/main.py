@@ -26,7 +26,7 @@ app = typer.Typer(
 def _common(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error (on any command).")] = False,
 ):
-    pass
+    """`--debug` is here for the help alone: `main` takes it off wherever it stands."""
 
 
 @app.command()
@@ -83,10 +83,11 @@ def train(
         given["hidden_size"] = options.hidden_size(hidden_size)
     import_tensorflow()
     import keras_rnn
+    from keras_rnn.serving.layout import versions
 
     run = keras_rnn.train(out=out, resume=resume, **given)
     saved_model = run.directory / "saved_model"
-    if export and not saved_model.exists():
+    if export and not versions(saved_model):
         keras_rnn.export(run, saved_model)
     print(f"run {run.directory} is complete; try: keras-rnn predict {run.directory} 'not good, but cheap'")
 
@@ -128,17 +129,23 @@ def predict(
 ):
     """Print a JSON line with label and probabilities for each text, or for each line of standard input."""
     import_tensorflow()
-    from keras_rnn.cli.lines import standard_input
+    from keras_rnn.cli.lines import decoded, standard_input
     from keras_rnn.serving.predictor import BATCH, load_predictor
     from keras_rnn.serving.predictor import predict as predict_texts
 
+    if model == "-" and not texts:
+        model = None
     predictor = load_predictor(model or default_model())
     from_input = not texts or texts == ["-"]
+    if from_input and sys.stdin is None:
+        raise UsageError("predict takes texts as arguments or on standard input, which is closed")
+    sys.stdout.reconfigure(encoding="utf-8")
     typed = from_input and sys.stdin.isatty()
     if typed:
         print("one text a line, Ctrl-D to end", file=sys.stderr)
     batch = 1 if typed else BATCH
-    for prediction in predict_texts(predictor, standard_input() if from_input else texts, batch):
+    lines = standard_input() if from_input else map(decoded, map(os.fsencode, texts))
+    for prediction in predict_texts(predictor, lines, batch):
         row = {"text": prediction.text, "label": prediction.label, "probabilities": prediction.probabilities}
         print(json.dumps(row, ensure_ascii=False), flush=typed)
 
@@ -187,9 +194,11 @@ def datasets():
 def main() -> None:
     """Runs the command line; exit status 2 for usage errors, 1 for other errors, each in one line."""
     arguments = sys.argv[1:]
-    debug = "--debug" in arguments
+    end = arguments.index("--") if "--" in arguments else len(arguments)  # what follows is text
+    debug = "--debug" in arguments[:end]
+    arguments = [argument for argument in arguments[:end] if argument != "--debug"] + arguments[end:]
     try:
-        status = app([argument for argument in arguments if argument != "--debug"], standalone_mode=False)
+        status = app(arguments, standalone_mode=False)
     except KeyboardInterrupt:
         status = 130
     except BrokenPipeError:
@@ -212,7 +221,8 @@ def _report(error: Exception) -> int:
         message, status = str(error) or type(error).__name__, 1
         if not isinstance(error, (OSError, RuntimeError)):
             message = f"{type(error).__name__}: {message}"
-    print(f"keras-rnn: error: {' '.join(message.split())}", file=sys.stderr)
+    if message:  # no arguments at all: the help is shown
+        print(f"keras-rnn: error: {' '.join(message.split())}", file=sys.stderr)
     return status
 
 

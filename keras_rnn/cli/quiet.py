@@ -27,9 +27,9 @@ def quiet_stderr() -> Iterator[None]:
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow and lets it look for GPUs, quietly."""
+    """Imports TensorFlow and lets it find and set up its GPUs, quietly."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with quiet_stderr():
-        import tensorflow as tf
+        from keras_rnn.training.device import grow_gpu_memory
 
-        tf.config.list_physical_devices("GPU")
+        grow_gpu_memory()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from keras_rnn.training.evaluate import Evaluation
 
@@ -11,7 +12,7 @@ WIDEST_CONFUSION = 12  # classes; a wider table would not fit, and the picture s
 
 
 def print_evaluation(split: str, evaluation: Evaluation, picture: Path) -> None:
-    console = Console()
+    console = Console(markup=False)
     console.print(f"{split}: accuracy {evaluation.accuracy:.4f}, loss {evaluation.loss:.4f}", highlight=False)
     for system, accuracy in evaluation.baselines.items():
         console.print(f"  {system}: accuracy {accuracy:.4f}", highlight=False)
@@ -27,14 +28,14 @@ def _per_class(evaluation: Evaluation) -> Table:
         table.add_column(column, justify="right")
     for name, row in evaluation.per_class.items():
         figures = (f"{row[figure]:.4f}" for figure in ("precision", "recall", "f1"))
-        table.add_row(name, *figures, f"{row['support']:,}")
+        table.add_row(Text(name), *figures, f"{row['support']:,}")
     return table
 
 
 def _confusion(evaluation: Evaluation) -> Table:
     table = Table("true \\ predicted")
     for name in evaluation.per_class:
-        table.add_column(name, justify="right")
+        table.add_column(Text(name), justify="right")
     for name, counts in zip(evaluation.per_class, evaluation.confusion, strict=True):
-        table.add_row(name, *(f"{count:,}" for count in counts))
+        table.add_row(Text(name), *(f"{count:,}" for count in counts))
     return table

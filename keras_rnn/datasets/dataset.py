@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from keras_rnn import checks
 from keras_rnn.errors import UsageError
 
 
@@ -44,6 +45,19 @@ class TextDataset:
     test: Split | None = None
     extra: Mapping[str, Split] = field(default_factory=dict)
 
+    def __post_init__(self):
+        splits = {"train": self.train, "validation": self.validation, "test": self.test, **self.extra}
+        for name, split in splits.items():
+            if split is not None and len(split) and not 0 <= min(split.labels) <= max(split.labels) < self.num_classes:
+                raise UsageError(
+                    f"dataset {self.name!r}: labels of the {name} split take 0 to {self.num_classes - 1}, "
+                    f"got {min(split.labels)} to {max(split.labels)}"
+                )
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
+
 
 def carve(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
     """Cuts `split` into (rest, carved), stratified by label and seeded; both keep the order of the rows.
@@ -51,8 +65,7 @@ def carve(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
     Each class gives `fraction` of its rows, rounded; one of two or more rows gives at least one and keeps at
     least one, so that no class leaves the training data.
     """
-    if not 0 < fraction < 1:
-        raise UsageError(f"a split fraction takes a number between 0 and 1, got {fraction!r}")
+    checks.fraction("fraction", fraction)
     rng = np.random.default_rng(seed)
     carved = np.zeros(len(split), dtype=bool)
     for label in np.unique(split.labels):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_rnn.checks import whole_number
+from keras_rnn.checks import fraction, whole_number
 from keras_rnn.datasets.dataset import Split, TextDataset, carve
 from keras_rnn.datasets.local import load_local, load_split
 from keras_rnn.datasets.tfds import KNOWN_SETS, load_tfds
@@ -65,8 +65,7 @@ def load_dataset(
         raise UsageError(f"takes --dataset or --data, got both: {dataset!r} and {str(data)!r}")
     if limit is not None:
         whole_number("limit", limit, minimum=2)
-    if not 0 < validation_fraction < 1:
-        raise UsageError(f"validation_fraction takes a number between 0 and 1, got {validation_fraction!r}")
+    fraction("validation_fraction", validation_fraction)
     texts = (text_columns,) if isinstance(text_columns, str) else tuple(text_columns)
     of_columns = {"--text-column": texts, "--label-column": label_column}
     of_files = {"--header or --no-header": header}

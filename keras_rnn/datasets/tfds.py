@@ -5,8 +5,10 @@ that is not prepared yet, and that is not tried where none of its hosts can be r
 retry for minutes.
 """
 
+import contextlib
 import difflib
 import socket
+import sys
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -155,9 +157,10 @@ def _prepare(name: str, builder, manual_dir: str | Path | None) -> None:
     if make_download_manager is not None:
         builder._make_download_manager = checked
     try:
-        builder.download_and_prepare(
-            download_config=tfds.download.DownloadConfig(manual_dir=manual_dir and str(manual_dir))
-        )
+        with contextlib.redirect_stdout(sys.stderr):  # TFDS prints its progress where answers go
+            builder.download_and_prepare(
+                download_config=tfds.download.DownloadConfig(manual_dir=manual_dir and str(manual_dir))
+            )
     except NonMatchingChecksumError as error:
         raise UsageError(
             f"cannot prepare {name}: a file is not the one that TFDS knows by size and checksum: "

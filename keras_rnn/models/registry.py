@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from inspect import Parameter, signature
+from inspect import signature
 from typing import Any
 
 import keras
@@ -68,6 +68,6 @@ def create_model(name: str, /, **overrides) -> keras.Model:
     entry = get_model_entry(name)
     takes = signature(entry.build).parameters
     for option in overrides:
-        if option not in takes and not any(p.kind is Parameter.VAR_KEYWORD for p in takes.values()):
+        if option not in takes:
             raise unknown_name(f"hyperparameter of model {name!r}:", option, takes)
     return entry.build(**{"name": name, **entry.hyperparameters, **overrides})

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
+from keras_rnn import checks
 from keras_rnn.checks import flag, one_of, rate, whole_number
 from keras_rnn.errors import UsageError
 from keras_rnn.layers import POOLINGS, TokenEmbedding, pool_sequence, rnn_stack
@@ -121,8 +122,7 @@ def _embedding_shape(vocabulary_size, embedding_size, embeddings, vectorizer) ->
         vocabulary_size = tokens
     if vocabulary_size is None:
         raise UsageError("text_classifier takes a vocabulary_size, a vectorizer or embeddings; it got none of them")
-    if whole_number("vocabulary_size", vocabulary_size) < 3:
-        raise UsageError(f"vocabulary_size takes at least 3 (padding, unknown and one token), got {vocabulary_size}")
+    checks.vocabulary_size(vocabulary_size)
     if tokens is not None and tokens > vocabulary_size:
         raise UsageError(f"the vectorizer has {tokens} tokens, more than vocabulary_size {vocabulary_size}")
     return vocabulary_size, whole_number("embedding_size", embedding_size)

@@ -45,6 +45,8 @@ def export(run: Run | str | Path, to: str | Path, *, version: int | None = None)
     to = Path(to)
     if to.is_file():
         raise UsageError(f"{to} takes a folder, but is a file")
+    if any(character in str(to.resolve()) for character in "[]*?"):
+        raise UsageError(f"{to}: TensorFlow saves to no path with any of [ ] * ? in it")
     if version is None:
         version = max(versions(to), default=0) + 1
     if not isinstance(version, int) or version < 1:
@@ -57,7 +59,12 @@ def export(run: Run | str | Path, to: str | Path, *, version: int | None = None)
     for layer in recurrent_layers(model):
         layer.use_cudnn = False
     beside = to / f".{version}.{os.getpid()}.tmp"
-    to.mkdir(parents=True, exist_ok=True)
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot make the folder {to}: {error.strerror}") from error
+    for debris in to.glob(".*.tmp"):  # of an export that was killed
+        shutil.rmtree(debris)
     try:
         write_saved_model(model, run.class_names, beside)
         check_saved_model(beside, model, run.class_names)

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_rnn.errors import UsageError
 from keras_rnn.serving.layout import MODEL_CARD, latest_version
-from keras_rnn.training.logits import softmax
-from keras_rnn.training.run_directory import CLASSES, CONFIG, load_text_model, open_run
+from keras_rnn.text.encoded import in_length_batches
+from keras_rnn.training.logits import TEXT_CHARACTERS, softmax, text_logits_function
+from keras_rnn.training.run_directory import CLASSES, CONFIG, Run, load_text_model, open_run
 
 BATCH = 256
 
@@ -46,10 +48,13 @@ def load_predictor(path: str | Path) -> Predictor:
     if not path.exists():
         raise UsageError(f"no model {path}; it takes a run directory, a .keras file or a SavedModel")
     if path.is_file():
-        return _keras_predictor(load_text_model(path), path.parent / CLASSES)
+        model = load_text_model(path)
+        if (path.parent / CLASSES).is_file():
+            return _keras_predictor(model, Run(path.parent).class_names)
+        return _keras_predictor(model, tuple(map(str, range(model.output_shape[-1]))))
     if (path / CONFIG).is_file():
         run = open_run(path)
-        return _keras_predictor(run.model, path / CLASSES)
+        return _keras_predictor(run.model, run.class_names)
     version = latest_version(path)
     if version is None:
         raise UsageError(f"{path} is no run directory, .keras file or SavedModel")
@@ -58,6 +63,8 @@ def load_predictor(path: str | Path) -> Predictor:
 
 def predict(model: Predictor | str | Path, texts: Iterable[str], batch_size: int = BATCH) -> Iterator[Prediction]:
     """Predictions in the order of `texts`, which may be endless: at most `batch_size` of them are held at a time."""
+    if isinstance(texts, str):
+        raise UsageError(f"texts takes strings, not one string, got {texts[:40]!r}")
     predictor = model if isinstance(model, Predictor) else load_predictor(model)
     texts = iter(texts)
     while batch := list(islice(texts, batch_size)):
@@ -69,15 +76,9 @@ def predict(model: Predictor | str | Path, texts: Iterable[str], batch_size: int
             )
 
 
-def _keras_predictor(model, classes: Path) -> Predictor:
-    forward = tf.function(
-        lambda texts: model(texts, training=False), input_signature=[tf.TensorSpec((None,), tf.string)]
-    )
-    count = model.output_shape[-1]
-    names = json.loads(classes.read_text(encoding="utf-8")) if classes.is_file() else [str(i) for i in range(count)]
-    if len(names) != count:
-        raise UsageError(f"{classes} names {len(names)} classes, but the model has {count}")
-    return Predictor(tuple(names), lambda texts: softmax(forward(tf.constant(texts)).numpy()))
+def _keras_predictor(model: keras.Model, class_names: tuple[str, ...]) -> Predictor:
+    logits = text_logits_function(model)
+    return Predictor(class_names, lambda texts: softmax(logits(texts)))
 
 
 def _saved_model_predictor(directory: Path) -> Predictor:
@@ -87,5 +88,8 @@ def _saved_model_predictor(directory: Path) -> Predictor:
         names = json.loads((directory / MODEL_CARD).read_text(encoding="utf-8"))["class_names"]
     except Exception as error:  # whatever TensorFlow makes of a foreign directory
         raise UsageError(f"{directory} is no SavedModel of keras_rnn: {str(error).splitlines()[0]}") from error
-    # The loaded object must outlive the signature, which does not keep it.
-    return Predictor(tuple(names), lambda texts, _keep=loaded: serve(text=tf.constant(texts))["probabilities"].numpy())
+
+    def probabilities(batch: list[str], _keep=loaded) -> np.ndarray:  # the signature alone would not keep what it calls
+        return serve(text=tf.constant(batch))["probabilities"].numpy()
+
+    return Predictor(tuple(names), lambda texts: in_length_batches(probabilities, texts, TEXT_CHARACTERS))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-ENCODE_BATCH = 1024
+ENCODE_CHARACTERS = 2**18  # of a batch, padding included; tokens are fewer
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,34 @@ class EncodedTexts:
 
 def encode(vectorizer: Callable, texts: Sequence[str], max_length: int | None = None) -> EncodedTexts:
     """`texts` through an adapted TextVectorization layer, each row cut to its first `max_length` tokens."""
-    ids, lengths = [], []
-    for start in range(0, len(texts), ENCODE_BATCH):
-        batch = np.asarray(vectorizer(list(texts[start : start + ENCODE_BATCH])))[:, :max_length]
-        real = batch != 0
-        ids.append(batch[real].astype(np.int32))
-        lengths.append(real.sum(axis=1))
-    offsets = np.concatenate([[0], *map(np.asarray, lengths)]).cumsum(dtype=np.int64)
-    return EncodedTexts(np.concatenate(ids) if ids else np.zeros(0, np.int32), offsets)
+    rows: list[np.ndarray] = [np.zeros(0, np.int32)] * len(texts)
+    for batch in length_batches(np.array([len(text) for text in texts], np.int64), ENCODE_CHARACTERS):
+        token_ids = np.asarray(vectorizer([texts[row] for row in batch]))[:, :max_length].astype(np.int32)
+        for row, length, ids in zip(batch, np.count_nonzero(token_ids, axis=1), token_ids, strict=True):
+            rows[row] = ids[:length].copy()
+    offsets = np.cumsum([0, *map(len, rows)], dtype=np.int64)
+    return EncodedTexts(np.concatenate(rows) if rows else np.zeros(0, np.int32), offsets)
+
+
+def length_batches(lengths: np.ndarray, budget: int) -> list[np.ndarray]:
+    """Rows of like length together, longest first, so many a batch that rows times the longest stay in `budget`.
+
+    A longer row has a batch of its own.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    batches, start = [], 0
+    while start < len(order):
+        size = max(1, budget // max(1, int(lengths[order[start]])))
+        batches.append(order[start : start + size])
+        start += size
+    return batches
+
+
+def in_length_batches(function: Callable[[list[str]], np.ndarray], texts: Sequence[str], budget: int) -> np.ndarray:
+    """`function` of all `texts`, one row a text, called on texts of like length so that one long text pads no other.
+
+    `budget` bounds the texts of a call times the characters of the longest.
+    """
+    batches = length_batches(np.array([len(text) for text in texts], np.int64), budget)
+    results = np.concatenate([function([texts[row] for row in batch]) for batch in batches])
+    return results[np.argsort(np.concatenate(batches))]

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 import keras
 import tensorflow as tf
 
-from keras_rnn.checks import one_of, whole_number
+from keras_rnn import checks
 from keras_rnn.errors import UsageError
 
 PADDING, UNKNOWN = "", "[UNK]"  # ids 0 and 1, as TextVectorization places them
@@ -64,7 +64,7 @@ TOKENIZERS = {
 
 
 def _text_vectorization(tokens: str, max_tokens: int | None) -> keras.layers.TextVectorization:
-    standardize, split = TOKENIZERS[one_of("tokens", tokens, TOKENIZERS)]
+    standardize, split = TOKENIZERS[checks.one_of("tokens", tokens, TOKENIZERS)]
     return keras.layers.TextVectorization(
         max_tokens=max_tokens, standardize=standardize, split=split, name="vectorizer"
     )
@@ -102,8 +102,7 @@ def adapt_vectorizer(
     Raises:
         UsageError: `tokens` or `vocabulary_size` out of range, or no text has a token.
     """
-    if whole_number("vocabulary_size", vocabulary_size) < 3:
-        raise UsageError(f"vocabulary_size takes at least 3 (padding, unknown and one token), got {vocabulary_size}")
+    checks.vocabulary_size(vocabulary_size)
     vectorizer = _text_vectorization(tokens, vocabulary_size)
     try:
         vectorizer.adapt(text_batches(texts))

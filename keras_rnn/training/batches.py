@@ -8,13 +8,13 @@ import tensorflow as tf
 from keras_rnn.text.encoded import EncodedTexts
 
 POOL_BATCHES = 50  # rows are sorted by length within so many batches: random enough, and hardly any padding
-INFERENCE_TOKENS = 32_768  # padded tokens in a batch of inference
 
 
 def epoch_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
     """The rows of each batch of one epoch, a function of `seed` and `epoch` alone; every row stands in one.
 
-    All batches hold `batch_size` rows but one.
+    All batches hold `batch_size` rows but the last, which has the rest: a strategy builds the model on the first
+    batch, and takes only one that its replicas can share evenly.
     """
     rng = np.random.default_rng([seed, epoch])
     order = rng.permutation(len(lengths))
@@ -23,7 +23,8 @@ def epoch_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -
         rows = order[start : start + pool]
         order[start : start + pool] = rows[np.argsort(lengths[rows], kind="stable")]
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-    return [batches[index] for index in rng.permutation(len(batches))]
+    whole = len(order) // batch_size
+    return [*(batches[index] for index in rng.permutation(whole)), *batches[whole:]]
 
 
 def training_batches(
@@ -44,14 +45,3 @@ def training_batches(
     options.autotune.enabled = False  # its thread can hold up the end of a fit for as long as an epoch took
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(8).with_options(options)
-
-
-def inference_batches(lengths: np.ndarray) -> list[np.ndarray]:
-    """The rows of each batch, longest first, so many a batch that its padded tokens stay bounded."""
-    order = np.argsort(-lengths, kind="stable")
-    batches, start = [], 0
-    while start < len(order):
-        size = max(1, INFERENCE_TOKENS // max(1, int(lengths[order[start]])))
-        batches.append(order[start : start + size])
-        start += size
-    return batches

@@ -1,13 +1,15 @@
 """What a training run is made of: frozen dataclasses, written as JSON into the run directory."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from keras_rnn.checks import flag, one_of, positive_number, whole_number
+import numpy as np
+
+from keras_rnn.checks import flag, fraction, one_of, positive_number, vocabulary_size, whole_number
 from keras_rnn.errors import UsageError, unknown_name
 from keras_rnn.models import DEFAULT_MODEL, get_model_entry
 
@@ -42,17 +44,17 @@ class DataConfig:
         for path in ("data", "tfds_manual_dir"):
             if getattr(self, path) is not None:
                 object.__setattr__(self, path, str(Path(getattr(self, path)).absolute()))
-        object.__setattr__(self, "text_columns", tuple(self.text_columns))
+        columns = (self.text_columns,) if isinstance(self.text_columns, str) else tuple(self.text_columns)
+        object.__setattr__(self, "text_columns", columns)
         if self.dataset and self.data:
             raise UsageError(
                 f"dataset and data exclude each other, got dataset {self.dataset!r} and data {self.data!r}"
             )
         if not self.data and not self.dataset:
             object.__setattr__(self, "dataset", DEFAULT_DATASET)
-        if not 0 < positive_number("validation_fraction", self.validation_fraction) < 1:
-            raise UsageError(f"validation_fraction takes a number between 0 and 1, got {self.validation_fraction!r}")
+        fraction("validation_fraction", self.validation_fraction)
         if self.limit is not None:
-            whole_number("limit", self.limit)
+            whole_number("limit", self.limit, minimum=2)
 
 
 @dataclass(frozen=True)
@@ -66,16 +68,10 @@ class TextConfig:
 
     def __post_init__(self):
         one_of("tokens", self.tokens, ("word", "character"))
-        if whole_number("vocabulary_size", self.vocabulary_size) < 3:
-            raise UsageError(
-                f"vocabulary_size takes at least 3 (padding, unknown and one token), got {self.vocabulary_size}"
-            )
+        vocabulary_size(self.vocabulary_size)
         whole_number("max_length", self.max_length)
         if self.embeddings is not None:
-            path = Path(self.embeddings).absolute()
-            if not path.is_file():
-                raise UsageError(f"no embeddings file {self.embeddings}")
-            object.__setattr__(self, "embeddings", str(path))
+            object.__setattr__(self, "embeddings", str(Path(self.embeddings).absolute()))
 
 
 @dataclass(frozen=True)
@@ -122,7 +118,8 @@ class TrainingConfig:
         one_of("learning_rate_decay", self.learning_rate_decay, ("cosine", "none"))
         positive_number("clip_norm", self.clip_norm)
         whole_number("patience", self.patience)
-        whole_number("seed", self.seed, minimum=0)
+        if whole_number("seed", self.seed, minimum=0) >= 2**32:
+            raise UsageError(f"seed takes a whole number below 2**32, got {self.seed}")
         flag("mixed_precision", self.mixed_precision)
         flag("multi_gpu", self.multi_gpu)
 
@@ -146,7 +143,8 @@ def hyperparameter_names(model: str) -> set[str]:
 def run_config(**options) -> RunConfig:
     """A RunConfig from the fields of its sections and the model's hyperparameters, by bare name.
 
-    What is not given comes from the model's registered training settings, then from the defaults.
+    What is not given comes from the model's registered training settings, then from the defaults; one hidden_size a
+    layer says how many layers there are.
 
     Raises:
         UsageError: an unknown option, or a value out of its range.
@@ -164,12 +162,15 @@ def run_config(**options) -> RunConfig:
     hyperparameters = {}
     known = hyperparameter_names(model)
     for option, value in options.items():
+        value = value.item() if isinstance(value, np.generic) else value
         if option in section_of:
             given[section_of[option]][option] = value
         elif option in known:
             hyperparameters[option] = value
         else:
             raise unknown_name("option", option, [*section_of, *known])
+    if isinstance(hyperparameters.get("hidden_size"), (list, tuple)) and "num_layers" in known:
+        hyperparameters.setdefault("num_layers", len(hyperparameters["hidden_size"]))
     given["model"]["hyperparameters"] = hyperparameters
     return RunConfig(**{section: SECTIONS[section](**values) for section, values in given.items()})
 
@@ -181,16 +182,28 @@ def config_to_dict(config: RunConfig) -> dict:
     return sections
 
 
-def config_from_dict(values: Mapping[str, Mapping]) -> RunConfig:
-    """The inverse of `config_to_dict`; UsageError on a section or field that is not known."""
-    for section, content in values.items():
-        if section not in SECTIONS:
-            raise unknown_name("section of a run's config", section, SECTIONS)
-        fields = [option.name for option in dataclasses.fields(SECTIONS[section])]
-        for option in content:
-            if option not in fields:
-                raise unknown_name(f"field of a run's {section} config", option, fields)
-    return RunConfig(**{section: SECTIONS[section](**content) for section, content in values.items()})
+def config_from_dict(values: Any) -> RunConfig:
+    """The inverse of `config_to_dict`; UsageError on a section or field that is missing, unknown or of a wrong kind."""
+    _check_fields("a run's config", values, SECTIONS)
+    for section, kind in SECTIONS.items():
+        _check_fields(
+            f"a run's {section} config", values[section], [option.name for option in dataclasses.fields(kind)]
+        )
+    try:
+        return RunConfig(**{section: kind(**values[section]) for section, kind in SECTIONS.items()})
+    except (TypeError, AttributeError) as error:  # a value of a kind that JSON has and no option takes
+        raise UsageError(f"a run's config holds a value of a wrong kind: {error}") from error
+
+
+def _check_fields(where: str, values: Any, names: Iterable[str]) -> None:
+    if not isinstance(values, Mapping):
+        raise UsageError(f"{where} takes an object, got {values!r}")
+    for name in values:
+        if name not in names:
+            raise unknown_name(f"field of {where}", name, names)
+    for name in names:
+        if name not in values:
+            raise UsageError(f"{where} lacks the field {name!r}")
 
 
 def differences(before: RunConfig, now: RunConfig) -> list[str]:

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from keras_rnn.datasets import Split, TextDataset, load_split
 from keras_rnn.errors import UsageError
 from keras_rnn.files import write_json
-from keras_rnn.training.logits import classification_metrics, text_logits
+from keras_rnn.training.logits import classification_metrics, text_logits_function
 from keras_rnn.training.plots import plot_confusion
 from keras_rnn.training.prepare import load_configured_dataset
 from keras_rnn.training.run_directory import Run, open_run
@@ -47,7 +47,8 @@ def evaluate(
 ) -> dict[str, Evaluation]:
     """Evaluates a run's text model on its dataset's test split and extra splits, or on the rows of a file.
 
-    Writes `evaluation-SPLIT.json` and `confusion-SPLIT.png` into the run directory.
+    Writes `evaluation-SPLIT.json` and `confusion-SPLIT.png` into the run directory; rows of a file are the split
+    "data-NAME".
 
     Args:
         run: a complete run, or its directory.
@@ -63,20 +64,26 @@ def evaluate(
         UsageError: no complete run, no such data, or labels the run does not know.
     """
     run = run if isinstance(run, Run) else open_run(run)
+    if data is None and (text_columns or label_column is not None or header is not None):
+        raise UsageError("text_columns, label_column and header take data beside them")
     if dataset is None and (data is None or baseline):
         dataset = load_configured_dataset(run.config)
+    if dataset is not None and tuple(dataset.class_names) != run.class_names:
+        raise UsageError(
+            f"dataset {dataset.name!r} has the classes {', '.join(dataset.class_names)}, "
+            f"but the run was trained on {', '.join(run.class_names)}"
+        )
     if data is not None:
         rows = load_split(data, run.class_names, text_columns=text_columns, label_column=label_column, header=header)
-        splits = {Path(data).name.split(".")[0]: rows}
+        splits = {f"data-{Path(data).resolve().name.split('.')[0]}": rows}
     else:
         splits = evaluation_splits(dataset)
     baselines = _fitted_baselines(dataset.train) if baseline else {}
+    logits = text_logits_function(run.model)
     evaluations = {}
     for name, split in splits.items():
         accuracies = {system: float(model.score(split.texts, split.labels)) for system, model in baselines.items()}
-        evaluations[name] = evaluate_logits(
-            text_logits(run.model, split.texts), split.labels, run.class_names, accuracies
-        )
+        evaluations[name] = evaluate_logits(logits(split.texts), split.labels, run.class_names, accuracies)
         write_evaluation(evaluations[name], run.directory, name, run.config.model.model)
     return evaluations
 
@@ -114,7 +121,10 @@ def _fitted_baselines(train: Split) -> dict:
         "majority class": DummyClassifier(strategy="most_frequent"),
         "TF-IDF + logistic regression": make_pipeline(TfidfVectorizer(), LogisticRegression(max_iter=1000)),
     }
-    return {name: system.fit(train.texts, train.labels) for name, system in systems.items()}
+    try:
+        return {name: system.fit(train.texts, train.labels) for name, system in systems.items()}
+    except ValueError as error:  # texts without a word of two letters
+        raise UsageError(f"the baselines cannot be fitted on the training texts: {error}") from error
 
 
 def write_evaluation(evaluation: Evaluation, directory: Path, split: str, model: str) -> None:

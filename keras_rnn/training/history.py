@@ -21,8 +21,8 @@ def should_stop(history: Sequence[Epoch], patience: int) -> bool:
 
 
 def diverged(history: Sequence[Epoch]) -> bool:
-    """True if the last epoch's training loss is not finite."""
-    return not math.isfinite(history[-1]["loss"])
+    """True if a loss of the last epoch is not finite."""
+    return not all(math.isfinite(history[-1][loss]) for loss in ("loss", "val_loss"))
 
 
 def write_history(history: Sequence[Epoch], path: Path) -> None:

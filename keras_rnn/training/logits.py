@@ -6,8 +6,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_rnn.text.encoded import EncodedTexts
-from keras_rnn.training.batches import inference_batches
+from keras_rnn.text.encoded import EncodedTexts, in_length_batches, length_batches
+
+# Of a batch of inference, padding included.
+INFERENCE_TOKENS = 2**15
+TEXT_CHARACTERS = 2**17
 
 
 def logits_function(token_model: keras.Model) -> Callable[[EncodedTexts], np.ndarray]:
@@ -19,23 +22,19 @@ def logits_function(token_model: keras.Model) -> Callable[[EncodedTexts], np.nda
 
     def logits(texts: EncodedTexts) -> np.ndarray:
         result = np.zeros((len(texts), token_model.output_shape[-1]), np.float32)
-        for rows in inference_batches(texts.lengths):
+        for rows in length_batches(texts.lengths, INFERENCE_TOKENS):
             result[rows] = forward(texts.padded(rows)).numpy()
         return result
 
     return logits
 
 
-def text_logits(model: keras.Model, texts: Sequence[str]) -> np.ndarray:
-    """A text model's logits for strings, float32 `(rows, classes)`, texts of like length together."""
+def text_logits_function(model: keras.Model) -> Callable[[Sequence[str]], np.ndarray]:
+    """A function from strings to a text model's float32 logits `(rows, classes)`, traced once."""
     forward = tf.function(
         lambda batch: model(batch, training=False), input_signature=[tf.TensorSpec((None,), tf.string)]
     )
-    result = np.zeros((len(texts), model.output_shape[-1]), np.float32)
-    # Characters over-estimate tokens about fivefold, so the padded tokens of a batch stay well in bounds.
-    for rows in inference_batches(np.array([len(text) for text in texts], np.int64)):
-        result[rows] = forward(tf.constant([texts[row] for row in rows])).numpy()
-    return result
+    return lambda texts: in_length_batches(lambda batch: forward(tf.constant(batch)).numpy(), texts, TEXT_CHARACTERS)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -100,6 +100,8 @@ def prepare(dataset: TextDataset, config: TextConfig, folder: Path, seed: int = 
         write_json(beside / MANIFEST, manifest)
         shutil.rmtree(folder, ignore_errors=True)
         beside.rename(folder)
+    except OSError as error:
+        raise OSError(error.errno, f"cannot write {folder}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return open_prepared(folder)

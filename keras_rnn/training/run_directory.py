@@ -18,10 +18,12 @@ import platform
 import re
 import shutil
 import sys
+import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -46,20 +48,33 @@ class Run:
 
     @cached_property
     def config(self) -> RunConfig:
-        return config_from_dict(_read_json(self.directory / CONFIG))
+        return read_config(self.directory)
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:
-        return tuple(_read_json(self.directory / CLASSES))
+        names = _read_json(self.directory / CLASSES)
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise UsageError(f"{self.directory / CLASSES} takes a list of class names")
+        return tuple(names)
 
     @cached_property
-    def metrics(self) -> dict[str, dict[str, float]]:
-        return _read_json(self.directory / METRICS)
+    def metrics(self) -> dict[str, Any]:
+        """Loss (nats) and accuracy of each split by name; "best_epoch" and "epochs", counted from 1."""
+        metrics = _read_json(self.directory / METRICS)
+        if not isinstance(metrics, dict) or not {"best_epoch", "epochs", "validation"} <= set(metrics):
+            raise UsageError(f"{self.directory / METRICS} does not hold the metrics of a run")
+        return metrics
 
     @cached_property
     def model(self) -> keras.Model:
         """The text model: strings `(batch,)` to float32 logits `(batch, classes)`."""
-        return load_text_model(self.directory / MODEL)
+        model = load_text_model(self.directory / MODEL)
+        if model.output_shape[-1] != len(self.class_names):
+            raise UsageError(
+                f"{self.directory / CLASSES} names {len(self.class_names)} classes, "
+                f"but the model has {model.output_shape[-1]}"
+            )
+        return model
 
 
 def open_run(directory: str | Path) -> Run:
@@ -86,6 +101,8 @@ def load_text_model(path: Path) -> keras.Model:
     """
     if not path.is_file():
         raise UsageError(f"no model file {path}")
+    if not zipfile.is_zipfile(path):
+        raise UsageError(f"{path} is no model file of keras_rnn: it is no zip archive")
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # whatever Keras makes of a foreign file
@@ -98,6 +115,14 @@ def load_text_model(path: Path) -> keras.Model:
     if len(inputs) != 1 or inputs[0].dtype != "string":
         raise UsageError(f"{path} is no text model of keras_rnn: it takes {[i.dtype for i in inputs]}, not one string")
     return model
+
+
+def read_config(directory: Path) -> RunConfig:
+    """The config of the run in `directory`; UsageError where the file is missing or holds something else."""
+    try:
+        return config_from_dict(_read_json(directory / CONFIG))
+    except UsageError as error:
+        raise UsageError(f"{directory / CONFIG}: {error}") from None
 
 
 def claim(config: RunConfig, out: str | Path | None, name: str, resume: bool) -> Path:
@@ -113,14 +138,17 @@ def claim(config: RunConfig, out: str | Path | None, name: str, resume: bool) ->
     if directory.exists() and not directory.is_dir():
         raise UsageError(f"{directory} takes a directory, but is a file")
     if (directory / CONFIG).is_file():
-        found = config_from_dict(_read_json(directory / CONFIG))
+        found = read_config(directory)
         if differs := differences(found, config):
             raise UsageError(f"{directory} holds a run of another config: {'; '.join(differs)}")
         if not resume:
             raise UsageError(f"{directory} holds a run already; add --resume to go on with it, or give another --out")
     elif directory.is_dir() and _strangers(directory):
         raise UsageError(f"{directory} is not empty and holds no run; give another --out")
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot make the run directory {directory}: {error.strerror}") from error
     for debris in [*directory.glob(".*.tmp*"), *directory.glob("*.tmp")]:
         shutil.rmtree(debris) if debris.is_dir() else debris.unlink()
     if not (directory / CONFIG).is_file():
@@ -185,4 +213,4 @@ def _read_json(path: Path):
     except FileNotFoundError:
         raise UsageError(f"no file {path}") from None
     except ValueError as error:
-        raise UsageError(f"{path} is not JSON: {error}") from None
+        raise UsageError(f"{path} is not JSON text: {error}") from None

@@ -1,6 +1,5 @@
 """One training run: from texts to a run directory with the best model in it."""
 
-import contextlib
 import math
 import shutil
 import time
@@ -17,7 +16,7 @@ from keras_rnn.models import create_model, text_model, token_model_of
 from keras_rnn.training import run_directory as run_files
 from keras_rnn.training.batches import training_batches
 from keras_rnn.training.checkpoint import load_checkpoint, save_checkpoint
-from keras_rnn.training.config import RunConfig, run_config
+from keras_rnn.training.config import DataConfig, RunConfig, run_config
 from keras_rnn.training.device import device_line, grow_gpu_memory
 from keras_rnn.training.evaluate import evaluate_logits, write_evaluation
 from keras_rnn.training.history import best_epoch, diverged, should_stop, write_history
@@ -61,10 +60,16 @@ def train(
         UsageError: an option, a file or the directory cannot be used.
         TrainingDivergedError: the loss became NaN or infinite.
     """
-    console = console or Console(stderr=True)
+    grow_gpu_memory()
+    console = console or Console(stderr=True, markup=False)
     given = dataset if isinstance(dataset, TextDataset) else None
     config = run_config(dataset=given.name if given else dataset, **options)
+    if given and config.data != DataConfig(dataset=given.name):
+        raise UsageError("a TextDataset comes as it is; it takes none of the options that load and split a dataset")
+    if config.text.embeddings and not Path(config.text.embeddings).is_file():
+        raise UsageError(f"no embeddings file {config.text.embeddings}")
     _token_model(config, num_classes=2, vocabulary_size=3)  # a bad hyperparameter shows before any data is read
+    strategy = _strategy(config)
     name = f"{config.data.dataset or Path(config.data.data).name.split('.')[0]}-{config.model.model}"
     directory = run_files.claim(config, out, name, resume)
     console.print(f"run directory: {directory}", highlight=False, soft_wrap=True)
@@ -75,12 +80,26 @@ def train(
         except UsageError:
             run_files.abandon(directory)
             raise
-        _fit(config, prepared, directory, console, began)
+        _fit(config, prepared, directory, strategy, console, began)
+    (directory / run_files.CHECKPOINT).unlink(missing_ok=True)
+    shutil.rmtree(directory / run_files.CACHE, ignore_errors=True)
     run = run_files.open_run(directory)
     for split, metrics in run.metrics.items():
         if isinstance(metrics, dict):
             console.print(f"{split}: accuracy {metrics['accuracy']:.4f}, loss {metrics['loss']:.4f}", highlight=False)
     return run
+
+
+def _strategy(config: RunConfig) -> tf.distribute.Strategy:
+    if not config.training.multi_gpu:
+        return tf.distribute.get_strategy()
+    strategy = tf.distribute.MirroredStrategy()
+    if config.training.batch_size % strategy.num_replicas_in_sync:
+        raise UsageError(
+            f"batch_size takes a multiple of the {strategy.num_replicas_in_sync} devices it is spread over, "
+            f"got {config.training.batch_size}"
+        )
+    return strategy
 
 
 def _prepared(config: RunConfig, directory: Path, dataset: TextDataset | None, console: Console) -> PreparedData:
@@ -103,8 +122,14 @@ def _prepared(config: RunConfig, directory: Path, dataset: TextDataset | None, c
     return prepared
 
 
-def _fit(config: RunConfig, prepared: PreparedData, directory: Path, console: Console, began: float) -> None:
-    grow_gpu_memory()
+def _fit(
+    config: RunConfig,
+    prepared: PreparedData,
+    directory: Path,
+    strategy: tf.distribute.Strategy,
+    console: Console,
+    began: float,
+) -> None:
     keras.utils.set_random_seed(config.training.seed)
     tf.config.experimental.enable_op_determinism()
     write_json(directory / run_files.VOCABULARY, prepared.vocabulary)
@@ -112,13 +137,15 @@ def _fit(config: RunConfig, prepared: PreparedData, directory: Path, console: Co
 
     training = prepared.splits["train"]
     steps = math.ceil(len(training) / config.training.batch_size)
-    with tf.distribute.MirroredStrategy().scope() if config.training.multi_gpu else contextlib.nullcontext():
+    checkpoint = directory / run_files.CHECKPOINT
+    with strategy.scope():
         model = _prepared_model(config, prepared)
         _compile(model, config, steps)
-    console.print(device_line(model), highlight=False, soft_wrap=True)
-
-    checkpoint = directory / run_files.CHECKPOINT
-    history = load_checkpoint(checkpoint, model) if checkpoint.is_file() else []
+        history = load_checkpoint(checkpoint, model) if checkpoint.is_file() else []
+    device = device_line(model, strategy.num_replicas_in_sync)
+    console.print(device, highlight=False, soft_wrap=True)
+    facts = {"device": device, "parameters": model.count_params()}
+    run_files.write_environment(directory, **facts)
     progress = TrainingProgress(console, config.training.epochs, steps, len(training))
     keeper = _EpochKeeper(config, prepared, directory, history, progress)
     first = len(history)
@@ -140,7 +167,7 @@ def _fit(config: RunConfig, prepared: PreparedData, directory: Path, console: Co
         finally:
             progress.stop()
     seconds = time.perf_counter() - began
-    facts = {"parameters": model.count_params(), "seconds": round(seconds, 1)}
+    facts["seconds"] = round(seconds, 1)
     if len(history) > first:
         # From texts on disk to trained epochs, validation and saving included.
         facts["examples_per_second"] = round(len(training) * (len(history) - first) / seconds)
@@ -182,8 +209,7 @@ def _compile(model: keras.Model, config: RunConfig, steps: int) -> None:
 class _EpochKeeper(keras.callbacks.Callback):
     """After each epoch: validates, keeps the best model, the checkpoint and the logs, and stops when it is time.
 
-    Everything but the TensorBoard log follows from `history`, so that a resumed run writes what an unbroken one
-    would.
+    What it does follows from `history` and the model alone, so that a resumed run writes what an unbroken one would.
     """
 
     def __init__(self, config, prepared, directory: Path, history: list[dict], progress: TrainingProgress):
@@ -251,5 +277,3 @@ def _finish(config: RunConfig, prepared: PreparedData, directory: Path, history:
         write_evaluation(evaluation, directory, name, config.model.model)
     run_files.write_environment(directory, **facts)
     write_json(directory / run_files.METRICS, {"best_epoch": best + 1, "epochs": len(history), **metrics})
-    (directory / run_files.CHECKPOINT).unlink(missing_ok=True)
-    shutil.rmtree(directory / run_files.CACHE, ignore_errors=True)

@@ -157,6 +157,25 @@ def test_a_full_disk_is_one_line_and_what_was_whole_stays(folder, tmp_path):
     assert resumed.returncode == 0, resumed.stderr
 
 
+def test_bytes_that_are_not_utf8_and_an_ascii_terminal(folder):
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    shown = subprocess.run(
+        [COMMAND, "predict", "run", b"caf\xc3\xa9", b"\xff"],
+        cwd=folder,
+        capture_output=True,
+        env=environment,
+        timeout=100,
+    )
+    assert shown.returncode == 0, shown.stderr
+    assert [json.loads(line)["text"] for line in shown.stdout.decode().splitlines()] == ["café", "\ufffd"]
+
+
+def test_without_arguments_it_shows_the_help_alone(tmp_path):
+    shown = keras_rnn(cwd=tmp_path)
+    assert "Usage: keras-rnn" in shown.stdout + shown.stderr
+    assert "error" not in shown.stderr
+
+
 def test_an_unknown_command_is_one_line(tmp_path):
     shown = keras_rnn("trian", cwd=tmp_path)
     assert shown.returncode == 2

@@ -87,6 +87,18 @@ def test_the_layers_of_an_export_do_not_take_cudnn_even_with_a_gpu(run, tmp_path
     assert seen == [False, False]
 
 
+def test_debris_of_a_killed_export_goes_and_odd_paths_are_refused(run, tmp_path):
+    (tmp_path / "m" / ".1.99.tmp").mkdir(parents=True)
+    export(run, tmp_path / "m")
+    assert [entry.name for entry in (tmp_path / "m").iterdir()] == ["1"]
+    with pytest.raises(UsageError, match=r"TensorFlow saves to no path with any of"):
+        export(run, tmp_path / "m[1]")
+    (tmp_path / "file").write_text("x")
+    for place in ("file", "file/m"):
+        with pytest.raises(UsageError, match="file"):
+            export(run, tmp_path / place)
+
+
 def test_what_is_no_run_is_named(tmp_path):
     with pytest.raises(UsageError, match="no run directory"):
         export(tmp_path / "none", tmp_path / "m")

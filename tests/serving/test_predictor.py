@@ -58,6 +58,11 @@ def test_the_highest_version_is_taken_and_half_made_ones_are_not(run, saved_mode
     assert latest_version(folder) == folder / "10"
 
 
+def test_one_string_is_not_taken_for_its_characters(run):
+    with pytest.raises(UsageError, match="texts takes strings, not one string, got 'good film'"):
+        next(predict(run.directory, "good film"))
+
+
 def test_what_is_no_model_is_named(tmp_path):
     with pytest.raises(UsageError, match="no model .*none; it takes a run directory"):
         load_predictor(tmp_path / "none")

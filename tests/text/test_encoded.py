@@ -1,8 +1,9 @@
 import numpy as np
+import pytest
 
 from keras_rnn import adapt_vectorizer
 from keras_rnn.text import encoded
-from keras_rnn.text.encoded import EncodedTexts, encode
+from keras_rnn.text.encoded import EncodedTexts, encode, in_length_batches, length_batches
 
 
 def test_rows_are_kept_flat_and_padded_on_demand():
@@ -14,8 +15,9 @@ def test_rows_are_kept_flat_and_padded_on_demand():
     assert padded.tolist() == [[9, 4, 0], [5, 6, 7]]
 
 
-def test_encoding_in_chunks_is_what_the_vectorizer_says(monkeypatch):
-    monkeypatch.setattr(encoded, "ENCODE_BATCH", 2)
+@pytest.mark.parametrize("budget", [1, 8, 2**18])
+def test_encoding_is_what_the_vectorizer_says_however_it_is_batched(budget, monkeypatch):
+    monkeypatch.setattr(encoded, "ENCODE_CHARACTERS", budget)
     vectorizer = adapt_vectorizer(["a b c d e"])
     rows = ["a", "a b zebra", "", "e d c b a", "c"]
     texts = encode(vectorizer, rows, max_length=4)
@@ -23,6 +25,41 @@ def test_encoding_in_chunks_is_what_the_vectorizer_says(monkeypatch):
     assert texts.ids.dtype == np.int32
     np.testing.assert_array_equal(texts.padded(np.arange(5)), whole)
     assert texts.lengths.tolist() == [1, 3, 1, 4, 1]
+
+
+def test_one_long_text_pads_no_other():
+    shapes = []
+
+    def vectorizer(rows):
+        width = max(len(row) for row in rows)
+        shapes.append((len(rows), width))
+        return np.array([[1] * len(row) + [0] * (width - len(row)) for row in rows])
+
+    texts = encode(vectorizer, ["ab"] * 500 + ["x" * 2**20] + ["abc"] * 500)
+    assert shapes[0] == (1, 2**20)
+    assert sum(rows * width for rows, width in shapes[1:]) <= 3 * 1000
+    assert texts.lengths.tolist() == [2] * 500 + [2**20] + [3] * 500
+
+
+def test_length_batches_bound_rows_times_the_longest():
+    lengths = np.array([1, 40_000, 5, 400, 300] + [100] * 1000)
+    batches = length_batches(lengths, 32_768)
+    assert sorted(np.concatenate(batches)) == list(range(len(lengths)))
+    assert all(len(rows) == 1 or len(rows) * lengths[rows].max() <= 32_768 for rows in batches)
+    assert len(batches) < 10
+    assert length_batches(np.zeros(0, int), 100) == []
+
+
+def test_results_come_back_in_the_order_of_the_texts():
+    calls = []
+
+    def lengths(batch):
+        calls.append(batch)
+        return np.array([[len(text), 1] for text in batch])
+
+    texts = ["aaa", "", "aaaaaaaa", "aa", "aaa"]
+    assert in_length_batches(lengths, texts, 8)[:, 0].tolist() == [3, 0, 8, 2, 3]
+    assert calls == [["aaaaaaaa"], ["aaa", "aaa"], ["aa", ""]]
 
 
 def test_saved_and_opened_memory_mapped(tmp_path):

@@ -21,9 +21,9 @@ def test_stops_after_patience_epochs_without_a_better_one(patience, stops):
 
 
 def test_a_loss_that_is_not_finite_has_diverged():
-    assert not diverged([{"loss": 2.0}])
-    assert diverged([{"loss": 2.0}, {"loss": float("nan")}])
-    assert diverged([{"loss": float("inf")}])
+    assert not diverged([{"loss": 2.0, "val_loss": 1.0}])
+    assert diverged([{"loss": 2.0, "val_loss": 1.0}, {"loss": float("nan"), "val_loss": 1.0}])
+    assert diverged([{"loss": 2.0, "val_loss": float("inf")}])
 
 
 def test_csv_has_a_row_an_epoch(tmp_path):

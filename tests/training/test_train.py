@@ -1,5 +1,9 @@
 import csv
+import dataclasses
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -9,11 +13,14 @@ import tensorflow as tf
 from rich.console import Console
 
 from keras_rnn import UsageError, evaluate, open_run, train
+from keras_rnn.datasets import Split, TextDataset
 from keras_rnn.training import train as train_module
 from keras_rnn.training.config import run_config
 from keras_rnn.training.run_directory import Run, claim
 from keras_rnn.training.train import TrainingDivergedError
 from tests.support import tiny
+
+ROOT = Path(__file__).parents[2]
 
 
 def run_tiny(out, **options):
@@ -189,6 +196,87 @@ def test_a_loss_that_is_not_finite_is_an_error(tmp_path):
         run_tiny(tmp_path / "run", learning_rate=1e38)
 
 
+def test_several_devices_train_and_resume_to_the_same_metrics(tmp_path):
+    """Two logical CPUs, in a process of its own for they are set up before TensorFlow starts."""
+    script = """
+import sys
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+real = tf.distribute.MirroredStrategy
+tf.distribute.MirroredStrategy = lambda: real(["CPU:0", "CPU:1"])
+from rich.console import Console
+from keras_rnn import UsageError, train
+from keras_rnn.training import train as train_module
+from tests.support import tiny
+
+class Broken(Exception):
+    pass
+
+def run(out, **options):
+    options = {**tiny.SMALL, "epochs": 2, "multi_gpu": True, **options}
+    return train(tiny.dataset(), out=out, console=Console(quiet=True), **options)
+
+unbroken = run(sys.argv[1] + "/unbroken").metrics
+write_history = train_module.write_history
+def broken(*args):
+    raise Broken
+train_module.write_history = broken
+try:
+    run(sys.argv[1] + "/broken")
+except Broken:
+    train_module.write_history = write_history
+assert run(sys.argv[1] + "/broken", resume=True).metrics == unbroken
+try:
+    run(sys.argv[1] + "/odd", batch_size=15)
+except UsageError as error:
+    assert "batch_size takes a multiple of the 2 devices" in str(error), error
+else:
+    raise AssertionError("an odd batch_size was taken")
+print("accuracy", unbroken["test"]["accuracy"])
+"""
+    shown = subprocess.run([sys.executable, "-c", script, tmp_path], capture_output=True, text=True, cwd=ROOT)
+    assert shown.returncode == 0, shown.stderr[-3000:]
+    assert "2 replicas" in json.loads((tmp_path / "unbroken" / "environment.json").read_text())["device"]
+    assert float(shown.stdout.split()[-1]) > 0.5
+
+
+def test_a_dataset_of_ones_own_takes_no_loading_options(tmp_path):
+    with pytest.raises(UsageError, match="takes none of the options that load and split"):
+        run_tiny(tmp_path / "run", limit=10)
+
+
+def test_a_dataset_whose_labels_have_no_class_is_refused():
+    with pytest.raises(UsageError, match="labels of the train split take 0 to 1, got 0 to 2"):
+        TextDataset("x", ("a", "b"), Split(["u", "v"], np.array([0, 2])), tiny.split(2, 0))
+
+
+def test_evaluating_another_dataset_of_other_classes_is_refused(unbroken):
+    other = dataclasses.replace(tiny.dataset(), class_names=("no", "yes"))
+    with pytest.raises(UsageError, match="has the classes no, yes, but the run was trained on negative, positive"):
+        evaluate(unbroken, dataset=other)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("config.json", "{}", r"config.json: a run's config lacks the field 'data'"),
+        ("config.json", "[1]", r"config.json: a run's config takes an object, got \[1\]"),
+        ("classes.json", "5", "classes.json takes a list of class names"),
+        ("classes.json", '["one"', "classes.json is not JSON text"),
+        ("classes.json", '["a", "b", "c"]', "classes.json names 3 classes, but the model has 2"),
+        ("metrics.json", "{}", "metrics.json does not hold the metrics of a run"),
+        ("model.keras", "garbage", "model.keras is no model file of keras_rnn: it is no zip archive"),
+    ],
+)
+def test_a_damaged_run_is_named(name, content, message, unbroken, tmp_path):
+    shutil.copytree(unbroken.directory, tmp_path / "run")
+    (tmp_path / "run" / name).write_text(content)
+    run = open_run(tmp_path / "run")
+    with pytest.raises(UsageError, match=message):
+        _ = run.config, run.metrics, run.model
+
+
 def test_mixed_precision_trains_and_leaves_the_policy_alone(tmp_path):
     run = run_tiny(tmp_path / "run", mixed_precision=True)
     assert keras.config.dtype_policy().name == "float32"
@@ -224,8 +312,10 @@ def test_evaluate_on_the_raw_texts_gives_the_metrics_of_training(unbroken):
 
 def test_evaluate_on_a_file(unbroken, tmp_path):
     path = tiny.write_csv(tmp_path / "fresh.csv", tiny.split(30, 9))
-    evaluation = evaluate(unbroken, data=path)["fresh"]
+    before = (unbroken.directory / "evaluation-test.json").read_text()
+    evaluation = evaluate(unbroken, data=path)["data-fresh"]
     assert evaluation.confusion.sum() == 30
     assert evaluation.accuracy == pytest.approx(np.trace(evaluation.confusion) / 30)
-    saved = json.loads((unbroken.directory / "evaluation-fresh.json").read_text())
+    saved = json.loads((unbroken.directory / "evaluation-data-fresh.json").read_text())
+    assert (unbroken.directory / "evaluation-test.json").read_text() == before
     assert saved["confusion"] == evaluation.confusion.tolist()
