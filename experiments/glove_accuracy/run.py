@@ -23,7 +23,7 @@ VECTORS = "glove/glove.6B.50d.top50k.txt.gz"
 COMMON = "--model bilstm_2x64 --embedding-dropout 0.3 --learning-rate 0.002"
 OPTIONS = {
     "ag_news": f"{COMMON} --epochs 5 --vocabulary-size 30000 --validation-fraction 0.04",
-    "imdb": f"{COMMON} --epochs 4 --vocabulary-size 30000 --validation-fraction 0.04",
+    "imdb": f"{COMMON} --epochs 3 --vocabulary-size 30000 --validation-fraction 0.04",
     "sst2": f"{COMMON} --epochs 5 --vocabulary-size 50000",
 }
 BAR = {"ag_news": 0.915, "imdb": 0.890, "sst2": 0.820}

@@ -47,7 +47,7 @@ def main() -> None:
     # Of these headerless files column 1 is the label, 2 the title, 3 the description.
     columns = ("2",) if title_only else ("2", "3")
     began = time.perf_counter()
-    data = load_dataset(data=arguments.data, text_columns=columns, label_column="1")
+    data = load_dataset(data=arguments.data, text_columns=columns, label_column="1", header=False)
     vectorizer = keras.layers.TextVectorization(max_tokens=VOCABULARY_SIZE)
     vectorizer.adapt(list(data.train.texts[:ADAPT_ROWS]))
     model = keras.Sequential(

@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="*", type=int, default=[0])
     parser.add_argument("--skip-notebooks", action="store_true")
     arguments = parser.parse_args()
-    models = [*list_models("lesson_*"), "bag_of_embeddings"]
+    models = ["bag_of_embeddings", *list_models("lesson_tf*"), *list_models("lesson_pytorch*")]
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for seed in arguments.seeds:
@@ -79,10 +79,10 @@ def main() -> None:
                 if name and not arguments.skip_notebooks:
                     rows.append(notebook(name, seed, arguments.data))
                     print(rows[-1], flush=True)
-    with open(HERE / "results.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
+                with open(HERE / "results.csv", "w", newline="") as file:
+                    writer = csv.DictWriter(file, COLUMNS)
+                    writer.writeheader()
+                    writer.writerows(rows)
     for system, model in dict.fromkeys((row["system"], row["model"]) for row in rows):
         group = [row for row in rows if (row["system"], row["model"]) == (system, model)]
         means = [statistics.mean(row[column] for row in group) for column in ("test_accuracy", "examples_per_second")]

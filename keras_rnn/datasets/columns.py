@@ -82,7 +82,10 @@ def find_columns(
         return _named(path, tuple(first), text_columns, label_column, None)
     names = tuple(name.strip() for name in first)
     if header is None:
-        header = looks_like_header(first) or any(name in names for name in given)
+        # A number may be the number of a column and, by chance, a value of the first row; then all must be there.
+        spelled = [name for name in given if not name.isdecimal()]
+        named = any(name in names for name in spelled) or (given and all(name in names for name in given))
+        header = looks_like_header(first) or bool(named)
     if not header:
         return _numbered(path, rows, text_columns, label_column)
     if len(set(names)) < len(names):

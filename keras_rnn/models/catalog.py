@@ -3,9 +3,10 @@
 from keras_rnn.models.registry import register_model
 from keras_rnn.models.text_classifier import text_classifier
 
-# The networks of the lesson's two notebooks: "TF n" and "PyTorch n" as the lesson numbers them. Only the
-# unmasked ones read padding. Their notebooks train one epoch at a constant rate on small batches; batches of
-# 64 at a higher rate reach the same accuracy several times faster (experiments/lesson_ag_news).
+# The networks of the lesson's two notebooks: "TF n" and "PyTorch n" as the lesson numbers them. Some read padding
+# (mask_padding False), so that what they say of a text hangs on its neighbours in the batch. The notebooks train one
+# epoch at a constant rate on small batches; batches of 64 at a higher rate reach the same accuracy several times
+# faster (experiments/lesson_ag_news).
 LESSON_TRAINING = {"epochs": 1, "batch_size": 64, "learning_rate": 4e-3, "learning_rate_decay": "none"}
 
 # name -> (description, hyperparameters)

@@ -415,3 +415,10 @@ def test_load_split_refuses_other_classes(tmp_path, files, loaded, words):
     write(tmp_path, files)
     with pytest.raises(UsageError, match=words):
         load_split(tmp_path / loaded, ["World", "Sports", "Tech"])
+
+
+def test_numbers_of_columns_are_not_taken_for_a_header(tmp_path):
+    (tmp_path / "train.csv").write_text('"3","a title","a text"\n"1","b title","b text"\n"3","c title","c text"\n')
+    names, splits = load_local(tmp_path, text_columns=("2", "3"), label_column="1")
+    assert names == ("1", "3")
+    assert splits["train"].texts == ["a title a text", "b title b text", "c title c text"]
