@@ -31,7 +31,20 @@ def token_model_of(model: keras.Model) -> keras.Model:
     Raises:
         UsageError: the model holds none.
     """
+    return _the_layer(model, keras.Model, "token model")
+
+
+def vectorizer_of(model: keras.Model) -> keras.layers.TextVectorization:
+    """The TextVectorization layer inside a text model.
+
+    Raises:
+        UsageError: the model holds none.
+    """
+    return _the_layer(model, keras.layers.TextVectorization, "TextVectorization layer")
+
+
+def _the_layer(model: keras.Model, kind: type, what: str):
     for layer in model.layers:
-        if isinstance(layer, keras.Model):
+        if isinstance(layer, kind):
             return layer
-    raise UsageError(f"model {model.name!r} is no text model of keras_rnn: it holds no token model")
+    raise UsageError(f"model {model.name!r} is no text model of keras_rnn: it holds no {what}")

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_rnn.errors import UsageError
 from keras_rnn.files import write_json
+from keras_rnn.models import vectorizer_of
 from keras_rnn.serving.card import model_card, model_card_markdown
 from keras_rnn.serving.layout import MODEL_CARD, SAVED_MODEL, versions
 from keras_rnn.training.device import recurrent_layers
@@ -84,7 +85,7 @@ def write_saved_model(model: keras.Model, class_names: tuple[str, ...], folder: 
         return {"probabilities": tf.nn.softmax(logits), "label": tf.gather(names, tf.argmax(logits, axis=-1))}
 
     archive = keras.export.ExportArchive()
-    archive.track(model)
+    archive.track(vectorizer_of(model))  # its lookup table; to track the model would save each variable twice
     archive.add_endpoint("serve", serve, input_signature=[tf.TensorSpec((None,), tf.string, name="text")])
     archive.write_out(str(folder), verbose=False)
 
@@ -115,7 +116,7 @@ def check_saved_model(folder: Path, model: keras.Model, class_names: tuple[str, 
 def _probe_texts(model: keras.Model) -> list[str]:
     """The empty string, unknown words, and texts of the model's own words, from one word to a very long one."""
     rng = np.random.default_rng(0)
-    vocabulary = [str(token) for token in model.get_layer("vectorizer").get_vocabulary()[2:]]
+    vocabulary = [str(token) for token in vectorizer_of(model).get_vocabulary()[2:]]
     lengths = [1, 2, 5, 20, 60, 1000]
     return ["", "qqqxzj zzzvqk", *(" ".join(rng.choice(vocabulary, length)) for length in lengths)]
 

@@ -25,6 +25,12 @@ def test_the_signature_takes_strings_and_gives_probabilities_and_class_names(run
     assert [label.decode() for label in served["label"].numpy()] == labels
 
 
+def test_each_weight_is_saved_once(run, tmp_path):
+    saved = tf.train.list_variables(str(export(run, tmp_path / "m") / "variables" / "variables"))
+    sizes = [int(np.prod(shape)) for name, shape in saved if name.endswith("VARIABLE_VALUE")]
+    assert sum(sizes) == run.model.count_params()
+
+
 def test_the_card_says_what_the_model_is(run, tmp_path):
     folder = export(run, tmp_path / "tiny")
     card = json.loads((folder / "assets.extra" / "model_card.json").read_text())
