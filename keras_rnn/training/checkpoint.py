@@ -25,12 +25,14 @@ def save_checkpoint(path: Path, model: keras.Model, history: list[Epoch]) -> Non
 
 
 def load_checkpoint(path: Path, model: keras.Model) -> list[Epoch]:
-    """Puts the variables back into a model built and compiled as it was then; returns the history.
+    """Puts the variables back into a model whose optimizer is built, and that was built as it was then.
+
+    Returns:
+        The history.
 
     Raises:
         UsageError: the file is damaged or of another model.
     """
-    model.optimizer.build(model.trainable_variables)
     variables = _variables(model)
     try:
         with np.load(path, allow_pickle=False) as saved:

@@ -201,9 +201,12 @@ def _compile(model: keras.Model, config: RunConfig, steps: int) -> None:
     model.compile(
         optimizer=keras.optimizers.Adam(learning_rate, global_clipnorm=config.training.clip_norm),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         jit_compile=False,  # XLA would take the place of cuDNN
     )
+    # A first step that had to make variables (the optimizer's here, those of a metric named "accuracy" above) would be
+    # traced twice: seconds for a deep stack.
+    model.optimizer.build(model.trainable_variables)
 
 
 class _EpochKeeper(keras.callbacks.Callback):
