@@ -88,7 +88,9 @@ def main() -> None:
                     writer.writerows(rows)
     for system, model in dict.fromkeys((row["system"], row["model"]) for row in rows):
         group = [row for row in rows if (row["system"], row["model"]) == (system, model)]
-        means = [statistics.mean(float(row[column]) for row in group) for column in ("test_accuracy", "examples_per_second")]
+        means = [
+            statistics.mean(float(row[column]) for row in group) for column in ("test_accuracy", "examples_per_second")
+        ]
         print(f"| {model} | {system} | {means[0]:.4f} | {means[1]:,.0f} |")
 
 

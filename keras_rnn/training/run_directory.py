@@ -93,12 +93,13 @@ def open_run(directory: str | Path) -> Run:
     return Run(directory)
 
 
-def load_text_model(path: Path) -> keras.Model:
-    """A `.keras` file that keras_rnn wrote, loaded in safe mode.
+def load_text_model(path: str | Path) -> keras.Model:
+    """A `.keras` file that keras_rnn wrote, loaded in safe mode: strings `(batch,)` to float32 logits.
 
     Raises:
         UsageError: it is missing, damaged, unsafe, or takes no strings.
     """
+    path = Path(path)
     if not path.is_file():
         raise UsageError(f"no model file {path}")
     if not zipfile.is_zipfile(path):

@@ -99,6 +99,13 @@ def test_the_tensorboard_log_has_each_epoch_once(unbroken):
         assert steps == [int(row["epoch"]) for row in csv.DictReader(file)]
 
 
+def test_the_first_step_is_traced_once(tmp_path, monkeypatch):
+    traces, real = [], keras.Model.train_step
+    monkeypatch.setattr(keras.Model, "train_step", lambda self, data: traces.append(1) or real(self, data))
+    run_tiny(tmp_path / "run", epochs=1)
+    assert len(traces) == 1
+
+
 def test_same_seed_same_run(unbroken, tmp_path):
     same_run(run_tiny(tmp_path / "again", dropout=0.2), unbroken)
 
