@@ -1,6 +1,7 @@
 """A trained run as a SavedModel: strings in, probabilities and class names out, on any machine."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -64,8 +65,9 @@ def export(run: Run | str | Path, to: str | Path, *, version: int | None = None)
         to.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"cannot make the folder {to}: {error.strerror}") from error
-    for debris in to.glob(".*.tmp"):  # of an export that was killed
-        shutil.rmtree(debris)
+    for entry in to.iterdir():
+        if re.fullmatch(r"\.\d+\.\d+\.tmp", entry.name):  # of an export that was killed
+            shutil.rmtree(entry)
     try:
         write_saved_model(model, run.class_names, beside)
         check_saved_model(beside, model, run.class_names)
