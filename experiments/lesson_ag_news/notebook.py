@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from keras_rnn import load_dataset
 
-VOCABULARY_SIZE, ADAPT_ROWS, TITLE_END = 20_000, 2000, "title"
+VOCABULARY_SIZE, ADAPT_ROWS = 20_000, 2000
 
 # name -> (embedding size, masked, recurrent layers, batch size, title only)
 NOTEBOOK = {
