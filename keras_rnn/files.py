@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from keras_rnn.errors import UsageError
+
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
@@ -25,6 +27,14 @@ def replacing(path: str | Path) -> Iterator[Path]:
         raise OSError(error.errno, f"cannot write {path}: {error.strerror or error}") from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+def make_folder(path: Path, what: str) -> None:
+    """Makes the folder `path`, and those above it, where it is not there; UsageError that calls it `what`."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot make the {what} {path}: {error.strerror}") from error
 
 
 def write_json(path: str | Path, value: Any) -> None:

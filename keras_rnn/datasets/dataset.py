@@ -48,15 +48,13 @@ class TextDataset:
     def __post_init__(self):
         splits = {"train": self.train, "validation": self.validation, "test": self.test, **self.extra}
         for name, split in splits.items():
-            if split is not None and len(split) and not 0 <= min(split.labels) <= max(split.labels) < self.num_classes:
+            if split is None or not len(split):
+                continue
+            lowest, highest, last = np.min(split.labels), np.max(split.labels), len(self.class_names) - 1
+            if lowest < 0 or highest > last:
                 raise UsageError(
-                    f"dataset {self.name!r}: labels of the {name} split take 0 to {self.num_classes - 1}, "
-                    f"got {min(split.labels)} to {max(split.labels)}"
+                    f"dataset {self.name!r}: labels of the {name} split take 0 to {last}, got {lowest} to {highest}"
                 )
-
-    @property
-    def num_classes(self) -> int:
-        return len(self.class_names)
 
 
 def carve(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:

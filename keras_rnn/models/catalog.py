@@ -51,24 +51,21 @@ LESSON_MODELS = {
     ),
 }
 
-# name -> (description, hyperparameters, training, source)
+# name -> (description, hyperparameters, source)
 MODERN_MODELS = {
     "simple_rnn_64": (
         "one SimpleRNN, the last state: the smallest network that knows order",
         {"embedding_size": 64, "cell": "simple_rnn", "hidden_size": 64, "embedding_dropout": 0.2},
-        {},
         "Elman 1990, Finding structure in time",
     ),
     "lstm_64": (
         "one LSTM, the last state: reads forwards only, so it can follow a stream",
         {"embedding_size": 64, "cell": "lstm", "hidden_size": 64, "embedding_dropout": 0.2},
-        {},
         "Hochreiter and Schmidhuber 1997, Long short-term memory; forget gate of Gers et al. 2000",
     ),
     "gru_64": (
         "one GRU, the last state",
         {"embedding_size": 64, "cell": "gru", "hidden_size": 64, "embedding_dropout": 0.2},
-        {},
         "Cho et al. 2014, arXiv 1406.1078",
     ),
     "bilstm_64": (
@@ -81,7 +78,6 @@ MODERN_MODELS = {
             "pooling": "mean_max",
             "embedding_dropout": 0.2,
         },
-        {},
         "Conneau et al. 2017, arXiv 1705.02364 (BiLSTM with max pooling)",
     ),
     "bilstm_2x64": (
@@ -95,7 +91,6 @@ MODERN_MODELS = {
             "pooling": "mean_max",
             "embedding_dropout": 0.2,
         },
-        {},
         "Graves et al. 2013, arXiv 1303.5778 (deep bidirectional LSTM)",
     ),
     "bigru_2x64": (
@@ -109,7 +104,6 @@ MODERN_MODELS = {
             "pooling": "mean_max",
             "embedding_dropout": 0.2,
         },
-        {},
         "Cho et al. 2014, arXiv 1406.1078",
     ),
     "bilstm_attention_64": (
@@ -122,7 +116,6 @@ MODERN_MODELS = {
             "pooling": "attention",
             "embedding_dropout": 0.2,
         },
-        {},
         "Yang et al. 2016, Hierarchical Attention Networks for Document Classification",
     ),
     "bilstm_128": (
@@ -135,7 +128,6 @@ MODERN_MODELS = {
             "pooling": "mean_max",
             "embedding_dropout": 0.2,
         },
-        {},
         "Conneau et al. 2017, arXiv 1705.02364 (BiLSTM with max pooling)",
     ),
 }
@@ -154,11 +146,10 @@ for _name, (_description, _hyperparameters) in LESSON_MODELS.items():
         source="the lesson on recurrent networks this project grew out of",
     )(text_classifier)
 
-for _name, (_description, _hyperparameters, _training, _source) in MODERN_MODELS.items():
+for _name, (_description, _hyperparameters, _source) in MODERN_MODELS.items():
     register_model(
         _name,
         description=_description,
         hyperparameters=_hyperparameters,
-        training=_training,
         source=_source,
     )(text_classifier)

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_rnn.errors import UsageError
-from keras_rnn.files import write_json
+from keras_rnn.files import make_folder, write_json
 from keras_rnn.models import vectorizer_of
 from keras_rnn.serving.card import model_card, model_card_markdown
 from keras_rnn.serving.layout import MODEL_CARD, SAVED_MODEL, versions
@@ -61,10 +61,7 @@ def export(run: Run | str | Path, to: str | Path, *, version: int | None = None)
     for layer in recurrent_layers(model):
         layer.use_cudnn = False
     beside = to / f".{version}.{os.getpid()}.tmp"
-    try:
-        to.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot make the folder {to}: {error.strerror}") from error
+    make_folder(to, "folder")
     for entry in to.iterdir():
         if re.fullmatch(r"\.\d+\.\d+\.tmp", entry.name):  # of an export that was killed
             shutil.rmtree(entry)

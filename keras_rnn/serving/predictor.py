@@ -50,7 +50,9 @@ def load_predictor(path: str | Path) -> Predictor:
     if path.is_file():
         model = load_text_model(path)
         if (path.parent / CLASSES).is_file():
-            return _keras_predictor(model, Run(path.parent).class_names)
+            run = Run(path.parent)
+            run.check_classes(model)
+            return _keras_predictor(model, run.class_names)
         return _keras_predictor(model, tuple(map(str, range(model.output_shape[-1]))))
     if (path / CONFIG).is_file():
         run = open_run(path)

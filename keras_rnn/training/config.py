@@ -12,6 +12,7 @@ import numpy as np
 from keras_rnn.checks import flag, fraction, one_of, positive_number, vocabulary_size, whole_number
 from keras_rnn.errors import UsageError, unknown_name
 from keras_rnn.models import DEFAULT_MODEL, get_model_entry
+from keras_rnn.text.vectorizer import TOKENIZERS
 
 DEFAULT_DATASET = "negated_reviews"
 
@@ -67,7 +68,7 @@ class TextConfig:
     embeddings: str | None = None
 
     def __post_init__(self):
-        one_of("tokens", self.tokens, ("word", "character"))
+        one_of("tokens", self.tokens, TOKENIZERS)
         vocabulary_size(self.vocabulary_size)
         whole_number("max_length", self.max_length)
         if self.embeddings is not None:

@@ -30,7 +30,7 @@ import keras
 import keras_rnn.models
 import keras_rnn.text.vectorizer  # noqa: F401  with the models, all that a model file may name is registered
 from keras_rnn.errors import UsageError
-from keras_rnn.files import write_json
+from keras_rnn.files import make_folder, write_json
 from keras_rnn.training.config import RunConfig, config_from_dict, config_to_dict, differences
 
 CONFIG, ENVIRONMENT, METRICS = "config.json", "environment.json", "metrics.json"
@@ -69,12 +69,16 @@ class Run:
     def model(self) -> keras.Model:
         """The text model: strings `(batch,)` to float32 logits `(batch, classes)`."""
         model = load_text_model(self.directory / MODEL)
+        self.check_classes(model)
+        return model
+
+    def check_classes(self, model: keras.Model) -> None:
+        """UsageError unless `model` has as many logits as the run has classes."""
         if model.output_shape[-1] != len(self.class_names):
             raise UsageError(
                 f"{self.directory / CLASSES} names {len(self.class_names)} classes, "
                 f"but the model has {model.output_shape[-1]}"
             )
-        return model
 
 
 def open_run(directory: str | Path) -> Run:
@@ -146,10 +150,7 @@ def claim(config: RunConfig, out: str | Path | None, name: str, resume: bool) ->
             raise UsageError(f"{directory} holds a run already; add --resume to go on with it, or give another --out")
     elif directory.is_dir() and _strangers(directory):
         raise UsageError(f"{directory} is not empty and holds no run; give another --out")
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot make the run directory {directory}: {error.strerror}") from error
+    make_folder(directory, "run directory")
     for debris in [*directory.glob(".*.tmp*"), *directory.glob("*.tmp")]:
         shutil.rmtree(debris) if debris.is_dir() else debris.unlink()
     if not (directory / CONFIG).is_file():

@@ -63,6 +63,14 @@ def test_one_string_is_not_taken_for_its_characters(run):
         next(predict(run.directory, "good film"))
 
 
+@pytest.mark.parametrize("place", ["run", "run/model.keras"])
+def test_other_classes_than_the_model_has_are_named(place, run, tmp_path):
+    shutil.copytree(run.directory, tmp_path / "run")
+    (tmp_path / "run" / "classes.json").write_text('["a", "b", "c"]')
+    with pytest.raises(UsageError, match=r"classes.json names 3 classes, but the model has 2"):
+        load_predictor(tmp_path / place)
+
+
 def test_what_is_no_model_is_named(tmp_path):
     with pytest.raises(UsageError, match="no model .*none; it takes a run directory"):
         load_predictor(tmp_path / "none")
