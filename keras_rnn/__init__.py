@@ -30,6 +30,7 @@ _HOME = {
     "train": "keras_rnn.training.train",
     "evaluate": "keras_rnn.training.evaluate",
     "export": "keras_rnn.serving.export",
+    "check_export": "keras_rnn.serving.check",
     "load_predictor": "keras_rnn.serving.predictor",
     "predict": "keras_rnn.serving.predictor",
     "UsageError": "keras_rnn.errors",

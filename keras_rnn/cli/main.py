@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import traceback
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -12,10 +13,12 @@ import typer
 from keras_rnn.cli import options
 from keras_rnn.cli.quiet import import_tensorflow
 from keras_rnn.errors import UsageError
+from keras_rnn.quiet import quiet_stderr
+from keras_rnn.serving.server.settings import ServerSettings
 
 app = typer.Typer(
     name="keras-rnn",
-    help="Recurrent text classifiers in Keras: train, evaluate, predict, export.",
+    help="Recurrent text classifiers in Keras: train, evaluate, predict, export, serve.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -158,15 +161,102 @@ def default_model() -> Path:
 
 @app.command()
 def export(
-    run: options.RunDirectory,
-    to: Annotated[str, typer.Option(help="The model's folder; the SavedModel goes into its next version.")],
+    run: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="A run directory that `keras-rnn train` made.")
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option(help="The model's folder; the SavedModel goes into its next version.")
+    ] = None,
     version: Annotated[int | None, typer.Option(help="Version number. [one after the highest there]")] = None,
+    check: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Instead: check a version, or the latest one of a model's folder.")
+    ] = None,
 ):
     """Write a run's model as a SavedModel in TensorFlow Serving's layout, and check it."""
-    import_tensorflow()
     import keras_rnn
 
+    if check is not None:
+        if (run, to, version) != (None, None, None):
+            raise UsageError("export --check DIR takes neither RUN nor --to nor --version beside it")
+        found = keras_rnn.check_export(check)
+        print(
+            f"{found.version}: {found.signatures} signatures, {found.texts} texts, "
+            f"largest difference {found.largest_difference:.1e}"
+        )
+        return
+    if run is None or to is None:
+        raise UsageError("export takes RUN and --to, or --check DIR alone")
+    import_tensorflow()
     print(keras_rnn.export(run, to, version=version))
+
+
+@app.command()
+def serve(
+    models: Annotated[str, typer.Argument(metavar="DIR", help="A folder of models, NAME/VERSION/, or one model's.")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = ServerSettings.host,
+    rest_port: Annotated[int, typer.Option(help="0 takes a free one.")] = ServerSettings.rest_port,
+    grpc_port: Annotated[int, typer.Option(help="0 takes a free one.")] = ServerSettings.grpc_port,
+    batching: Annotated[
+        bool, typer.Option("--batching/--no-batching", help="Answer several requests by one call of the model.")
+    ] = ServerSettings.batching,
+    max_batch_size: Annotated[int, typer.Option(help="Texts a call.")] = ServerSettings.max_batch_size,
+    max_delay_ms: Annotated[
+        float, typer.Option(help="Most milliseconds a text waits for as many as were last answered together.")
+    ] = ServerSettings.max_delay_ms,
+    model_threads: Annotated[int, typer.Option(help="Calls at the same time.")] = ServerSettings.model_threads,
+    max_queue: Annotated[int, typer.Option(help="Texts that may wait; beyond: 503.")] = ServerSettings.max_queue,
+    max_in_flight: Annotated[int, typer.Option(help="Requests at a time; beyond: 503.")] = ServerSettings.max_in_flight,
+    max_body_bytes: Annotated[int, typer.Option(help="Bytes of a request; beyond: 413.")] = (
+        ServerSettings.max_body_bytes
+    ),
+    max_texts: Annotated[int, typer.Option(help="Texts of a request; beyond: 413.")] = ServerSettings.max_texts,
+    max_text_bytes: Annotated[int, typer.Option(help="Bytes of a text; beyond: 413.")] = ServerSettings.max_text_bytes,
+    timeout_seconds: Annotated[float, typer.Option(help="For a request; then: 504.")] = ServerSettings.timeout_seconds,
+    grace_seconds: Annotated[
+        float, typer.Option(help="For requests in flight when the server is told to stop.")
+    ] = ServerSettings.grace_seconds,
+    poll_seconds: Annotated[float, typer.Option(help="Between looks for new versions.")] = ServerSettings.poll_seconds,
+    label: Annotated[
+        list[str] | None, typer.Option(help="MODEL:LABEL=VERSION, a version to keep loaded under a name; repeatable.")
+    ] = None,
+    token_file: Annotated[str | None, typer.Option(help="Bearer tokens, one a line; a request needs one.")] = None,
+    tls_certificate: Annotated[str | None, typer.Option(help="PEM file of the certificate chain.")] = None,
+    tls_key: Annotated[str | None, typer.Option(help="PEM file of its private key.")] = None,
+    access_log: Annotated[bool, typer.Option("--access-log/--no-access-log", help="A JSON line a request.")] = True,
+):
+    """Serve exported models over TensorFlow Serving's REST and gRPC APIs, until SIGTERM or Ctrl-C."""
+    settings = ServerSettings(
+        models=models,
+        host=host,
+        rest_port=rest_port,
+        grpc_port=grpc_port,
+        batching=batching,
+        max_batch_size=max_batch_size,
+        max_delay_ms=max_delay_ms,
+        model_threads=model_threads,
+        max_queue=max_queue,
+        max_in_flight=max_in_flight,
+        max_body_bytes=max_body_bytes,
+        max_texts=max_texts,
+        max_text_bytes=max_text_bytes,
+        timeout_seconds=timeout_seconds,
+        grace_seconds=grace_seconds,
+        poll_seconds=poll_seconds,
+        labels=tuple(label or ()),
+        token_file=token_file,
+        tls_certificate=tls_certificate,
+        tls_key=tls_key,
+        access_log=access_log,
+    )
+    for package in ("starlette", "uvicorn", "httptools", "prometheus_client"):
+        if find_spec(package) is None:
+            raise UsageError(f'serve needs {package}; pip install "keras-rnn[serve]" brings it')
+    sys.modules.setdefault("keras", None)  # TensorFlow would import it: seconds and 100 MB that serving does not need
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with quiet_stderr():
+        from keras_rnn.serving.server.run import serve as run_server
+
+    run_server(settings)
 
 
 @app.command()
@@ -189,6 +279,36 @@ def datasets():
 
     for name in list_datasets():
         print(name)
+
+
+@app.command()
+def bench_serve(
+    url: Annotated[str, typer.Argument(help="http(s)://HOST:PORT or grpc://HOST:PORT, or either + /v1/models/NAME.")],
+    concurrency: Annotated[int, typer.Option(help="Clients, each of which waits for its answer.")],
+    seconds: Annotated[float, typer.Option(help="How long to measure.")],
+    texts: Annotated[str, typer.Option(help="A file with one text a line.")],
+    model: Annotated[str | None, typer.Option(help="The model's name, where the URL does not tell it.")] = None,
+    texts_per_request: Annotated[int, typer.Option(help="Texts a request.")] = 1,
+    token_file: Annotated[str | None, typer.Option(help="A file whose first line is a bearer token.")] = None,
+):
+    """Measure latencies and throughput of a server: this one's, TensorFlow Serving or any with its API."""
+    from keras_rnn.cli.bench_table import print_bench
+    from keras_rnn.serving import bench
+
+    if url.startswith("grpc:"):
+        import_tensorflow()  # which the messages import
+    result = bench.bench_serve(
+        url,
+        concurrency=concurrency,
+        seconds=seconds,
+        texts=bench.read_texts(texts),
+        model=model,
+        texts_per_request=texts_per_request,
+        token=bench.read_token(token_file) if token_file else None,
+    )
+    print_bench(result)
+    if result.failed:
+        raise typer.Exit(1)
 
 
 def main() -> None:

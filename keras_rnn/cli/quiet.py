@@ -1,29 +1,8 @@
 """TensorFlow's imports without the lines that its C++ side writes to standard error before logging is set up."""
 
 import os
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-
-@contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Holds back what is written to file descriptor 2; on an exception it is written after all."""
-    sys.stderr.flush()
-    real = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            os.dup2(real, 2)
-            held.seek(0)
-            os.write(2, held.read())
-            raise
-        finally:
-            os.dup2(real, 2)
-            os.close(real)
+from keras_rnn.quiet import quiet_stderr
 
 
 def import_tensorflow() -> None:

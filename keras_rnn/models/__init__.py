@@ -3,7 +3,7 @@
 from keras_rnn.models.catalog import DEFAULT_MODEL
 from keras_rnn.models.registry import ModelEntry, create_model, get_model_entry, list_models, register_model
 from keras_rnn.models.text_classifier import text_classifier
-from keras_rnn.models.text_model import text_model, token_model_of, vectorizer_of
+from keras_rnn.models.text_model import text_model, token_ids_model_of, token_model_of, vectorizer_of
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -14,6 +14,7 @@ __all__ = [
     "register_model",
     "text_classifier",
     "text_model",
+    "token_ids_model_of",
     "token_model_of",
     "vectorizer_of",
 ]

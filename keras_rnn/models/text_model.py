@@ -34,6 +34,18 @@ def token_model_of(model: keras.Model) -> keras.Model:
     return _the_layer(model, keras.Model, "token model")
 
 
+def token_ids_model_of(model: keras.Model) -> keras.Model:
+    """What stands before the token model inside a text model: strings `(batch,)` to the int32 ids that it is given.
+
+    Raises:
+        UsageError: the model is not of the form that `text_model` gives it.
+    """
+    token_model = token_model_of(model)
+    if model.operations[-1] is not token_model:
+        raise UsageError(f"model {model.name!r} is no text model of keras_rnn: it does not end with its token model")
+    return keras.Model(model.inputs[0], model.operations[-2].output, name="token_ids")
+
+
 def vectorizer_of(model: keras.Model) -> keras.layers.TextVectorization:
     """The TextVectorization layer inside a text model.
 

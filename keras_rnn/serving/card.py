@@ -1,12 +1,11 @@
 """The model card of an exported model: what it is, what it was trained on, how good it is."""
 
-import hashlib
 from importlib.metadata import version
 from pathlib import Path
 
 import keras
-import numpy as np
 
+from keras_rnn.serving.integrity import file_hashes
 from keras_rnn.training.config import config_to_dict
 from keras_rnn.training.run_directory import PACKAGES, Run
 
@@ -16,24 +15,30 @@ NOTES = {
         "word order where a bag of words cannot. It knows the grammar's words only and is no judge of real reviews."
     ),
 }
+PADDING = (
+    "**What it answers to a text hangs on the longest text of its batch**, since it reads padding as if it were text. "
+    "A server should not put the texts of several requests into one batch: leave TensorFlow Serving's batching off."
+)
+WEIGHTS = "variables/variables.data-00000-of-00001"
 
 
-def model_card(run: Run, model: keras.Model) -> dict:
-    """The card of a run's text model, as JSON holds it; of local files it names the file, not the folder."""
+def model_card(run: Run, model: keras.Model, saved_model: Path, rows_independent: bool) -> dict:
+    """The card of a run's text model and the SavedModel written of it, as JSON holds it.
+
+    Of local files it names the file, not the folder.
+    """
     config = config_to_dict(run.config)
     for section, path in (("data", "data"), ("data", "tfds_manual_dir"), ("text", "embeddings")):
         if config[section][path]:
             config[section][path] = Path(config[section][path]).name
-    weights = hashlib.sha256()
-    for weight in model.get_weights():
-        weights.update(np.ascontiguousarray(weight).tobytes())
     return {
         "class_names": list(run.class_names),
         "config": config,
         "metrics": run.metrics,
         "parameters": model.count_params(),
         "versions": {package: version(package) for package in PACKAGES},
-        "weights_sha256": weights.hexdigest(),
+        "rows_independent": rows_independent,
+        "sha256": file_hashes(saved_model),
     }
 
 
@@ -51,8 +56,10 @@ def model_card_markdown(card: dict) -> str:
         f"# {config['model']['model']} on {data}",
         "",
         f"A text classifier with {card['parameters']:,} parameters. It takes strings `(batch,)` as `text` and returns "
-        "`probabilities`, float32 `(batch, classes)`, and `label`, strings `(batch,)`.",
+        "`probabilities`, float32 `(batch, classes)`, and `label`, strings `(batch,)`. The signature `tokens` takes "
+        "`token_ids`, int32 `(batch, time)`, and returns `logits`; `classify` is for TensorFlow Serving's Classify.",
         "",
+        *([] if card["rows_independent"] else [PADDING, ""]),
         f"Classes, in the order of the probabilities: {', '.join(card['class_names'])}.",
         "",
         *([NOTES[data], ""] if data in NOTES else []),
@@ -65,7 +72,7 @@ def model_card_markdown(card: dict) -> str:
         + ".",
         "",
         f"Made with {', '.join(f'{package} {number}' for package, number in card['versions'].items())}.",
-        f"sha256 of the weights: `{card['weights_sha256']}`.",
+        f"sha256 of {WEIGHTS}: `{card['sha256'][WEIGHTS]}`.",
         "",
     ]
     return "\n".join(lines)

@@ -1,35 +1,29 @@
 """A trained run as a SavedModel: strings in, probabilities and class names out, on any machine."""
 
+import errno
 import os
 import re
 import shutil
 from pathlib import Path
 
-import keras
-import numpy as np
-import tensorflow as tf
-
 from keras_rnn.errors import UsageError
 from keras_rnn.files import make_folder, write_json
-from keras_rnn.models import vectorizer_of
+from keras_rnn.serving.answers import answers, check_texts, rows_independent, write_answers
 from keras_rnn.serving.card import model_card, model_card_markdown
-from keras_rnn.serving.layout import MODEL_CARD, SAVED_MODEL, versions
+from keras_rnn.serving.check import check_export
+from keras_rnn.serving.layout import CHECK, MODEL_CARD, WARMUP_REQUESTS, versions
+from keras_rnn.serving.saved_model import write_saved_model
+from keras_rnn.serving.warmup import write_warmup_requests
 from keras_rnn.training.device import recurrent_layers
 from keras_rnn.training.run_directory import MODEL, Run, load_text_model, open_run
-
-TOLERANCE = 1e-5  # largest difference of a probability between the model and its SavedModel
-
-
-class ExportError(RuntimeError):
-    """The SavedModel that was written does not do what the model does; nothing was published."""
 
 
 def export(run: Run | str | Path, to: str | Path, *, version: int | None = None) -> Path:
     """Writes a run's text model to `to/VERSION` in TensorFlow Serving's layout, checked before it appears there.
 
-    Its signature `serving_default` takes `text`, strings `(batch,)`, and returns `probabilities`, float32
-    `(batch, classes)`, and `label`, strings `(batch,)`. All class names stand in the model card. Recurrent layers
-    are exported with `use_cudnn=False`: a graph with cuDNN ops does not run without a GPU.
+    `write_saved_model` tells its three signatures. In assets.extra/ stand the model card, the texts and answers of
+    the check, and requests to warm up a server with; the last two hold texts of the run's test split. Recurrent
+    layers are exported with `use_cudnn=False`: a graph with cuDNN ops does not run without a GPU.
 
     Args:
         run: a complete run, or its directory.
@@ -41,7 +35,7 @@ def export(run: Run | str | Path, to: str | Path, *, version: int | None = None)
 
     Raises:
         UsageError: no complete run, or the version is there already.
-        ExportError: the SavedModel is not what the model is.
+        ExportError: the SavedModel, reloaded by `check_export`, is not what the model is; nothing was published.
     """
     run = run if isinstance(run, Run) else open_run(run)
     to = Path(to)
@@ -49,89 +43,76 @@ def export(run: Run | str | Path, to: str | Path, *, version: int | None = None)
         raise UsageError(f"{to} takes a folder, but is a file")
     if any(character in str(to.resolve()) for character in "[]*?"):
         raise UsageError(f"{to}: TensorFlow saves to no path with any of [ ] * ? in it")
-    if version is None:
-        version = max(versions(to), default=0) + 1
-    if not isinstance(version, int) or version < 1:
+    if version is not None and (not isinstance(version, int) or version < 1):
         raise UsageError(f"version takes a whole number of at least 1, got {version!r}")
-    published = to / str(version)
-    if published.exists():
-        raise UsageError(f"{published} exists already; give another version")
+    number = version or max(versions(to), default=0) + 1
+    if (to / str(number)).exists():
+        raise _taken(to / str(number))
 
-    model = load_text_model(run.directory / MODEL)  # a copy of our own
-    for layer in recurrent_layers(model):
-        layer.use_cudnn = False
-    beside = to / f".{version}.{os.getpid()}.tmp"
     make_folder(to, "folder")
-    for entry in to.iterdir():
-        if re.fullmatch(r"\.\d+\.\d+\.tmp", entry.name):  # of an export that was killed
-            shutil.rmtree(entry)
+    _clear_debris(to)
+    beside = to / f".{number}.{os.getpid()}.tmp"
     try:
-        write_saved_model(model, run.class_names, beside)
-        check_saved_model(beside, model, run.class_names)
-        _write_card(model_card(run, model), beside / MODEL_CARD)
-        beside.rename(published)
+        _write_version(run, beside, to.resolve().name)
+        check_export(beside)
+        return _publish(beside, to, number, may_move=version is None)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-    return published
 
 
-def write_saved_model(model: keras.Model, class_names: tuple[str, ...], folder: Path) -> None:
-    """Writes a text model with the signature that `export` describes; its layers stay as they are."""
-    names = tf.constant(class_names)
-
-    def serve(text):
-        logits = model(text, training=False)
-        return {"probabilities": tf.nn.softmax(logits), "label": tf.gather(names, tf.argmax(logits, axis=-1))}
-
-    archive = keras.export.ExportArchive()
-    archive.track(vectorizer_of(model))  # its lookup table; to track the model would save each variable twice
-    archive.add_endpoint("serve", serve, input_signature=[tf.TensorSpec((None,), tf.string, name="text")])
-    archive.write_out(str(folder), verbose=False)
-
-
-def check_saved_model(folder: Path, model: keras.Model, class_names: tuple[str, ...]) -> None:
-    """Reloads a SavedModel and compares it with the model it was written from.
-
-    Raises:
-        ExportError: a cuDNN op in the graph, another signature, or other probabilities.
-    """
-    if cudnn := sorted(op for op in graph_ops(folder) if "Cudnn" in op):
-        raise ExportError(f"the exported graph holds cuDNN ops: {', '.join(cudnn)}")
-    serve = tf.saved_model.load(str(folder)).signatures["serving_default"]
-    _, inputs = serve.structured_input_signature
-    if inputs != {"text": tf.TensorSpec((None,), tf.string, name="text")}:
-        raise ExportError(f"the exported signature takes {inputs}, not text: strings (None,)")
-    texts = _probe_texts(model)
-    expected = tf.nn.softmax(model(tf.constant(texts), training=False)).numpy()
-    served = serve(text=tf.constant(texts))
-    difference = float(np.abs(served["probabilities"].numpy() - expected).max())
-    if not difference <= TOLERANCE:
-        raise ExportError(f"the exported probabilities differ by up to {difference:.2e}, above {TOLERANCE:.0e}")
-    labels = [label.decode() for label in served["label"].numpy()]
-    if labels != [class_names[index] for index in expected.argmax(axis=-1)]:
-        raise ExportError("the exported labels are not those of the likeliest classes")
+def _write_version(run: Run, folder: Path, name: str) -> None:
+    """A whole version of the model `name`, not checked yet."""
+    model = load_text_model(run.directory / MODEL)  # a copy of our own
+    run.check_classes(model)
+    for layer in recurrent_layers(model):
+        layer.use_cudnn = False
+    write_saved_model(model, run.class_names, folder)
+    rows = answers(model, run.class_names, check_texts(model, run.sample_texts))
+    card = model_card(run, model, folder, rows_independent(model, rows))
+    (folder / MODEL_CARD).parent.mkdir(exist_ok=True)
+    write_json(folder / MODEL_CARD, card)
+    (folder / MODEL_CARD).with_suffix(".md").write_text(model_card_markdown(card), encoding="utf-8")
+    write_answers(folder / CHECK, rows)
+    write_warmup_requests(folder / WARMUP_REQUESTS, name, rows)
 
 
-def _probe_texts(model: keras.Model) -> list[str]:
-    """The empty string, unknown words, and texts of the model's own words, from one word to a very long one."""
-    rng = np.random.default_rng(0)
-    vocabulary = [str(token) for token in vectorizer_of(model).get_vocabulary()[2:]]
-    lengths = [1, 2, 5, 20, 60, 1000]
-    return ["", "qqqxzj zzzvqk", *(" ".join(rng.choice(vocabulary, length)) for length in lengths)]
+def _publish(beside: Path, to: Path, number: int, may_move: bool) -> Path:
+    """Renames `beside` to the version `number`; where another export was first, to the next free one if it may."""
+    for file in beside.rglob("*"):
+        if file.is_file():
+            with open(file, "rb") as written:
+                os.fsync(written.fileno())
+    while True:
+        published = to / str(number)
+        try:
+            beside.rename(published)
+        except OSError as error:  # so ends a rename to a folder that is not empty, or to a file
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+            if not may_move:
+                raise _taken(published) from None
+            number += 1
+        else:
+            return published
 
 
-def graph_ops(folder: Path) -> set[str]:
-    """The names of all ops in a SavedModel, those inside its functions included."""
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    saved = saved_model_pb2.SavedModel.FromString((folder / SAVED_MODEL).read_bytes())
-    graphs = [meta.graph_def for meta in saved.meta_graphs]
-    nodes = [node.op for graph in graphs for node in graph.node]
-    inside = [node.op for graph in graphs for function in graph.library.function for node in function.node_def]
-    return {*nodes, *inside}
+def _taken(published: Path) -> UsageError:
+    return UsageError(f"{published} exists already; give another version")
 
 
-def _write_card(card: dict, path: Path) -> None:
-    path.parent.mkdir(exist_ok=True)
-    write_json(path, card)
-    path.with_suffix(".md").write_text(model_card_markdown(card), encoding="utf-8")
+def _clear_debris(to: Path) -> None:
+    """Removes what exports that were killed left in a model's folder; one that still goes on keeps its own."""
+    for entry in to.iterdir():
+        if (match := re.fullmatch(r"\.\d+\.(\d+)\.tmp", entry.name)) and not _another_process(int(match[1])):
+            shutil.rmtree(entry)
+
+
+def _another_process(pid: int) -> bool:
+    """Whether a process of that id lives, this one aside."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return pid != os.getpid()

@@ -3,7 +3,10 @@
 from pathlib import Path
 
 SAVED_MODEL = "saved_model.pb"
-MODEL_CARD = "assets.extra/model_card.json"  # TensorFlow copies and ignores assets.extra
+# TensorFlow copies and ignores assets.extra; TensorFlow Serving looks there for the warm-up requests, by this name.
+MODEL_CARD = "assets.extra/model_card.json"
+CHECK = "assets.extra/check.json"
+WARMUP_REQUESTS = "assets.extra/tf_serving_warmup_requests"
 
 
 def versions(folder: Path) -> list[int]:

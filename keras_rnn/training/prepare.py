@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from keras_rnn.text.vectorizer import adapt_vectorizer, vectorizer_from_vocabula
 from keras_rnn.training.config import RunConfig, TextConfig
 
 MANIFEST = "prepared.json"  # written last
+SAMPLE_TEXTS = 16  # and the longest one
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,14 @@ class PreparedData:
     """Token ids and labels of each split, by name ("train", "validation", "test", ...), and what made them.
 
     `vocabulary` leaves padding and the unknown token out; `embeddings` is float32
-    `(vocabulary_size, embedding_size)` or None.
+    `(vocabulary_size, embedding_size)` or None; `sample_texts` are raw texts of the test split.
     """
 
     name: str
     class_names: tuple[str, ...]
     tokens: str
     vocabulary: list[str]
+    sample_texts: list[str] = field(default_factory=list)
     splits: Mapping[str, EncodedSplit] = field(default_factory=dict)
     embeddings: np.ndarray | None = None
 
@@ -95,6 +97,7 @@ def prepare(dataset: TextDataset, config: TextConfig, folder: Path, seed: int = 
             "class_names": list(dataset.class_names),
             "tokens": config.tokens,
             "vocabulary": list(map(str, vectorizer.get_vocabulary(include_special_tokens=False))),
+            "sample_texts": sample_texts((dataset.test or dataset.validation).texts),
             "splits": list(splits),
         }
         write_json(beside / MANIFEST, manifest)
@@ -120,6 +123,12 @@ def open_prepared(folder: Path) -> PreparedData:
         splits=splits,
         embeddings=np.load(embeddings, mmap_mode="r") if embeddings.exists() else None,
     )
+
+
+def sample_texts(texts: Sequence[str], count: int = SAMPLE_TEXTS) -> list[str]:
+    """`count` of the texts, evenly spaced, and the longest one after them; each text once."""
+    rows = np.linspace(0, len(texts) - 1, min(count, len(texts))).astype(int)
+    return list(dict.fromkeys([*(texts[row] for row in rows), max(texts, key=len)]))
 
 
 def _splits(dataset: TextDataset) -> dict[str, Split]:

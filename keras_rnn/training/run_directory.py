@@ -6,6 +6,8 @@
     classes.json      the class names, in the order of the logits
     history.csv       loss and accuracy of each epoch; curves.png draws them, logs/ holds them for TensorBoard
     model.keras       the best epoch's text model: strings to logits
+    sample_texts.json 16 texts of the test split (of the validation split where there is none) and its longest one;
+                      an export is checked and warmed up on them, and carries them
     evaluation-SPLIT.json, confusion-SPLIT.png   the figures of each split that was not trained on
     metrics.json      validation and test metrics; written last, so a run that has it is complete
 
@@ -35,6 +37,7 @@ from keras_rnn.training.config import RunConfig, config_from_dict, config_to_dic
 
 CONFIG, ENVIRONMENT, METRICS = "config.json", "environment.json", "metrics.json"
 CLASSES, VOCABULARY, HISTORY = "classes.json", "vocabulary.json", "history.csv"
+SAMPLE_TEXTS = "sample_texts.json"
 MODEL, CHECKPOINT, CURVES = "model.keras", "checkpoint.npz", "curves.png"
 CACHE, LOGS = "cache", "logs"
 PACKAGES = ("keras_rnn", "tensorflow", "keras", "numpy")
@@ -64,6 +67,15 @@ class Run:
         if not isinstance(metrics, dict) or not {"best_epoch", "epochs", "validation"} <= set(metrics):
             raise UsageError(f"{self.directory / METRICS} does not hold the metrics of a run")
         return metrics
+
+    @cached_property
+    def sample_texts(self) -> list[str]:
+        """Texts of the test split; none in a run made before they were kept."""
+        path = self.directory / SAMPLE_TEXTS
+        texts = _read_json(path) if path.is_file() else []
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise UsageError(f"{path} takes a list of texts")
+        return texts
 
     @cached_property
     def model(self) -> keras.Model:

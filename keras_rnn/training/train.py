@@ -279,4 +279,5 @@ def _finish(config: RunConfig, prepared: PreparedData, directory: Path, history:
         metrics[name] = {"accuracy": evaluation.accuracy, "loss": evaluation.loss}
         write_evaluation(evaluation, directory, name, config.model.model)
     run_files.write_environment(directory, **facts)
+    write_json(directory / run_files.SAMPLE_TEXTS, prepared.sample_texts)
     write_json(directory / run_files.METRICS, {"best_epoch": best + 1, "epochs": len(history), **metrics})

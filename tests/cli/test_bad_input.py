@@ -65,6 +65,15 @@ CASES = {
     "no model": (None, "predict none text", ["no model none"]),
     "no model file": (write("m.keras", "x"), "predict m.keras text", ["m.keras is no model file of keras_rnn"]),
     "export without a place": (None, "export run", ["--to"]),
+    "check beside an export": (None, "export run --to m --check m", ["--check DIR takes neither RUN nor --to"]),
+    "check of a version": (None, "export --check m --version 1", ["--check DIR takes neither"]),
+    "check of no version": (None, "export --check none", ["none is no version of a SavedModel"]),
+    "check of a folder of none": (write("m/x", "x"), "export --check m", ["m is no version of a SavedModel"]),
+    "check of a foreign SavedModel": (
+        write("m/1/saved_model.pb", "x"),
+        "export --check m",
+        ["m/1 has no assets.extra/check.json"],
+    ),
     "no such pattern": (None, "models zzz*", ["no model matches 'zzz*'"]),
 }
 

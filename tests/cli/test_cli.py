@@ -110,12 +110,28 @@ def test_export_then_predict_with_the_saved_model(folder):
     exported = keras_rnn("export", "run", "--to", "saved_models/tiny", cwd=folder)
     assert exported.returncode == 0, exported.stderr
     assert exported.stdout.strip() == "saved_models/tiny/1"
+    checked = keras_rnn("export", "--check", "saved_models/tiny", cwd=folder)
+    assert checked.returncode == 0, checked.stderr
+    difference = re.fullmatch(
+        r"saved_models/tiny/1: 3 signatures, \d+ texts, largest difference (\S+)\n", checked.stdout
+    )
+    assert float(difference[1]) <= 1e-5
     by_run = keras_rnn("predict", "run", "good bad", "bad good", cwd=folder)
     by_export = keras_rnn("predict", "saved_models/tiny", "good bad", "bad good", cwd=folder)
     for left, right in zip(by_run.stdout.splitlines(), by_export.stdout.splitlines(), strict=True):
         left, right = json.loads(left), json.loads(right)
         assert left["label"] == right["label"]
         assert left["probabilities"] == pytest.approx(right["probabilities"], abs=1e-5)
+
+
+def test_a_damaged_export_is_one_line_and_status_1(folder, tmp_path):
+    version = shutil.copytree(folder / "run" / "saved_model" / "1", tmp_path / "1")
+    (version / "variables" / "variables.index").unlink()
+    checked = keras_rnn("export", "--check", "1", cwd=tmp_path)
+    assert checked.returncode == 1
+    (line,) = checked.stderr.splitlines()
+    assert line.startswith("keras-rnn: error: ")
+    assert line.endswith("1/variables/variables.index is missing; the model card names it")
 
 
 @pytest.mark.slow

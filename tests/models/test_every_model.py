@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -10,10 +11,11 @@ import pytest
 import tensorflow as tf
 
 from keras_rnn.models import create_model, get_model_entry, list_models, token_model_of
-from keras_rnn.serving.export import check_saved_model, graph_ops, write_saved_model
+from keras_rnn.serving.check import graph_ops
 from keras_rnn.text.vectorizer import adapt_vectorizer
-from keras_rnn.training.device import recurrent_layers
+from tests.support.exported import write_version
 
+ROOT = Path(__file__).parents[2]
 NAMES = [name for name in list_models() if not name.startswith("test_")]
 CLASSES = ("no", "yes", "perhaps")
 TEXTS = ["not good, but cheap", "good, but not cheap", "", "wholly unknown words here", "good " * 40]
@@ -129,39 +131,34 @@ def test_mixed_precision_computes_in_float16_and_gives_float32_logits(name):
 
 @pytest.fixture(scope="module")
 def exported(vectorizer, tmp_path_factory):
-    """Every model as a SavedModel, and what a fresh process without keras_rnn or Keras makes of them."""
+    """Every model as a SavedModel, and how far off its answers are in a fresh process without Keras or the models."""
     folder = tmp_path_factory.mktemp("exported")
     expected = {}
     for name in NAMES:
         model = text_model(name, vectorizer)
-        for layer in recurrent_layers(model):
-            layer.use_cudnn = False
-        write_saved_model(model, CLASSES, folder / name)
-        check_saved_model(folder / name, model, CLASSES)
+        write_version(model, CLASSES, TEXTS, folder / name)
         expected[name] = tf.nn.softmax(model(tf.constant(TEXTS))).numpy()
-    (folder / "texts.json").write_text(json.dumps(TEXTS))
     script = (
-        "import json, sys, pathlib, tensorflow as tf\n"
-        "folder = pathlib.Path(sys.argv[1])\n"
-        "texts = tf.constant(json.loads((folder / 'texts.json').read_text()))\n"
-        "served = {}\n"
-        "for path in sorted(folder.iterdir()):\n"
-        "    if path.is_dir():\n"
-        "        out = tf.saved_model.load(str(path)).signatures['serving_default'](text=texts)\n"
-        "        labels = [label.decode() for label in out['label'].numpy()]\n"
-        "        served[path.name] = {'probabilities': out['probabilities'].numpy().tolist(), 'label': labels}\n"
-        "assert 'keras_rnn' not in sys.modules\n"
-        "print(json.dumps(served))\n"
+        "import json, pathlib, sys\n"
+        "sys.modules['keras'] = None\n"
+        "from keras_rnn.serving.check import check_version\n"
+        "checks = {path.name: check_version(path) for path in sorted(pathlib.Path(sys.argv[1]).iterdir())}\n"
+        "assert 'keras_rnn.models' not in sys.modules\n"
+        "print(json.dumps({name: [c.signatures, c.texts, c.largest_difference] for name, c in checks.items()}))\n"
     )
-    fresh = subprocess.run([sys.executable, "-c", script, folder], capture_output=True, text=True, cwd=folder)
+    fresh = subprocess.run([sys.executable, "-c", script, folder], capture_output=True, text=True, cwd=ROOT)
     assert fresh.returncode == 0, fresh.stderr[-2000:]
     return folder, expected, json.loads(fresh.stdout.splitlines()[-1])
 
 
-def test_exported_model_gives_the_same_probabilities_in_a_fresh_process(name, exported):
-    _, expected, served = exported
-    np.testing.assert_allclose(served[name]["probabilities"], expected[name], atol=1e-5)
-    assert served[name]["label"] == [CLASSES[index] for index in expected[name].argmax(axis=-1)]
+def test_exported_model_gives_the_same_answers_in_a_fresh_process(name, exported):
+    folder, expected, checked = exported
+    signatures, texts, largest_difference = checked[name]
+    assert (signatures, texts) == (3, len(TEXTS))
+    assert largest_difference <= 1e-5
+    rows = json.loads((folder / name / "assets.extra" / "check.json").read_text())
+    np.testing.assert_allclose([row["probabilities"] for row in rows], expected[name], atol=1e-6)
+    assert [row["label"] for row in rows] == [CLASSES[index] for index in expected[name].argmax(axis=-1)]
 
 
 def test_exported_graph_holds_no_cudnn_op(name, exported):

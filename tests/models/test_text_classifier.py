@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from keras_rnn import UsageError, adapt_vectorizer, create_model, list_models, register_model, text_classifier
-from keras_rnn.models import token_model_of
+from keras_rnn.models import token_ids_model_of, token_model_of
 
 
 @pytest.mark.parametrize(
@@ -78,6 +78,18 @@ def test_the_token_model_inside_shares_the_weights():
     assert token_model_of(model).count_params() == model.count_params()
     with pytest.raises(UsageError, match="is no text model"):
         token_model_of(token_model_of(model))
+
+
+def test_the_token_ids_are_those_that_the_token_model_is_given():
+    model = text_classifier(num_classes=2, vectorizer=adapt_vectorizer(["a a a b b c"]), max_length=2, hidden_size=3)
+    texts = keras.ops.convert_to_tensor(["c b a", "a", ""])
+    token_ids = token_ids_model_of(model)(texts)
+    assert token_ids.dtype == "int32"
+    assert keras.ops.convert_to_numpy(token_ids).tolist() == [[4, 3], [2, 0], [1, 0]]
+    np.testing.assert_array_equal(token_model_of(model)(token_ids), model(texts))
+    further = keras.Model(model.inputs, keras.layers.Softmax()(model.outputs[0]), name="further")
+    with pytest.raises(UsageError, match="'further' is no text model of keras_rnn: it does not end with its token"):
+        token_ids_model_of(further)
 
 
 def test_names_are_listed_by_pattern():

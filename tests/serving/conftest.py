@@ -1,7 +1,7 @@
 import pytest
 from rich.console import Console
 
-from keras_rnn import train
+from keras_rnn import export, train
 from tests.support import tiny
 
 
@@ -10,3 +10,11 @@ def run(tmp_path_factory):
     """A run of two epochs; its predictions need not be good, only the same everywhere."""
     out = tmp_path_factory.mktemp("serving") / "run"
     return train(tiny.dataset(), out=out, console=Console(quiet=True), **tiny.SMALL, bidirectional=True, epochs=2)
+
+
+@pytest.fixture(scope="package")
+def saved_model(run, tmp_path_factory):
+    """A model's folder with the run's export as its version 1; to be read only."""
+    folder = tmp_path_factory.mktemp("saved") / "tiny"
+    export(run, folder)
+    return folder

@@ -1,110 +1,239 @@
+import hashlib
 import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
-from keras_rnn import UsageError, export, text_classifier
+from keras_rnn import TokenEmbedding, UsageError, create_model, export, text_model
 from keras_rnn.serving import export as export_module
-from keras_rnn.serving.export import ExportError, check_saved_model, write_saved_model
+from keras_rnn.serving.answers import answers, check_texts, rows_independent
+from keras_rnn.serving.card import model_card_markdown
+from keras_rnn.serving.check import check_version
+from keras_rnn.serving.integrity import ExportError
 from keras_rnn.text.vectorizer import adapt_vectorizer
+from tests.support import tiny
 
-TEXTS = ["good film and bad", "bad film and good", "", "wholly unknown"]
-
-
-def test_the_signature_takes_strings_and_gives_probabilities_and_class_names(run, tmp_path):
-    folder = export(run, tmp_path / "tiny")
-    assert folder == tmp_path / "tiny" / "1"
-    serve = tf.saved_model.load(str(folder)).signatures["serving_default"]
-    assert serve.structured_input_signature[1] == {"text": tf.TensorSpec((None,), tf.string, name="text")}
-    served = serve(text=tf.constant(TEXTS))
-    assert served["probabilities"].dtype == tf.float32
-    expected = tf.nn.softmax(run.model(tf.constant(TEXTS))).numpy()
-    np.testing.assert_allclose(served["probabilities"], expected, atol=1e-5)
-    labels = [run.class_names[index] for index in expected.argmax(axis=-1)]
-    assert [label.decode() for label in served["label"].numpy()] == labels
+ROOT = Path(__file__).parents[2]
+EXTRA = "assets.extra"
 
 
-def test_each_weight_is_saved_once(run, tmp_path):
-    saved = tf.train.list_variables(str(export(run, tmp_path / "m") / "variables" / "variables"))
-    sizes = [int(np.prod(shape)) for name, shape in saved if name.endswith("VARIABLE_VALUE")]
-    assert sum(sizes) == run.model.count_params()
+@pytest.fixture
+def publish_only(monkeypatch):
+    """Exports write a file in place of a SavedModel, and are not checked."""
+
+    def write(run, folder, name):
+        folder.mkdir()
+        (folder / "saved_model.pb").write_text(f"{folder.name} of {name}")
+
+    monkeypatch.setattr(export_module, "_write_version", write)
+    monkeypatch.setattr(export_module, "check_export", lambda folder: None)
+    return write
 
 
-def test_the_card_says_what_the_model_is(run, tmp_path):
-    folder = export(run, tmp_path / "tiny")
-    card = json.loads((folder / "assets.extra" / "model_card.json").read_text())
-    assert card["class_names"] == list(run.class_names)
+def test_the_folder_holds_what_servers_look_for(saved_model):
+    assert [entry.name for entry in saved_model.iterdir()] == ["1"]
+    files = {path.relative_to(saved_model / "1").as_posix() for path in saved_model.rglob("*") if path.is_file()}
+    assert files == {
+        "assets.extra/check.json",
+        "assets.extra/model_card.json",
+        "assets.extra/model_card.md",
+        "assets.extra/tf_serving_warmup_requests",
+        "fingerprint.pb",
+        "saved_model.pb",
+        "variables/variables.data-00000-of-00001",
+        "variables/variables.index",
+    }
+
+
+def test_the_card_says_what_the_model_is(run, saved_model):
+    card = json.loads((saved_model / "1" / EXTRA / "model_card.json").read_text())
+    assert card["class_names"] == ["negative", "positive"]
     assert card["metrics"] == run.metrics
     assert card["config"]["model"]["model"] == "gru_64"
     assert card["parameters"] == run.model.count_params()
-    assert len(card["weights_sha256"]) == 64
-    markdown = (folder / "assets.extra" / "model_card.md").read_text()
+    assert card["rows_independent"] is True
+    names = ["saved_model.pb", "variables/variables.data-00000-of-00001", "variables/variables.index"]
+    assert card["sha256"] == {
+        name: hashlib.sha256((saved_model / "1" / name).read_bytes()).hexdigest() for name in names
+    }
+    markdown = (saved_model / "1" / EXTRA / "model_card.md").read_text()
     assert markdown.startswith("# gru_64 on tiny\n")
     assert f"| test | {run.metrics['test']['accuracy']:.4f} |" in markdown
+    assert f"sha256 of {names[1]}: `{card['sha256'][names[1]]}`" in markdown
+    assert "batching off" not in markdown
+    assert "leave TensorFlow Serving's batching off" in model_card_markdown({**card, "rows_independent": False})
 
 
-def test_versions_count_up_and_are_never_overwritten(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(export_module, "write_saved_model", lambda model, class_names, folder: folder.mkdir())
-    monkeypatch.setattr(export_module, "check_saved_model", lambda *args: None)
+@pytest.mark.parametrize(("name", "independent"), [("bilstm_64", True), ("lesson_tf3_lstm_8", False)])
+def test_a_model_that_reads_padding_is_told(name, independent):
+    vectorizer = adapt_vectorizer(["a b c"])
+    model = create_model(name, num_classes=2, vectorizer=vectorizer)
+    assert rows_independent(model, answers(model, ("no", "yes"), ["a", "b c " * 9])) is independent
+    together, alone = model(tf.constant(["a", "b c " * 9])), model(tf.constant(["a"]))
+    assert bool(np.abs(together[0] - alone[0]).max() < 1e-6) is independent
+
+
+@pytest.mark.filterwarnings("ignore:Layer .conv1d.")
+def test_a_layer_that_drops_the_mask_is_told():
+    """Conv1D drops it: the embedding alone would say that padding is masked."""
+    token_ids = keras.Input((None,), dtype="int32")
+    x = TokenEmbedding(5, 4, mask_zero=True)(token_ids)
+    x = keras.layers.GRU(4)(keras.layers.Conv1D(4, 3, padding="same", use_bias=True)(x))
+    model = text_model(keras.Model(token_ids, keras.layers.Dense(2)(x)), adapt_vectorizer(["a b c"]))
+    assert not rows_independent(model, answers(model, ("no", "yes"), ["a", "b c " * 9]))
+
+
+def test_the_answers_are_those_of_the_run_to_its_sample_texts(run, saved_model):
+    rows = json.loads((saved_model / "1" / EXTRA / "check.json").read_text())
+    texts = [row["text"] for row in rows]
+    assert texts == [*run.sample_texts, "", "qqqxzj zzzvqk"]
+    longest = max(tiny.dataset().test.texts, key=len)
+    assert longest in texts
+    logits = run.model(tf.constant(texts)).numpy()
+    np.testing.assert_allclose([row["logits"] for row in rows], logits, atol=1e-5)
+    exponentials = np.exp(logits)
+    probabilities = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose([row["probabilities"] for row in rows], probabilities, atol=1e-5)
+    assert [row["label"] for row in rows] == [("negative", "positive")[index] for index in logits.argmax(axis=-1)]
+    vocabulary = run.model.get_layer("vectorizer").get_vocabulary()
+    assert [vocabulary[i] for i in rows[0]["token_ids"]] == texts[0].split()
+
+
+def test_without_sample_texts_the_models_own_words_are_asked_for(run):
+    texts = check_texts(run.model)
+    assert [len(text.split()) for text in texts] == [1, 2, 5, 20, 60, 1000, 0, 2]
+    assert set(" ".join(texts[:6]).split()) == {"good", "bad", *tiny.FILLERS}
+    assert check_texts(run.model) == texts
+    assert check_texts(run.model, ["a", "", "a"]) == ["a", "", "qqqxzj zzzvqk"]
+
+
+def test_the_warm_up_requests_run_through_every_signature(run, saved_model):
+    records = tf.data.TFRecordDataset(str(saved_model / "1" / EXTRA / "tf_serving_warmup_requests"))
+    logs = [PredictionLog.FromString(record) for record in records.as_numpy_iterator()]
+    assert [log.WhichOneof("log_type") for log in logs] == ["predict_log"] * 4 + ["classify_log"]
+    loaded = tf.saved_model.load(str(saved_model / "1"))
+    shapes = []
+    for log in logs[:4]:
+        request = log.predict_log.request
+        assert request.model_spec.name == "tiny"
+        inputs = {name: tf.constant(tf.make_ndarray(proto)) for name, proto in request.inputs.items()}
+        shapes += [(request.model_spec.signature_name, name, *value.shape) for name, value in inputs.items()]
+        loaded.signatures[request.model_spec.signature_name](**inputs)
+    words = max(len(text.split()) for text in run.sample_texts[:8])
+    assert shapes == [
+        ("serving_default", "text", 1),
+        ("serving_default", "text", 8),
+        ("serving_default", "text", 1),
+        ("tokens", "token_ids", 8, words),
+    ]
+    longest = tf.make_ndarray(logs[2].predict_log.request.inputs["text"])[0].decode()
+    assert longest == max(tiny.dataset().test.texts, key=len)
+    request = logs[4].classify_log.request
+    assert (request.model_spec.name, request.model_spec.signature_name) == ("tiny", "classify")
+    examples = request.input.example_list.examples
+    assert [e.features.feature["text"].bytes_list.value[0].decode() for e in examples] == run.sample_texts[:8]
+    loaded.signatures["classify"](inputs=tf.constant([example.SerializeToString() for example in examples]))
+
+
+def test_versions_count_up_and_are_never_overwritten(run, tmp_path, publish_only):
     assert export(run, tmp_path / "m").name == "1"
     assert export(run, tmp_path / "m").name == "2"
     assert export(run, tmp_path / "m", version=7).name == "7"
-    assert export(run, tmp_path / "m").name == "8"
+    assert export(run.directory, str(tmp_path / "m")).name == "8"
     with pytest.raises(UsageError, match="7 exists already"):
         export(run, tmp_path / "m", version=7)
-    with pytest.raises(UsageError, match="version takes a whole number of at least 1, got 0"):
-        export(run, tmp_path / "m", version=0)
+    for version in (0, "3", 2.5):
+        with pytest.raises(UsageError, match=f"version takes a whole number of at least 1, got {version!r}"):
+            export(run, tmp_path / "m", version=version)
+    assert (tmp_path / "m" / "7" / "saved_model.pb").read_text() == f".7.{os.getpid()}.tmp of m"
 
 
-def test_a_failed_check_publishes_nothing(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(export_module, "TOLERANCE", -1.0)
-    with pytest.raises(ExportError, match="differ by up to .*, above -1e"):
+def test_of_two_exports_of_one_version_the_later_takes_the_next_free_one(run, tmp_path, publish_only, monkeypatch):
+    def write_while_others_publish(run, folder, name):
+        publish_only(run, folder, name)
+        for number in ("1", "2", "9"):
+            (folder.parent / number).mkdir(exist_ok=True)
+            (folder.parent / number / "saved_model.pb").write_text("the other's")
+        (folder.parent / "3").write_text("a file")
+
+    monkeypatch.setattr(export_module, "_write_version", write_while_others_publish)
+    assert export(run, tmp_path / "m") == tmp_path / "m" / "4"
+    assert (tmp_path / "m" / "1" / "saved_model.pb").read_text() == "the other's"
+    with pytest.raises(UsageError, match="n/9 exists already; give another version"):
+        export(run, tmp_path / "n", version=9)
+    assert sorted(entry.name for entry in (tmp_path / "n").iterdir()) == ["1", "2", "3", "9"]
+
+
+def test_a_failed_check_publishes_nothing(run, saved_model, tmp_path, monkeypatch):
+    def write_other_variables(run, folder, name):
+        shutil.copytree(saved_model / "1", folder)
+        (folder / "variables" / "variables.index").write_bytes(b"")
+
+    monkeypatch.setattr(export_module, "_write_version", write_other_variables)
+    with pytest.raises(ExportError, match=r"\.1\..*variables.index is not the file that was exported"):
         export(run, tmp_path / "m")
     assert list((tmp_path / "m").iterdir()) == []
 
 
-def test_the_check_tells_another_model(tmp_path):
-    vectorizer = adapt_vectorizer(["a b c"])
-    one, other = (text_classifier(num_classes=2, vectorizer=vectorizer, hidden_size=3) for _ in range(2))
-    write_saved_model(one, ("no", "yes"), tmp_path / "one")
-    check_saved_model(tmp_path / "one", one, ("no", "yes"))
-    with pytest.raises(ExportError, match="probabilities differ"):
-        check_saved_model(tmp_path / "one", other, ("no", "yes"))
-    with pytest.raises(ExportError, match="labels are not those"):
-        check_saved_model(tmp_path / "one", one, ("yes", "no"))
-
-
-def test_a_cudnn_op_in_the_graph_is_refused(tmp_path, monkeypatch):
-    model = text_classifier(num_classes=2, vectorizer=adapt_vectorizer(["a b"]), hidden_size=3)
-    monkeypatch.setattr(export_module, "graph_ops", lambda folder: {"MatMul", "CudnnRNNV3"})
-    with pytest.raises(ExportError, match="holds cuDNN ops: CudnnRNNV3"):
-        check_saved_model(tmp_path, model, ("no", "yes"))
-
-
 def test_the_layers_of_an_export_do_not_take_cudnn_even_with_a_gpu(run, tmp_path, monkeypatch):
-    seen = []
-    real = export_module.write_saved_model
+    class SeenError(Exception):
+        pass
 
     def look(model, *args):
-        seen.extend(layer.use_cudnn for layer in export_module.recurrent_layers(model))
-        return real(model, *args)
+        assert [layer.use_cudnn for layer in export_module.recurrent_layers(model)] == [False, False]
+        raise SeenError
 
     monkeypatch.setattr(export_module, "write_saved_model", look)
-    export(run, tmp_path / "m")
-    assert seen == [False, False]
+    with pytest.raises(SeenError):
+        export(run, tmp_path / "m")
 
 
-def test_debris_of_a_killed_export_goes_and_odd_paths_are_refused(run, tmp_path):
-    (tmp_path / "m" / ".1.99.tmp").mkdir(parents=True)
+def test_debris_of_dead_exports_goes_and_a_live_one_keeps_its_folder(run, tmp_path, publish_only):
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    debris = [f".1.{int(dead.stdout)}.tmp", f".1.{os.getpid()}.tmp", f".1.{10**30}.tmp"]
+    live = {f".1.{os.getppid()}.tmp", ".1.1.tmp", ".thumbnails"}
+    for name in [*debris, *live]:
+        (tmp_path / "m" / name).mkdir(parents=True)
+        (tmp_path / "m" / name / "saved_model.pb").write_text("half")
     export(run, tmp_path / "m")
-    assert [entry.name for entry in (tmp_path / "m").iterdir()] == ["1"]
+    assert sorted(entry.name for entry in (tmp_path / "m").iterdir()) == sorted(["1", *live])
+
+
+def test_places_that_take_no_model_are_refused(run, tmp_path):
     with pytest.raises(UsageError, match=r"TensorFlow saves to no path with any of"):
         export(run, tmp_path / "m[1]")
     (tmp_path / "file").write_text("x")
     for place in ("file", "file/m"):
         with pytest.raises(UsageError, match="file"):
             export(run, tmp_path / place)
+
+
+def test_a_killed_export_leaves_no_version_that_is_broken(run, tmp_path, publish_only):
+    """Killed at a random moment after it began to write."""
+    command = [sys.executable, "-c", "import sys, keras_rnn; keras_rnn.export(*sys.argv[1:])", run.directory, "m"]
+    folder = tmp_path / "m"
+    with subprocess.Popen(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}) as exporter:
+        while not (folder.is_dir() and list(folder.iterdir())):
+            assert exporter.poll() is None
+            time.sleep(0.01)
+        time.sleep(np.random.default_rng().uniform(0, 3))
+        exporter.send_signal(signal.SIGKILL)
+    left = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    assert [entry.name for entry in left] in ([], ["1"])
+    for version in left:
+        check_version(version)
+    published = export(run, folder)
+    assert {entry.name for entry in folder.iterdir()} == {published.name, *(entry.name for entry in left)}
 
 
 def test_what_is_no_run_is_named(tmp_path):

@@ -8,16 +8,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_rnn import UsageError, export, load_predictor, predict
+from keras_rnn import UsageError, load_predictor, predict
 
 TEXTS = ["good film and bad", "bad film and good", "", "wholly unknown"]
-
-
-@pytest.fixture(scope="module")
-def saved_model(run, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("saved") / "tiny"
-    export(run, folder)
-    return folder
 
 
 def test_run_keras_file_and_saved_model_predict_the_same(run, saved_model, tmp_path):

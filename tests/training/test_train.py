@@ -43,6 +43,7 @@ def weights_of(run: Run) -> list[np.ndarray]:
 def same_run(one: Run, other: Run) -> None:
     assert history_of(one) == history_of(other)
     assert one.metrics == other.metrics
+    assert one.sample_texts == other.sample_texts
     for left, right in zip(weights_of(one), weights_of(other), strict=True):
         np.testing.assert_array_equal(left, right)
 
@@ -64,12 +65,19 @@ def test_a_run_directory_holds_what_it_says(unbroken):
         "logs",
         "metrics.json",
         "model.keras",
+        "sample_texts.json",
         "vocabulary.json",
     }
     assert unbroken.class_names == tiny.CLASSES
     assert unbroken.config.training.epochs == 3
     vocabulary = json.loads((unbroken.directory / "vocabulary.json").read_text())
     assert set(vocabulary) == {"good", "bad", *tiny.FILLERS}
+    samples = json.loads((unbroken.directory / "sample_texts.json").read_text())
+    assert samples == unbroken.sample_texts
+    texts = tiny.dataset().test.texts
+    assert len(samples) == len(set(samples)) <= 17
+    assert (samples[0], samples[-1]) == (texts[0], max(texts, key=len))
+    assert set(samples) <= set(texts)
     environment = json.loads((unbroken.directory / "environment.json").read_text())
     assert environment["tensorflow"] == tf.__version__
     assert environment["seconds"] > 0
@@ -269,6 +277,7 @@ def test_evaluating_another_dataset_of_other_classes_is_refused(unbroken):
         ("classes.json", "5", "classes.json takes a list of class names"),
         ("classes.json", '["one"', "classes.json is not JSON text"),
         ("classes.json", '["a", "b", "c"]', "classes.json names 3 classes, but the model has 2"),
+        ("sample_texts.json", "{}", "sample_texts.json takes a list of texts"),
         ("metrics.json", "{}", "metrics.json does not hold the metrics of a run"),
         ("model.keras", "garbage", "model.keras is no model file of keras_rnn: it is no zip archive"),
     ],
@@ -278,7 +287,7 @@ def test_a_damaged_run_is_named(name, content, message, unbroken, tmp_path):
     (tmp_path / "run" / name).write_text(content)
     run = open_run(tmp_path / "run")
     with pytest.raises(UsageError, match=message):
-        _ = run.config, run.metrics, run.model
+        _ = run.config, run.metrics, run.sample_texts, run.model
 
 
 def test_mixed_precision_trains_and_leaves_the_policy_alone(tmp_path):

@@ -1,0 +1,59 @@
+"""A text model written as a SavedModel: three signatures over one set of weights, in core TensorFlow ops."""
+
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from keras_rnn.models import token_ids_model_of, token_model_of, vectorizer_of
+
+CLASSIFY_METHOD = "tensorflow/serving/classify"  # TensorFlow Serving's Classify answers to no other
+EXAMPLE = {"text": tf.io.FixedLenFeature((), tf.string)}
+
+
+def write_saved_model(model: keras.Model, class_names: tuple[str, ...], folder: Path) -> None:
+    """Writes a text model as a SavedModel; its layers stay as they are.
+
+    Signatures, (input) to (outputs), C being the number of classes:
+
+        serving_default  text string (None,)
+                         to probabilities float32 (None, C), label string (None,)
+        tokens           token_ids int32 (None, None), 0 for padding, right-padded
+                         to logits float32 (None, C)
+        classify         inputs string (None,): serialized tf.train.Example, bytes feature `text` of one value
+                         to classes string (None, C): all names in each row, scores float32 (None, C)
+    """
+    names = tf.constant(class_names)
+    token_ids_model, token_model = token_ids_model_of(model), token_model_of(model)
+    archive = keras.export.ExportArchive()
+    archive.track(vectorizer_of(model))  # its lookup table; to track the model would save each variable twice
+
+    # Each signature calls the one before, so that the recurrent layers are traced and loaded once.
+    def tokens(token_ids):
+        return {"logits": token_model(token_ids, training=False)}
+
+    tokens = archive.add_endpoint("tokens", tokens, [tf.TensorSpec((None, None), tf.int32, "token_ids")])
+
+    def serving_default(text):
+        logits = tokens(token_ids_model(text, training=False))["logits"]
+        return {"probabilities": tf.nn.softmax(logits), "label": tf.gather(names, tf.argmax(logits, axis=-1))}
+
+    texts = archive.add_endpoint("serving_default", serving_default, [tf.TensorSpec((None,), tf.string, "text")])
+
+    def classify(inputs):
+        scores = texts(tf.io.parse_example(inputs, EXAMPLE)["text"])["probabilities"]
+        return {"classes": tf.tile(names[tf.newaxis], (tf.shape(scores)[0], 1)), "scores": scores}
+
+    archive.add_endpoint("classify", classify, [tf.TensorSpec((None,), tf.string, "inputs")])
+    archive.write_out(str(folder), verbose=False)
+    _set_classify_method(str(folder))
+
+
+def _set_classify_method(folder: str) -> None:
+    # TensorFlow 2 writes every signature as one for Predict, and a fingerprint of what it wrote.
+    from tensorflow.python.saved_model.fingerprinting_utils import write_fingerprint
+
+    updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(folder)
+    updater.replace_method_name("classify", CLASSIFY_METHOD)
+    updater.save()
+    write_fingerprint(folder)

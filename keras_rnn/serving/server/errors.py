@@ -1,0 +1,61 @@
+"""The errors that a client is told, with gRPC's status codes and their HTTP status as TensorFlow Serving maps them."""
+
+from grpc import StatusCode
+
+RETRY_AFTER_SECONDS = 1
+
+_HTTP_STATUS = {
+    StatusCode.INVALID_ARGUMENT: 400,
+    StatusCode.FAILED_PRECONDITION: 400,
+    StatusCode.UNAUTHENTICATED: 401,
+    StatusCode.NOT_FOUND: 404,
+    StatusCode.RESOURCE_EXHAUSTED: 429,
+    StatusCode.CANCELLED: 499,
+    StatusCode.INTERNAL: 500,
+    StatusCode.UNIMPLEMENTED: 501,
+    StatusCode.UNAVAILABLE: 503,
+    StatusCode.DEADLINE_EXCEEDED: 504,
+}
+
+
+class ServingError(Exception):
+    """A request that is refused: the message goes to the client, so it says nothing of paths or code.
+
+    `http_status` stands for what gRPC has no code for, such as 413.
+    """
+
+    def __init__(self, code: StatusCode, message: str, http_status: int | None = None):
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.http_status = http_status or _HTTP_STATUS[code]
+
+
+def invalid(message: str) -> ServingError:
+    return ServingError(StatusCode.INVALID_ARGUMENT, message)
+
+
+def too_large(message: str) -> ServingError:
+    return ServingError(StatusCode.INVALID_ARGUMENT, message, http_status=413)
+
+
+def too_many_rows(rows: int, limit: int) -> ServingError:
+    return too_large(f"a request takes at most {limit} rows, got {rows}")
+
+
+def not_found(message: str) -> ServingError:
+    return ServingError(StatusCode.NOT_FOUND, message)
+
+
+def unavailable(message: str) -> ServingError:
+    """The client may try again after RETRY_AFTER_SECONDS."""
+    return ServingError(StatusCode.UNAVAILABLE, message)
+
+
+def too_late() -> ServingError:
+    return ServingError(StatusCode.DEADLINE_EXCEEDED, "the request was not answered within its time limit")
+
+
+def internal() -> ServingError:
+    """For whatever was not foreseen: what it was stands in the server's log alone."""
+    return ServingError(StatusCode.INTERNAL, "internal error")

@@ -1,0 +1,180 @@
+"""TensorFlow Serving's gRPC services: PredictionService and ModelService.
+
+Messages are parsed here, not by gRPC, which answers INTERNAL to bytes that are no message.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+from grpc import StatusCode
+from tensorflow_serving.apis import classification_pb2, get_model_metadata_pb2, get_model_status_pb2, predict_pb2
+from tensorflow_serving.apis.input_pb2 import Input
+from tensorflow_serving.apis.model_pb2 import ModelSpec
+
+from keras_rnn.serving.server.errors import ServingError, internal, invalid, too_many_rows
+from keras_rnn.serving.server.inference import Server, classify, predict, signature_of
+from keras_rnn.serving.server.metadata import metadata_response, status_response
+from keras_rnn.serving.server.metrics import Metrics
+from keras_rnn.serving.server.observe import Record, observed
+from keras_rnn.serving.server.servable import Servable, Signature
+from keras_rnn.serving.server.tensors import array_from_proto, proto_from_array
+from keras_rnn.serving.server.tokens import allowed
+
+log = logging.getLogger("keras_rnn.serve")
+
+Method = Callable[[Server, Message, Record, float], Awaitable[Message]]
+
+
+def generic_handlers(server: Server, metrics: Metrics) -> list[grpc.GenericRpcHandler]:
+    """The services, to be added to a `grpc.aio` server."""
+    services = {
+        "tensorflow.serving.PredictionService": {
+            "Predict": (predict_pb2.PredictRequest, _predict),
+            "Classify": (classification_pb2.ClassificationRequest, _classify),
+            "GetModelMetadata": (get_model_metadata_pb2.GetModelMetadataRequest, _metadata),
+        },
+        "tensorflow.serving.ModelService": {
+            "GetModelStatus": (get_model_status_pb2.GetModelStatusRequest, _status),
+        },
+    }
+    return [
+        grpc.method_handlers_generic_handler(
+            service,
+            {
+                name: grpc.unary_unary_rpc_method_handler(
+                    _handler(server, metrics, name, request, method), response_serializer=lambda response: response
+                )
+                for name, (request, method) in methods.items()
+            },
+        )
+        for service, methods in services.items()
+    ]
+
+
+def _handler(server: Server, metrics: Metrics, name: str, request_type: type[Message], method: Method):
+    async def handle(body: bytes, context: grpc.aio.ServicerContext) -> bytes:
+        with observed(metrics, server.settings.access_log, "gRPC", context.peer()) as record:
+            record.method = name
+            try:
+                _authenticate(server, context)
+                request = _parsed(request_type, body)
+                deadline = server.deadline(context.time_remaining())
+                return (await method(server, request, record, deadline)).SerializeToString()
+            except ServingError as error:
+                record.error = error
+            except asyncio.CancelledError:
+                raise
+            except Exception:
+                log.exception("a request failed")
+                record.error = internal()
+        return await context.abort(record.error.code, record.error.message)
+
+    return handle
+
+
+def _authenticate(server: Server, context: grpc.aio.ServicerContext) -> None:
+    if not server.tokens:
+        return
+    given = next((value for key, value in context.invocation_metadata() or () if key == "authorization"), "")
+    if not allowed(given.encode() if isinstance(given, str) else given, server.tokens):
+        raise ServingError(StatusCode.UNAUTHENTICATED, "a bearer token is needed, or is not known")
+
+
+def _parsed(request_type: type[Message], body: bytes) -> Message:
+    try:
+        return request_type.FromString(body)
+    except DecodeError:
+        raise invalid(f"the message is no {request_type.__name__}") from None
+
+
+def _use(server: Server, spec: ModelSpec, record: Record):
+    if not spec.name:
+        raise invalid("Missing model name in request")
+    version = spec.version.value if spec.HasField("version") else None
+    return server.manager.use(spec.name, version, spec.version_label or None)
+
+
+async def _predict(server: Server, request, record: Record, deadline: float) -> Message:
+    with _use(server, request.model_spec, record) as servable:
+        record.model, record.version = servable.name, servable.version
+        server.scheduler.check_room()
+        signature = signature_of(servable, request.model_spec.signature_name)
+        _check_names(request.inputs, signature)  # before arrays are made, whatever their number
+        inputs = {name: array_from_proto(proto) for name, proto in request.inputs.items()}
+        record.rows = max((len(array) for array in inputs.values() if array.ndim), default=1)
+        wanted = list(request.output_filter)
+        for name in wanted:
+            if name not in signature.definition.outputs:
+                raise invalid(f"output_filter names {name[:100]}, which is no output of the signature")
+        outputs = await predict(server, servable, signature, inputs, deadline)
+        response = predict_pb2.PredictResponse()
+        for name in wanted or outputs:
+            response.outputs[name].CopyFrom(proto_from_array(outputs[name]))
+        _name(response.model_spec, servable, signature.name)
+        return response
+
+
+def _check_names(names: Iterable[str], signature: Signature) -> None:
+    if set(names) != set(signature.inputs):
+        got = sorted(name[:100] for name in names)[:10]
+        raise invalid(
+            f"the signature takes the inputs {', '.join(sorted(signature.inputs))}, got {', '.join(got) or 'none'}"
+        )
+
+
+async def _classify(server: Server, request, record: Record, deadline: float) -> Message:
+    with _use(server, request.model_spec, record) as servable:
+        record.model, record.version = servable.name, servable.version
+        server.scheduler.check_room()
+        signature = signature_of(servable, request.model_spec.signature_name)
+        examples = _examples(request.input, server.settings.max_texts)
+        record.rows = len(examples)
+        classes, scores = await classify(server, servable, signature, examples, deadline)
+        response = classification_pb2.ClassificationResponse()
+        for labels, values in zip(classes, scores.tolist(), strict=True):
+            row = response.result.classifications.add()
+            for label, score in zip(labels, values, strict=True):
+                row.classes.add(label=label.decode("utf-8", errors="replace"), score=score)
+        _name(response.model_spec, servable, signature.name)
+        return response
+
+
+def _examples(given: Input, max_rows: int) -> list[bytes]:
+    """The examples, at most `max_rows`, serialized, each after the features of its context."""
+    if given.HasField("example_list_with_context"):
+        context = given.example_list_with_context.context.SerializeToString()
+        examples = given.example_list_with_context.examples
+    else:
+        context, examples = b"", given.example_list.examples
+    if not examples:
+        raise invalid("Input is empty")
+    if len(examples) > max_rows:
+        raise too_many_rows(len(examples), max_rows)
+    return [context + example.SerializeToString() for example in examples]  # of a feature given twice the last counts
+
+
+async def _metadata(server: Server, request, record: Record, deadline: float) -> Message:
+    if not request.metadata_field:
+        raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
+    for field in request.metadata_field:
+        if field != "signature_def":
+            raise invalid(f"Metadata field {field[:100]} is not supported")
+    with _use(server, request.model_spec, record) as servable:
+        record.model, record.version = servable.name, servable.version
+        return metadata_response(servable)[0]
+
+
+async def _status(server: Server, request, record: Record, deadline: float) -> Message:
+    spec = request.model_spec
+    version = spec.version.value if spec.HasField("version") else None
+    states = server.manager.version_states(spec.name, version, spec.version_label or None)
+    record.model = spec.name
+    return status_response(states)
+
+
+def _name(spec: ModelSpec, servable: Servable, signature: str) -> None:
+    spec.name, spec.signature_name = servable.name, signature
+    spec.version.value = servable.version

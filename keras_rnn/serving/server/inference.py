@@ -1,0 +1,93 @@
+"""Predict and Classify on arrays: what REST and gRPC share."""
+
+from dataclasses import dataclass
+from time import monotonic
+
+import numpy as np
+
+from keras_rnn.serving.server.errors import internal, invalid, too_large, too_many_rows
+from keras_rnn.serving.server.manager import ModelManager
+from keras_rnn.serving.server.scheduler import Scheduler
+from keras_rnn.serving.server.servable import Arrays, Servable, Signature, TensorSpec
+from keras_rnn.serving.server.settings import ServerSettings
+from keras_rnn.serving.server.warmup import DEFAULT_SIGNATURE
+
+CLASSIFY_METHOD = "tensorflow/serving/classify"
+CLASSES, SCORES, EXAMPLES = "classes", "scores", "inputs"  # the tensors of a classify signature
+
+
+@dataclass(frozen=True)
+class Server:
+    """What a request needs."""
+
+    settings: ServerSettings
+    manager: ModelManager
+    scheduler: Scheduler
+    tokens: tuple[bytes, ...]
+
+    def deadline(self, seconds: float | None = None) -> float:
+        """When a request that arrives now is too late, by `monotonic`; `seconds` is the client's own limit."""
+        limit = self.settings.timeout_seconds
+        return monotonic() + (limit if seconds is None else min(seconds, limit))
+
+
+def signature_of(servable: Servable, name: str) -> Signature:
+    """The signature of that name, the default one for ""; ServingError (INVALID_ARGUMENT) where there is none."""
+    name = name or DEFAULT_SIGNATURE
+    if name not in servable.signatures:
+        raise invalid(f'Serving signature name: "{name[:100]}" not found in signature def')
+    return servable.signatures[name]
+
+
+async def predict(server: Server, servable: Servable, signature: Signature, inputs: Arrays, deadline: float) -> Arrays:
+    """The outputs of `signature`, arrays by name; ServingError where the inputs do not fit it or exceed a limit."""
+    for name, array in inputs.items():
+        _check(name, array, signature.inputs[name], server.settings)
+    return await server.scheduler.run(servable, signature, inputs, deadline)
+
+
+async def classify(
+    server: Server, servable: Servable, signature: Signature, examples: list[bytes], deadline: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The class names, bytes `(examples, classes)`, and their scores, float32 `(examples, classes)`.
+
+    `examples`: serialized tf.train.Example.
+    """
+    if signature.definition.method_name != CLASSIFY_METHOD or set(signature.inputs) != {EXAMPLES}:
+        raise invalid(f"the signature {signature.name} is none for classify; name one that is by signature_name")
+    texts = np.empty(len(examples), object)
+    texts[:] = examples
+    outputs = await predict(server, servable, signature, {EXAMPLES: texts}, deadline)
+    if outputs.get(CLASSES) is None or outputs.get(SCORES) is None or outputs[CLASSES].ndim != 2:
+        raise internal()
+    return outputs[CLASSES], outputs[SCORES]
+
+
+def _check(name: str, array: np.ndarray, spec: TensorSpec, settings: ServerSettings) -> None:
+    if array.dtype != spec.dtype:
+        raise invalid(f"input {name} takes {_dtype(spec.dtype)}, got {_dtype(array.dtype)}")
+    fits = spec.shape is None or (
+        len(spec.shape) == array.ndim
+        and all(size in (None, actual) for size, actual in zip(spec.shape, array.shape, strict=True))
+    )
+    if not fits:
+        raise invalid(f"input {name} takes the shape {_shape(spec.shape)}, got {_shape(array.shape)}")
+    if array.size == 0:
+        raise invalid(f"input {name} takes at least one element, got the shape {_shape(array.shape)}")
+    rows = array.shape[0] if array.ndim else 1
+    if rows > settings.max_texts:
+        raise too_many_rows(rows, settings.max_texts)
+    if array.dtype.hasobject:
+        longest = max(map(len, array.flat))
+        if longest > settings.max_text_bytes:
+            raise too_large(f"a text takes at most {settings.max_text_bytes} bytes, got {longest}")
+    elif array.size // rows > settings.max_text_bytes:
+        raise too_large(f"a row takes at most {settings.max_text_bytes} elements, got {array.size // rows}")
+
+
+def _dtype(dtype: np.dtype) -> str:
+    return "string" if dtype.hasobject else dtype.name
+
+
+def _shape(shape: tuple) -> str:
+    return "(" + ", ".join("None" if size is None else str(size) for size in shape) + ")"

@@ -1,0 +1,47 @@
+"""What Prometheus reads at /metrics."""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+
+
+class Metrics:
+    """The server's figures. A model's name is a label only where there is such a model: clients invent names."""
+
+    def __init__(self):
+        self._registry = CollectorRegistry()
+        by_method = ["protocol", "method", "model"]
+        self._requests = Counter("keras_rnn_requests", "Requests answered.", by_method, registry=self._registry)
+        self._errors = Counter(
+            "keras_rnn_errors", "Requests refused or failed.", [*by_method, "code"], registry=self._registry
+        )
+        self._seconds = Histogram(
+            "keras_rnn_request_seconds",
+            "From a request's first byte to its answer.",
+            by_method,
+            buckets=SECONDS,
+            registry=self._registry,
+        )
+        self._rows = Histogram("keras_rnn_batch_size", "Rows of a call.", buckets=ROWS, registry=self._registry)
+        self._queue = Gauge("keras_rnn_queue_length", "Rows that wait for a call.", registry=self._registry)
+        self._versions = Gauge("keras_rnn_versions_loaded", "Model versions loaded.", registry=self._registry)
+
+    def watch(self, queue_length: Callable[[], int], versions_loaded: Callable[[], int]) -> None:
+        self._queue.set_function(queue_length)
+        self._versions.set_function(versions_loaded)
+
+    def observe_batch(self, rows: int) -> None:
+        self._rows.observe(rows)
+
+    def observe_request(self, protocol: str, method: str, model: str, code: str, seconds: float) -> None:
+        """`code` is gRPC's name of the status, OK for none but good answers."""
+        self._requests.labels(protocol, method, model).inc()
+        self._seconds.labels(protocol, method, model).observe(seconds)
+        if code != "OK":
+            self._errors.labels(protocol, method, model, code).inc()
+
+    def page(self) -> bytes:
+        return generate_latest(self._registry)

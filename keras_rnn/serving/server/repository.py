@@ -1,0 +1,38 @@
+"""The folder of models on disk: which versions stand in it."""
+
+import re
+from pathlib import Path
+
+from keras_rnn.serving.layout import SAVED_MODEL, versions
+
+
+def model_folders(root: Path) -> dict[str, Path]:
+    """The models in `root` by name; `root` itself where it holds versions, not only models whose names are numbers.
+
+    Names that a request could not ask for (with / or : in them) and hidden folders are left out.
+    """
+    if any((root / str(number) / SAVED_MODEL).is_file() for number in versions(root)):
+        return {root.resolve().name: root}
+    return {
+        entry.name: entry
+        for entry in sorted(root.iterdir())
+        if entry.is_dir() and re.fullmatch(r"[^./:][^/:]*", entry.name) and versions(entry)
+    }
+
+
+def version_folders(root: Path) -> dict[str, dict[int, Path]]:
+    """The folder of each version of each model; those without a saved_model.pb are none."""
+    return {
+        name: {
+            number: folder / str(number)
+            for number in versions(folder)
+            if (folder / str(number) / SAVED_MODEL).is_file()
+        }
+        for name, folder in model_folders(root).items()
+    }
+
+
+def fingerprint(folder: Path) -> tuple:
+    """Changes when a file in `folder` does."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return tuple((str(path), status.st_size, status.st_mtime_ns) for path in files for status in [path.stat()])

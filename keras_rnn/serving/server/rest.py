@@ -1,0 +1,198 @@
+"""TensorFlow Serving's REST API, with health and metrics beside it, as an ASGI application.
+
+See https://www.tensorflow.org/tfx/serving/api_rest for the requests and answers.
+"""
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from google.protobuf.json_format import MessageToDict
+from grpc import StatusCode
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from keras_rnn.serving.server import rest_json
+from keras_rnn.serving.server.errors import (
+    RETRY_AFTER_SECONDS,
+    ServingError,
+    internal,
+    invalid,
+    not_found,
+    too_large,
+    too_late,
+    unavailable,
+)
+from keras_rnn.serving.server.inference import Server, classify, predict, signature_of
+from keras_rnn.serving.server.metadata import metadata_response, status_response
+from keras_rnn.serving.server.metrics import Metrics
+from keras_rnn.serving.server.observe import Record, observed
+from keras_rnn.serving.server.tokens import allowed
+
+log = logging.getLogger("keras_rnn.serve")
+
+_TARGET = r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
+_INFERENCE = re.compile(_TARGET + r":(?P<method>classify|predict)", re.ASCII | re.IGNORECASE)
+_STATUS = re.compile(_TARGET + r"(?P<metadata>/metadata)?", re.ASCII | re.IGNORECASE)
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+MAX_VERSION = 2**63 - 1
+
+
+def rest_app(server: Server, metrics: Metrics, ready: Callable[[], bool]) -> Starlette:
+    """The application; `ready` tells whether the server would like more requests."""
+
+    in_flight = 0
+
+    @contextmanager
+    def counted() -> Iterator[None]:
+        nonlocal in_flight
+        if in_flight >= server.settings.max_in_flight:
+            raise unavailable("too many requests at a time; try again later")
+        in_flight += 1
+        try:
+            yield
+        finally:
+            in_flight -= 1
+
+    async def v1(request: Request) -> Response:
+        client = request.client.host if request.client else ""
+        with observed(metrics, server.settings.access_log, "REST", client) as record:
+            try:
+                async with asyncio.timeout(server.settings.timeout_seconds):
+                    with counted():
+                        return _json(await _answer(server, request, record))
+            except ServingError as error:
+                record.error = error
+            except TimeoutError:
+                record.error = too_late()
+            except asyncio.CancelledError:  # the server stops and has waited long enough
+                record.error = unavailable("the server is stopping")
+            except ClientDisconnect:
+                record.error = ServingError(StatusCode.CANCELLED, "the client went away")
+            except Exception:
+                log.exception("a request failed")
+                record.error = internal()
+            return _error(record.error)
+
+    async def live(request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def readiness(request: Request) -> Response:
+        return PlainTextResponse("ready\n") if ready() else PlainTextResponse("not ready\n", 503)
+
+    async def page(request: Request) -> Response:
+        try:
+            _authenticate(request, server.tokens)
+        except ServingError as error:
+            return _error(error)
+        return Response(metrics.page(), media_type="text/plain; version=0.0.4")
+
+    async def refused(request: Request, error: HTTPException) -> Response:
+        code = not_found if error.status_code == 404 else invalid
+        path = request.scope["path"]
+        return _error(code(f"Malformed request: {request.method} {path[:200]}"), error.status_code)
+
+    app = Starlette(
+        routes=[
+            Route("/v1/{rest:path}", v1, methods=_METHODS),
+            Route("/livez", live),
+            Route("/readyz", readiness),
+            Route("/metrics", page),
+        ],
+        exception_handlers={HTTPException: refused},
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+async def _answer(server: Server, request: Request, record: Record) -> bytes:
+    deadline = server.deadline()
+    _authenticate(request, server.tokens)
+    path = request.scope["path"]
+    if request.method == "POST" and (match := _INFERENCE.fullmatch(path)):
+        record.method = match["method"].lower()
+        return await _infer(server, request, record, match, deadline)
+    if request.method == "GET" and (match := _STATUS.fullmatch(path)):
+        record.method = "metadata" if match["metadata"] else "status"
+        return _describe(server, record, match)
+    raise invalid(f"Malformed request: {request.method} {path[:200]}")
+
+
+async def _infer(server: Server, request: Request, record: Record, match: re.Match, deadline: float) -> bytes:
+    with server.manager.use(match["name"], _version(match), match["label"]) as servable:
+        record.model, record.version = servable.name, servable.version
+        server.scheduler.check_room()  # before the body is read: to refuse is cheap then
+        document = rest_json.parse(await _body(request, server.settings.max_body_bytes))
+        signature = signature_of(servable, document.get("signature_name", ""))
+        if record.method == "classify":
+            examples = rest_json.classify_examples(document, server.settings.max_texts)
+            record.rows = len(examples)
+            return rest_json.classify_body(*await classify(server, servable, signature, examples, deadline))
+        inputs, in_rows = rest_json.predict_inputs(document, signature, server.settings.max_texts)
+        record.rows = max((len(array) for array in inputs.values() if array.ndim), default=1)
+        return rest_json.predict_body(await predict(server, servable, signature, inputs, deadline), in_rows)
+
+
+def _describe(server: Server, record: Record, match: re.Match) -> bytes:
+    name, version, label = match["name"], _version(match), match["label"]
+    if match["metadata"]:
+        with server.manager.use(name, version, label) as servable:
+            record.model, record.version = servable.name, servable.version
+            response, signatures = metadata_response(servable)
+            metadata = {"signature_def": _to_dict(signatures)}
+            return _dump({"model_spec": _to_dict(response.model_spec), "metadata": metadata})
+    states = server.manager.version_states(name, version, label)
+    record.model = name
+    return _dump(_to_dict(status_response(states)))
+
+
+def _version(match: re.Match) -> int | None:
+    if match["version"] is None:
+        return None
+    if len(match["version"]) > 19 or int(match["version"]) > MAX_VERSION:
+        raise invalid(f"Failed to convert version: {match['version'][:100]} to numeric.")
+    return int(match["version"])
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared[:20]) > limit:
+        raise too_large(f"a body takes at most {limit} bytes")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise too_large(f"a body takes at most {limit} bytes")
+    return bytes(body)
+
+
+def _authenticate(request: Request, tokens: tuple[bytes, ...]) -> None:
+    if tokens and not allowed(request.headers.get("authorization", "").encode("latin-1"), tokens):
+        raise ServingError(StatusCode.UNAUTHENTICATED, "a bearer token is needed, or is not known")
+
+
+def _to_dict(message) -> dict:
+    return MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+
+
+def _dump(value: dict) -> bytes:
+    return json.dumps(value, ensure_ascii=False, indent=1).encode()
+
+
+def _json(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(body, status, headers, media_type="application/json")
+
+
+def _error(error: ServingError, status: int | None = None) -> Response:
+    headers = {}
+    if error.http_status in (429, 503):
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if error.http_status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return _json(json.dumps({"error": error.message}).encode(), status or error.http_status, headers)

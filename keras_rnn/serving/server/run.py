@@ -1,0 +1,172 @@
+"""The server as a process: sockets, signals, start and stop."""
+
+import asyncio
+import contextlib
+import gc
+import ipaddress
+import math
+import resource
+import signal
+import socket
+import ssl
+import sys
+from pathlib import Path
+
+import grpc
+import uvicorn
+
+from keras_rnn.errors import UsageError
+from keras_rnn.quiet import quiet_stderr
+from keras_rnn.serving.server.connection import connection_class
+from keras_rnn.serving.server.grpc_services import generic_handlers
+from keras_rnn.serving.server.inference import Server
+from keras_rnn.serving.server.logs import logging_json
+from keras_rnn.serving.server.manager import ModelManager
+from keras_rnn.serving.server.metrics import Metrics
+from keras_rnn.serving.server.rest import rest_app
+from keras_rnn.serving.server.scheduler import Scheduler
+from keras_rnn.serving.server.settings import ServerSettings, label_versions
+from keras_rnn.serving.server.tokens import read_tokens
+
+BACKLOG = 1024
+FILES_BESIDE = 512  # open files that are no connections
+SWITCH_SECONDS = (
+    0.0005  # a model's thread needs Python for microseconds only, but waits a whole turn of the loop for it
+)
+
+
+class _Rest(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self):
+        yield  # ours stop both servers
+
+
+def serve(settings: ServerSettings) -> None:
+    """Serves until SIGTERM or SIGINT; then requests in flight are finished and new ones refused.
+
+    Prints one line when it is ready.
+
+    Raises:
+        UsageError: no model to serve, a port that is taken, or files of TLS or tokens that cannot be used.
+    """
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        new_event_loop = asyncio.new_event_loop
+    sys.setswitchinterval(SWITCH_SECONDS)
+    _allow_files(4 * settings.max_in_flight + FILES_BESIDE)
+    with logging_json(), asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(_serve(settings))
+
+
+def _allow_files(count: int) -> None:
+    """Raises the limit of open files, which every connection is one of, as far as it may be raised."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+async def _serve(settings: ServerSettings) -> None:
+    metrics = Metrics()
+    scheduler = Scheduler(
+        threads=settings.model_threads,
+        max_batch_size=settings.max_batch_size,
+        max_delay=settings.max_delay_ms / 1e3,
+        max_queue=settings.max_queue,
+        batching=settings.batching,
+        on_batch=metrics.observe_batch,
+    )
+    manager = ModelManager(Path(settings.models), label_versions(settings.labels), settings.poll_seconds)
+    metrics.watch(lambda: scheduler.waiting, lambda: len(manager.served()))
+    server = Server(settings, manager, scheduler, read_tokens(settings.token_file))
+    stopping = asyncio.Event()
+    with _listen(settings) as listening:
+        rest = _rest_server(
+            settings, rest_app(server, metrics, lambda: bool(manager.served()) and not stopping.is_set())
+        )
+        rpc, grpc_port = _grpc_server(settings, generic_handlers(server, metrics))
+        try:
+            await manager.start()
+            gc.freeze()  # a full collection would walk through TensorFlow's million objects, for 0.2 s
+            for number in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+            await rpc.start()
+            rest_task = asyncio.create_task(rest.serve(sockets=[listening]))
+            _print_ready(settings, listening.getsockname()[1], grpc_port, manager.served())
+            await stopping.wait()
+            rest.should_exit = True
+            await asyncio.gather(rest_task, rpc.stop(settings.grace_seconds))
+        finally:
+            await manager.stop()
+            await asyncio.to_thread(scheduler.close)
+
+
+def _print_ready(settings: ServerSettings, rest_port: int, grpc_port: int, served: list[str]) -> None:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    scheme = "https" if settings.tls_certificate else "http"
+    print(f"serving REST on {scheme}://{host}:{rest_port}, gRPC on {host}:{grpc_port}: {', '.join(served)}", flush=True)
+
+
+def _listen(settings: ServerSettings) -> socket.socket:
+    host = "127.0.0.1" if settings.host == "localhost" else settings.host
+    family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
+    try:
+        return socket.create_server((host, settings.rest_port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        reason = error.strerror
+        raise UsageError(f"cannot listen on {settings.host} port {settings.rest_port}: {reason}") from None
+
+
+def _rest_server(settings: ServerSettings, app) -> uvicorn.Server:
+    _check_tls(settings)
+    config = uvicorn.Config(
+        app,
+        http=connection_class(settings.timeout_seconds),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=BACKLOG,
+        limit_concurrency=2 * settings.max_in_flight,
+        timeout_graceful_shutdown=math.ceil(settings.grace_seconds),
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
+    )
+    return _Rest(config)
+
+
+def _check_tls(settings: ServerSettings) -> None:
+    if settings.tls_certificate is None:
+        return
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(settings.tls_certificate, settings.tls_key, password="")  # so that it asks for none
+    except (OSError, ssl.SSLError) as error:
+        raise UsageError(
+            f"tls_certificate {settings.tls_certificate} and tls_key {settings.tls_key} are no PEM pair: {error}"
+        ) from None
+
+
+def _grpc_server(settings: ServerSettings, handlers: list[grpc.GenericRpcHandler]) -> tuple[grpc.aio.Server, int]:
+    rpc = grpc.aio.server(
+        maximum_concurrent_rpcs=settings.max_in_flight,
+        options=[
+            ("grpc.max_receive_message_length", settings.max_body_bytes),
+            ("grpc.so_reuseport", 0),
+        ],
+    )
+    rpc.add_generic_rpc_handlers(handlers)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = f"{host}:{settings.grpc_port}"
+    with quiet_stderr():
+        try:
+            if settings.tls_certificate is None:
+                return rpc, rpc.add_insecure_port(address)
+            pair = (Path(settings.tls_key).read_bytes(), Path(settings.tls_certificate).read_bytes())
+            return rpc, rpc.add_secure_port(address, grpc.ssl_server_credentials([pair]))
+        except RuntimeError:  # of which gRPC has written a line of its own
+            pass
+    raise UsageError(f"cannot listen on {settings.host} port {settings.grpc_port} for gRPC")
