@@ -211,6 +211,9 @@ def serve(
     ),
     max_texts: Annotated[int, typer.Option(help="Texts of a request; beyond: 413.")] = ServerSettings.max_texts,
     max_text_bytes: Annotated[int, typer.Option(help="Bytes of a text; beyond: 413.")] = ServerSettings.max_text_bytes,
+    max_tokens: Annotated[
+        int, typer.Option(help="Numbers of a request that takes no text; beyond: 413.")
+    ] = ServerSettings.max_tokens,
     timeout_seconds: Annotated[float, typer.Option(help="For a request; then: 504.")] = ServerSettings.timeout_seconds,
     grace_seconds: Annotated[
         float, typer.Option(help="For requests in flight when the server is told to stop.")
@@ -239,6 +242,7 @@ def serve(
         max_body_bytes=max_body_bytes,
         max_texts=max_texts,
         max_text_bytes=max_text_bytes,
+        max_tokens=max_tokens,
         timeout_seconds=timeout_seconds,
         grace_seconds=grace_seconds,
         poll_seconds=poll_seconds,
@@ -248,11 +252,12 @@ def serve(
         tls_key=tls_key,
         access_log=access_log,
     )
-    for package in ("starlette", "uvicorn", "httptools", "prometheus_client"):
+    for package in ("starlette", "uvicorn", "httptools", "uvloop", "prometheus_client"):
         if find_spec(package) is None:
             raise UsageError(f'serve needs {package}; pip install "keras-rnn[serve]" brings it')
     sys.modules.setdefault("keras", None)  # TensorFlow would import it: seconds and 100 MB that serving does not need
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # or each bad handshake leaves a line that is no JSON
     with quiet_stderr():
         from keras_rnn.serving.server.run import serve as run_server
 

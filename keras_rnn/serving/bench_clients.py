@@ -151,7 +151,7 @@ class GrpcClient:
         try:
             return "OK", await self._predict(request, timeout=self.timeout, metadata=self._metadata)
         except self._grpc.aio.AioRpcError as error:
-            return error.code().name, error.details().encode()
+            return error.code().name, (error.details() or "").encode()
 
     async def close(self) -> None:
         if self._channel:

@@ -3,19 +3,26 @@
 import errno
 import os
 import re
+import secrets
 import shutil
+import socket
+import time
 from pathlib import Path
 
+from keras_rnn.checks import whole_number
 from keras_rnn.errors import UsageError
 from keras_rnn.files import make_folder, write_json
 from keras_rnn.serving.answers import answers, check_texts, rows_independent, write_answers
 from keras_rnn.serving.card import model_card, model_card_markdown
 from keras_rnn.serving.check import check_export
-from keras_rnn.serving.layout import CHECK, MODEL_CARD, WARMUP_REQUESTS, versions
+from keras_rnn.serving.layout import CHECK, MAX_VERSION, MODEL_CARD, WARMUP_REQUESTS, versions
 from keras_rnn.serving.saved_model import write_saved_model
 from keras_rnn.serving.warmup import write_warmup_requests
 from keras_rnn.training.device import recurrent_layers
 from keras_rnn.training.run_directory import MODEL, Run, load_text_model, open_run
+
+DAY_SECONDS = 86_400
+_under_way: set[str] = set()  # the hidden folders of this process' exports, by name
 
 
 def export(run: Run | str | Path, to: str | Path, *, version: int | None = None) -> Path:
@@ -43,21 +50,23 @@ def export(run: Run | str | Path, to: str | Path, *, version: int | None = None)
         raise UsageError(f"{to} takes a folder, but is a file")
     if any(character in str(to.resolve()) for character in "[]*?"):
         raise UsageError(f"{to}: TensorFlow saves to no path with any of [ ] * ? in it")
-    if version is not None and (not isinstance(version, int) or version < 1):
-        raise UsageError(f"version takes a whole number of at least 1, got {version!r}")
+    if version is not None and whole_number("version", version) > MAX_VERSION:
+        raise UsageError(f"version takes at most {MAX_VERSION}, got {version}")
     number = version or max(versions(to), default=0) + 1
     if (to / str(number)).exists():
         raise _taken(to / str(number))
 
     make_folder(to, "folder")
     _clear_debris(to)
-    beside = to / f".{number}.{os.getpid()}.tmp"
+    beside = to / f".{number}.{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+    _under_way.add(beside.name)
     try:
         _write_version(run, beside, to.resolve().name)
         check_export(beside)
         return _publish(beside, to, number, may_move=version is None)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+        _under_way.discard(beside.name)
 
 
 def _write_version(run: Run, folder: Path, name: str) -> None:
@@ -101,9 +110,16 @@ def _taken(published: Path) -> UsageError:
 
 
 def _clear_debris(to: Path) -> None:
-    """Removes what exports that were killed left in a model's folder; one that still goes on keeps its own."""
-    for entry in to.iterdir():
-        if (match := re.fullmatch(r"\.\d+\.(\d+)\.tmp", entry.name)) and not _another_process(int(match[1])):
+    """Removes what exports that were killed left in a model's folder; one that still goes on keeps its own.
+
+    Whether a process of another host lives cannot be told, so what it left goes when it is a day old.
+    """
+    host = re.escape(socket.gethostname())
+    for entry in to.glob(".*.tmp"):
+        if entry.name in _under_way:
+            continue
+        ours = re.fullmatch(rf"\.\d+\.{host}\.(\d+)\.[0-9a-f]+\.tmp", entry.name)
+        if (ours and not _another_process(int(ours[1]))) or time.time() - entry.stat().st_mtime > DAY_SECONDS:
             shutil.rmtree(entry)
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 SAVED_MODEL = "saved_model.pb"
+MAX_VERSION = 2**63 - 1  # an int64 in TensorFlow Serving's messages
 # TensorFlow copies and ignores assets.extra; TensorFlow Serving looks there for the warm-up requests, by this name.
 MODEL_CARD = "assets.extra/model_card.json"
 CHECK = "assets.extra/check.json"
@@ -10,10 +11,11 @@ WARMUP_REQUESTS = "assets.extra/tf_serving_warmup_requests"
 
 
 def versions(folder: Path) -> list[int]:
-    """The versions in a model's folder, ascending; names that are no integer do not count."""
+    """The versions in a model's folder, ascending; names that are no integer of 64 bits do not count."""
     if not folder.is_dir():
         return []
-    return sorted(int(entry.name) for entry in folder.iterdir() if entry.name.isdecimal() and entry.is_dir())
+    names = (entry.name for entry in folder.iterdir() if entry.name.isdecimal() and entry.is_dir())
+    return sorted(int(name) for name in names if len(name) <= 19 and int(name) <= MAX_VERSION)
 
 
 def latest_version(folder: Path) -> Path | None:

@@ -1,8 +1,10 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -25,6 +27,7 @@ from tests.support import tiny
 
 ROOT = Path(__file__).parents[2]
 EXTRA = "assets.extra"
+HOST = socket.gethostname()
 
 
 @pytest.fixture
@@ -155,7 +158,8 @@ def test_versions_count_up_and_are_never_overwritten(run, tmp_path, publish_only
     for version in (0, "3", 2.5):
         with pytest.raises(UsageError, match=f"version takes a whole number of at least 1, got {version!r}"):
             export(run, tmp_path / "m", version=version)
-    assert (tmp_path / "m" / "7" / "saved_model.pb").read_text() == f".7.{os.getpid()}.tmp of m"
+    written = (tmp_path / "m" / "7" / "saved_model.pb").read_text()
+    assert re.fullmatch(rf"\.7\.{re.escape(HOST)}\.{os.getpid()}\.[0-9a-f]{{8}}\.tmp of m", written)
 
 
 def test_of_two_exports_of_one_version_the_later_takes_the_next_free_one(run, tmp_path, publish_only, monkeypatch):
@@ -198,13 +202,16 @@ def test_the_layers_of_an_export_do_not_take_cudnn_even_with_a_gpu(run, tmp_path
         export(run, tmp_path / "m")
 
 
-def test_debris_of_dead_exports_goes_and_a_live_one_keeps_its_folder(run, tmp_path, publish_only):
+def test_debris_of_dead_exports_goes_and_a_live_one_keeps_its_folder(run, tmp_path, publish_only, monkeypatch):
     dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
-    debris = [f".1.{int(dead.stdout)}.tmp", f".1.{os.getpid()}.tmp", f".1.{10**30}.tmp"]
-    live = {f".1.{os.getppid()}.tmp", ".1.1.tmp", ".thumbnails"}
-    for name in [*debris, *live]:
+    debris = [f".1.{HOST}.{pid}.0a.tmp" for pid in (int(dead.stdout), os.getpid(), 10**30)]
+    old = ".1.another-host.1.0a.tmp"
+    monkeypatch.setattr(export_module, "_under_way", {f".2.{HOST}.{os.getpid()}.0b.tmp"})  # another thread's
+    live = {f".1.{HOST}.{os.getppid()}.0a.tmp", ".1.another-host.99.0a.tmp", ".thumbnails", *export_module._under_way}
+    for name in [*debris, old, *live]:
         (tmp_path / "m" / name).mkdir(parents=True)
         (tmp_path / "m" / name / "saved_model.pb").write_text("half")
+    os.utime(tmp_path / "m" / old, (time.time() - 100_000,) * 2)
     export(run, tmp_path / "m")
     assert sorted(entry.name for entry in (tmp_path / "m").iterdir()) == sorted(["1", *live])
 

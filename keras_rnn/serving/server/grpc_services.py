@@ -5,27 +5,29 @@ Messages are parsed here, not by gRPC, which answers INTERNAL to bytes that are 
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 import grpc
 from google.protobuf.message import DecodeError, Message
 from grpc import StatusCode
+from tensorflow.core.example.example_pb2 import Example
 from tensorflow_serving.apis import classification_pb2, get_model_metadata_pb2, get_model_status_pb2, predict_pb2
 from tensorflow_serving.apis.input_pb2 import Input
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 
-from keras_rnn.serving.server.errors import ServingError, internal, invalid, too_many_rows
-from keras_rnn.serving.server.inference import Server, classify, predict, signature_of
+from keras_rnn.serving.server.errors import ServingError, internal, invalid, too_late
+from keras_rnn.serving.server.inference import Server, classify, join_context, predict, signature_of
 from keras_rnn.serving.server.metadata import metadata_response, status_response
 from keras_rnn.serving.server.metrics import Metrics
 from keras_rnn.serving.server.observe import Record, observed
-from keras_rnn.serving.server.servable import Servable, Signature
+from keras_rnn.serving.server.servable import Servable, Signature, rows_of
+from keras_rnn.serving.server.settings import ServerSettings
 from keras_rnn.serving.server.tensors import array_from_proto, proto_from_array
 from keras_rnn.serving.server.tokens import allowed
 
 log = logging.getLogger("keras_rnn.serve")
 
-Method = Callable[[Server, Message, Record, float], Awaitable[Message]]
+Method = Callable[[Server, Message, Record], Awaitable[Message]]
 
 
 def generic_handlers(server: Server, metrics: Metrics) -> list[grpc.GenericRpcHandler]:
@@ -44,7 +46,8 @@ def generic_handlers(server: Server, metrics: Metrics) -> list[grpc.GenericRpcHa
         grpc.method_handlers_generic_handler(
             service,
             {
-                name: grpc.unary_unary_rpc_method_handler(
+                # a stream of one message, so that the wait for it has a limit, too
+                name: grpc.stream_unary_rpc_method_handler(
                     _handler(server, metrics, name, request, method), response_serializer=lambda response: response
                 )
                 for name, (request, method) in methods.items()
@@ -55,18 +58,20 @@ def generic_handlers(server: Server, metrics: Metrics) -> list[grpc.GenericRpcHa
 
 
 def _handler(server: Server, metrics: Metrics, name: str, request_type: type[Message], method: Method):
-    async def handle(body: bytes, context: grpc.aio.ServicerContext) -> bytes:
+    async def handle(messages: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> bytes:
         with observed(metrics, server.settings.access_log, "gRPC", context.peer()) as record:
             record.method = name
             try:
                 _authenticate(server, context)
-                request = _parsed(request_type, body)
-                deadline = server.deadline(context.time_remaining())
-                return (await method(server, request, record, deadline)).SerializeToString()
+                async with asyncio.timeout(server.settings.timeout_seconds):
+                    request = _parsed(request_type, await anext(messages))
+                    return (await method(server, request, record)).SerializeToString()
             except ServingError as error:
                 record.error = error
-            except asyncio.CancelledError:
-                raise
+            except TimeoutError:
+                record.error = too_late()
+            except StopAsyncIteration:
+                record.error = invalid("the request has no message")
             except Exception:
                 log.exception("a request failed")
                 record.error = internal()
@@ -97,19 +102,19 @@ def _use(server: Server, spec: ModelSpec, record: Record):
     return server.manager.use(spec.name, version, spec.version_label or None)
 
 
-async def _predict(server: Server, request, record: Record, deadline: float) -> Message:
+async def _predict(server: Server, request, record: Record) -> Message:
     with _use(server, request.model_spec, record) as servable:
         record.model, record.version = servable.name, servable.version
         server.scheduler.check_room()
         signature = signature_of(servable, request.model_spec.signature_name)
         _check_names(request.inputs, signature)  # before arrays are made, whatever their number
         inputs = {name: array_from_proto(proto) for name, proto in request.inputs.items()}
-        record.rows = max((len(array) for array in inputs.values() if array.ndim), default=1)
+        record.rows = rows_of(inputs)
         wanted = list(request.output_filter)
         for name in wanted:
             if name not in signature.definition.outputs:
                 raise invalid(f"output_filter names {name[:100]}, which is no output of the signature")
-        outputs = await predict(server, servable, signature, inputs, deadline)
+        outputs = await predict(server, servable, signature, inputs)
         response = predict_pb2.PredictResponse()
         for name in wanted or outputs:
             response.outputs[name].CopyFrom(proto_from_array(outputs[name]))
@@ -125,14 +130,14 @@ def _check_names(names: Iterable[str], signature: Signature) -> None:
         )
 
 
-async def _classify(server: Server, request, record: Record, deadline: float) -> Message:
+async def _classify(server: Server, request, record: Record) -> Message:
     with _use(server, request.model_spec, record) as servable:
         record.model, record.version = servable.name, servable.version
         server.scheduler.check_room()
         signature = signature_of(servable, request.model_spec.signature_name)
-        examples = _examples(request.input, server.settings.max_texts)
+        examples = _examples(request.input, server.settings)
         record.rows = len(examples)
-        classes, scores = await classify(server, servable, signature, examples, deadline)
+        classes, scores = await classify(server, servable, signature, examples)
         response = classification_pb2.ClassificationResponse()
         for labels, values in zip(classes, scores.tolist(), strict=True):
             row = response.result.classifications.add()
@@ -142,21 +147,14 @@ async def _classify(server: Server, request, record: Record, deadline: float) ->
         return response
 
 
-def _examples(given: Input, max_rows: int) -> list[bytes]:
-    """The examples, at most `max_rows`, serialized, each after the features of its context."""
-    if given.HasField("example_list_with_context"):
-        context = given.example_list_with_context.context.SerializeToString()
-        examples = given.example_list_with_context.examples
-    else:
-        context, examples = b"", given.example_list.examples
-    if not examples:
-        raise invalid("Input is empty")
-    if len(examples) > max_rows:
-        raise too_many_rows(len(examples), max_rows)
-    return [context + example.SerializeToString() for example in examples]  # of a feature given twice the last counts
+def _examples(given: Input, settings: ServerSettings) -> list[bytes]:
+    """The examples, serialized, each after the features of its context."""
+    with_own = given.example_list_with_context
+    examples = with_own.examples if given.HasField("example_list_with_context") else given.example_list.examples
+    return join_context(with_own.context.SerializeToString(), examples, Example.SerializeToString, settings)
 
 
-async def _metadata(server: Server, request, record: Record, deadline: float) -> Message:
+async def _metadata(server: Server, request, record: Record) -> Message:
     if not request.metadata_field:
         raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
     for field in request.metadata_field:
@@ -167,7 +165,7 @@ async def _metadata(server: Server, request, record: Record, deadline: float) ->
         return metadata_response(servable)[0]
 
 
-async def _status(server: Server, request, record: Record, deadline: float) -> Message:
+async def _status(server: Server, request, record: Record) -> Message:
     spec = request.model_spec
     version = spec.version.value if spec.HasField("version") else None
     states = server.manager.version_states(spec.name, version, spec.version_label or None)

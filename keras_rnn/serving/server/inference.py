@@ -1,7 +1,8 @@
 """Predict and Classify on arrays: what REST and gRPC share."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from time import monotonic
+from typing import Any
 
 import numpy as np
 
@@ -25,11 +26,6 @@ class Server:
     scheduler: Scheduler
     tokens: tuple[bytes, ...]
 
-    def deadline(self, seconds: float | None = None) -> float:
-        """When a request that arrives now is too late, by `monotonic`; `seconds` is the client's own limit."""
-        limit = self.settings.timeout_seconds
-        return monotonic() + (limit if seconds is None else min(seconds, limit))
-
 
 def signature_of(servable: Servable, name: str) -> Signature:
     """The signature of that name, the default one for ""; ServingError (INVALID_ARGUMENT) where there is none."""
@@ -39,15 +35,15 @@ def signature_of(servable: Servable, name: str) -> Signature:
     return servable.signatures[name]
 
 
-async def predict(server: Server, servable: Servable, signature: Signature, inputs: Arrays, deadline: float) -> Arrays:
+async def predict(server: Server, servable: Servable, signature: Signature, inputs: Arrays) -> Arrays:
     """The outputs of `signature`, arrays by name; ServingError where the inputs do not fit it or exceed a limit."""
     for name, array in inputs.items():
         _check(name, array, signature.inputs[name], server.settings)
-    return await server.scheduler.run(servable, signature, inputs, deadline)
+    return await server.scheduler.run(servable, signature, inputs)
 
 
 async def classify(
-    server: Server, servable: Servable, signature: Signature, examples: list[bytes], deadline: float
+    server: Server, servable: Servable, signature: Signature, examples: list[bytes]
 ) -> tuple[np.ndarray, np.ndarray]:
     """The class names, bytes `(examples, classes)`, and their scores, float32 `(examples, classes)`.
 
@@ -57,10 +53,27 @@ async def classify(
         raise invalid(f"the signature {signature.name} is none for classify; name one that is by signature_name")
     texts = np.empty(len(examples), object)
     texts[:] = examples
-    outputs = await predict(server, servable, signature, {EXAMPLES: texts}, deadline)
+    outputs = await predict(server, servable, signature, {EXAMPLES: texts})
     if outputs.get(CLASSES) is None or outputs.get(SCORES) is None or outputs[CLASSES].ndim != 2:
         raise internal()
     return outputs[CLASSES], outputs[SCORES]
+
+
+def join_context(
+    context: bytes, examples: Sequence[Any], serialize: Callable[[Any], bytes], settings: ServerSettings
+) -> list[bytes]:
+    """Serialized examples, each after the features of a serialized context; of a feature given twice the last counts.
+
+    Raises:
+        ServingError: no example; too many or too large a context, before any is made.
+    """
+    if not examples:
+        raise invalid("Input is empty")
+    if len(examples) > settings.max_texts:
+        raise too_many_rows(len(examples), settings.max_texts)
+    if len(context) > settings.max_text_bytes:
+        raise too_large(f"a context takes at most {settings.max_text_bytes} bytes, got {len(context)}")
+    return [context + serialize(example) for example in examples]
 
 
 def _check(name: str, array: np.ndarray, spec: TensorSpec, settings: ServerSettings) -> None:
@@ -81,8 +94,8 @@ def _check(name: str, array: np.ndarray, spec: TensorSpec, settings: ServerSetti
         longest = max(map(len, array.flat))
         if longest > settings.max_text_bytes:
             raise too_large(f"a text takes at most {settings.max_text_bytes} bytes, got {longest}")
-    elif array.size // rows > settings.max_text_bytes:
-        raise too_large(f"a row takes at most {settings.max_text_bytes} elements, got {array.size // rows}")
+    elif array.size > settings.max_tokens:
+        raise too_large(f"a request takes at most {settings.max_tokens} numbers, got {array.size}")
 
 
 def _dtype(dtype: np.dtype) -> str:

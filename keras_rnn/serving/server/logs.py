@@ -42,7 +42,7 @@ class _DropWhenFull(logging.handlers.QueueHandler):
 
 @contextmanager
 def logging_json() -> Iterator[None]:
-    """While it lasts, what `keras_rnn.serve`, uvicorn, gRPC and TensorFlow log goes to standard error as JSON lines."""
+    """While it lasts, what the server and its libraries log goes to standard error as JSON lines, warnings included."""
     lines: queue.Queue[logging.LogRecord | None] = queue.Queue(LINES)
     writer = threading.Thread(target=_write, args=[lines], name="log", daemon=True)
     handler = _DropWhenFull(lines)
@@ -51,7 +51,10 @@ def logging_json() -> Iterator[None]:
         "uvicorn": logging.ERROR,
         "grpc": logging.ERROR,
         "tensorflow": logging.ERROR,
+        "asyncio": logging.ERROR,
+        "py.warnings": logging.WARNING,
     }
+    logging.captureWarnings(True)
     before = {}
     for name, level in levels.items():
         logger = logging.getLogger(name)
@@ -63,6 +66,7 @@ def logging_json() -> Iterator[None]:
     try:
         yield
     finally:
+        logging.captureWarnings(False)
         for logger, (level, propagate) in before.items():
             logger.removeHandler(handler)
             logger.setLevel(level)

@@ -80,9 +80,7 @@ class ModelManager:
         if label is not None:
             if version is not None:
                 raise invalid("both a version and a version label cannot be given")
-            if (name, label) not in self._labels:
-                raise invalid(f"Unrecognized servable version label: {label[:100]}")
-            version = self._labels[name, label]
+            version = self._labelled(name, label)
         loaded = self._loaded.get(name)
         if not loaded or (version is not None and version not in loaded):
             wanted = f"Latest({name[:100]})" if version is None else f"Specific({name[:100]}, {version})"
@@ -99,9 +97,7 @@ class ModelManager:
     ) -> dict[int, VersionState]:
         """The states of a model's versions, or of one; ServingError (NOT_FOUND) where there is none."""
         if label is not None:
-            if (name, label) not in self._labels:
-                raise invalid(f"Unrecognized servable version label: {label[:100]}")
-            version = self._labels[name, label]
+            version = self._labelled(name, label)
         states = self._states.get(name, {})
         if version is not None:
             if version not in states:
@@ -111,25 +107,36 @@ class ModelManager:
             raise not_found(f"Could not find any versions of model {name[:100]}")
         return dict(sorted(states.items(), reverse=True))
 
+    def _labelled(self, name: str, label: str) -> int:
+        if (name, label) not in self._labels:
+            raise invalid(f"Unrecognized servable version label: {label[:100]}")
+        return self._labels[name, label]
+
     def served(self) -> list[str]:
         """`NAME/VERSION` of what is loaded."""
         return [f"{name}/{version}" for name in sorted(self._loaded) for version in sorted(self._loaded[name])]
 
-    def knows(self, name: str) -> bool:
-        return name in self._loaded
-
     async def _poll(self) -> None:
+        complaint = ""
         while True:
             await asyncio.sleep(self._poll_seconds)
             try:
                 await self._refresh()
-            except OSError as error:  # the folder is changing, or gone for now
-                log.warning("cannot read the folder of models: %s", error)
+                complaint = ""
+            except Exception as error:  # the folder is changing, or gone for now
+                if complaint != (complaint := _first_line(error)):
+                    log.warning("cannot read the folder of models: %s", complaint)
 
     async def _refresh(self) -> None:
         found = await asyncio.to_thread(version_folders, self._root)
         for name in [*found, *(name for name in self._loaded if name not in found)]:
-            await self._refresh_model(name, found.get(name, {}))
+            if (folders := found.get(name, {})) is None:
+                continue  # what is loaded of it stays
+            try:
+                await self._refresh_model(name, folders)
+            except OSError as error:  # the others go on
+                log.warning("cannot read the versions of model %s: %s", name, _first_line(error))
+        self._broken = {folder: files for folder, files in self._broken.items() if folder.is_dir()}
 
     async def _refresh_model(self, name: str, folders: dict[int, Path]) -> None:
         """Loads what is to be served and is not, then retires what is not to be served any more."""

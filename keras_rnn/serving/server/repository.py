@@ -16,20 +16,25 @@ def model_folders(root: Path) -> dict[str, Path]:
     return {
         entry.name: entry
         for entry in sorted(root.iterdir())
-        if entry.is_dir() and re.fullmatch(r"[^./:][^/:]*", entry.name) and versions(entry)
+        if entry.is_dir() and re.fullmatch(r"[^./:][^/:]*", entry.name)
     }
 
 
-def version_folders(root: Path) -> dict[str, dict[int, Path]]:
-    """The folder of each version of each model; those without a saved_model.pb are none."""
-    return {
-        name: {
-            number: folder / str(number)
-            for number in versions(folder)
-            if (folder / str(number) / SAVED_MODEL).is_file()
-        }
-        for name, folder in model_folders(root).items()
-    }
+def version_folders(root: Path) -> dict[str, dict[int, Path] | None]:
+    """The folder of each version of each model; a version without a saved_model.pb is none.
+
+    None for a folder that cannot be read, which may be no model at all, or one on a disk that is away for a moment.
+    """
+    found: dict[str, dict[int, Path] | None] = {}
+    for name, folder in model_folders(root).items():
+        try:
+            numbers = [number for number in versions(folder) if (folder / str(number) / SAVED_MODEL).is_file()]
+        except OSError:
+            found[name] = None
+        else:
+            if numbers:
+                found[name] = {number: folder / str(number) for number in numbers}
+    return found
 
 
 def fingerprint(folder: Path) -> tuple:

@@ -17,7 +17,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from keras_rnn.serving.layout import MAX_VERSION
 from keras_rnn.serving.server import rest_json
 from keras_rnn.serving.server.errors import (
     RETRY_AFTER_SECONDS,
@@ -33,6 +35,7 @@ from keras_rnn.serving.server.inference import Server, classify, predict, signat
 from keras_rnn.serving.server.metadata import metadata_response, status_response
 from keras_rnn.serving.server.metrics import Metrics
 from keras_rnn.serving.server.observe import Record, observed
+from keras_rnn.serving.server.servable import Arrays, Servable, Signature, rows_of
 from keras_rnn.serving.server.tokens import allowed
 
 log = logging.getLogger("keras_rnn.serve")
@@ -41,10 +44,10 @@ _TARGET = r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P
 _INFERENCE = re.compile(_TARGET + r":(?P<method>classify|predict)", re.ASCII | re.IGNORECASE)
 _STATUS = re.compile(_TARGET + r"(?P<metadata>/metadata)?", re.ASCII | re.IGNORECASE)
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-MAX_VERSION = 2**63 - 1
+SMALL_BODY_BYTES = 32_768  # a larger one would hold up the event loop for milliseconds
 
 
-def rest_app(server: Server, metrics: Metrics, ready: Callable[[], bool]) -> Starlette:
+def rest_app(server: Server, metrics: Metrics, ready: Callable[[], bool]) -> ASGIApp:
     """The application; `ready` tells whether the server would like more requests."""
 
     in_flight = 0
@@ -108,35 +111,61 @@ def rest_app(server: Server, metrics: Metrics, ready: Callable[[], bool]) -> Sta
         exception_handlers={HTTPException: refused},
     )
     app.router.redirect_slashes = False
-    return app
+
+    async def shedding(scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuses at once what would wait in a full queue: a refusal must cost much less than an answer."""
+        if scope["type"] != "http" or scope["method"] != "POST" or not server.scheduler.is_full:
+            await app(scope, receive, send)
+            return
+        error = unavailable("the queue of waiting texts is full; try again later")
+        metrics.observe_request("REST", "", "", error.code.name, 0.0)
+        await _error(error)(scope, receive, send)
+
+    return shedding
 
 
 async def _answer(server: Server, request: Request, record: Record) -> bytes:
-    deadline = server.deadline()
     _authenticate(request, server.tokens)
     path = request.scope["path"]
     if request.method == "POST" and (match := _INFERENCE.fullmatch(path)):
         record.method = match["method"].lower()
-        return await _infer(server, request, record, match, deadline)
+        return await _infer(server, request, record, match)
     if request.method == "GET" and (match := _STATUS.fullmatch(path)):
         record.method = "metadata" if match["metadata"] else "status"
         return _describe(server, record, match)
     raise invalid(f"Malformed request: {request.method} {path[:200]}")
 
 
-async def _infer(server: Server, request: Request, record: Record, match: re.Match, deadline: float) -> bytes:
+async def _infer(server: Server, request: Request, record: Record, match: re.Match) -> bytes:
     with server.manager.use(match["name"], _version(match), match["label"]) as servable:
         record.model, record.version = servable.name, servable.version
         server.scheduler.check_room()  # before the body is read: to refuse is cheap then
-        document = rest_json.parse(await _body(request, server.settings.max_body_bytes))
-        signature = signature_of(servable, document.get("signature_name", ""))
+        body = await _body(request, server.settings.max_body_bytes)
         if record.method == "classify":
-            examples = rest_json.classify_examples(document, server.settings.max_texts)
+            signature, examples = await _off_the_loop(_read_examples, server, servable, body)
             record.rows = len(examples)
-            return rest_json.classify_body(*await classify(server, servable, signature, examples, deadline))
-        inputs, in_rows = rest_json.predict_inputs(document, signature, server.settings.max_texts)
-        record.rows = max((len(array) for array in inputs.values() if array.ndim), default=1)
-        return rest_json.predict_body(await predict(server, servable, signature, inputs, deadline), in_rows)
+            return rest_json.classify_body(*await classify(server, servable, signature, examples))
+        signature, inputs, in_rows = await _off_the_loop(_read_inputs, server, servable, body)
+        record.rows = rows_of(inputs)
+        return rest_json.predict_body(await predict(server, servable, signature, inputs), in_rows)
+
+
+async def _off_the_loop(read: Callable, server: Server, servable: Servable, body: bytes) -> tuple:
+    if len(body) <= SMALL_BODY_BYTES:
+        return read(server, servable, body)
+    return await asyncio.to_thread(read, server, servable, body)
+
+
+def _read_examples(server: Server, servable: Servable, body: bytes) -> tuple[Signature, list[bytes]]:
+    document = rest_json.parse(body)
+    signature = signature_of(servable, document.get("signature_name", ""))
+    return signature, rest_json.classify_examples(document, server.settings)
+
+
+def _read_inputs(server: Server, servable: Servable, body: bytes) -> tuple[Signature, Arrays, bool]:
+    document = rest_json.parse(body)
+    signature = signature_of(servable, document.get("signature_name", ""))
+    return signature, *rest_json.predict_inputs(document, signature, server.settings.max_texts)
 
 
 def _describe(server: Server, record: Record, match: re.Match) -> bytes:

@@ -11,7 +11,9 @@ from tensorflow.core.example.example_pb2 import Example
 from tensorflow.core.example.feature_pb2 import Feature
 
 from keras_rnn.serving.server.errors import ServingError, StatusCode, invalid, too_many_rows
+from keras_rnn.serving.server.inference import join_context
 from keras_rnn.serving.server.servable import Arrays, Signature, TensorSpec
+from keras_rnn.serving.server.settings import ServerSettings
 
 MAX_RANK = 8
 
@@ -189,9 +191,8 @@ def _base64_object(value: bytes) -> dict[str, str]:
     return {"b64": base64.b64encode(value).decode("ascii")}
 
 
-def classify_examples(document: dict[str, Any], max_rows: int) -> list[bytes]:
-    """The examples of a Classify request, at most `max_rows`, serialized, each after the features of its context."""
-    context = _example(document.get("context", {}))
+def classify_examples(document: dict[str, Any], settings: ServerSettings) -> list[bytes]:
+    """The examples of a Classify request, serialized, each after the features of its context."""
     examples = document.get("examples")
     if examples is None:
         raise invalid("JSON Value: When method is classify, key 'examples' is expected and was not found")
@@ -199,9 +200,7 @@ def classify_examples(document: dict[str, Any], max_rows: int) -> list[bytes]:
         raise invalid("JSON Value: Expecting 'examples' value to be an list/array")
     if not examples:
         raise invalid("JSON Value: 'examples' value is an empty array")
-    if len(examples) > max_rows:
-        raise too_many_rows(len(examples), max_rows)
-    return [context + _example(example) for example in examples]  # of a feature given twice the last one counts
+    return join_context(_example(document.get("context", {})), examples, _example, settings)
 
 
 def _example(value: Any) -> bytes:
@@ -232,7 +231,7 @@ def _feature(name: str, content: Any) -> Feature:
 
 
 def _float32(value: float, name: str) -> float:
-    if np.isfinite(value) and abs(value) > np.finfo(np.float32).max:
+    if np.isfinite(value) and abs(value) > float(np.finfo(np.float32).max):
         raise invalid(f"Feature: {name[:100]}: Cannot convert JSON value to float without loss of precision.")
     return value
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import grpc
 import uvicorn
+import uvloop
 
 from keras_rnn.errors import UsageError
 from keras_rnn.quiet import quiet_stderr
@@ -28,7 +29,8 @@ from keras_rnn.serving.server.scheduler import Scheduler
 from keras_rnn.serving.server.settings import ServerSettings, label_versions
 from keras_rnn.serving.server.tokens import read_tokens
 
-BACKLOG = 1024
+BACKLOG = 4096  # connections that wait to be accepted; Linux takes as many as somaxconn
+KEEP_ALIVE_SECONDS = 75  # between requests; clients commonly give a connection up after a minute
 FILES_BESIDE = 512  # open files that are no connections
 SWITCH_SECONDS = (
     0.0005  # a model's thread needs Python for microseconds only, but waits a whole turn of the loop for it
@@ -49,13 +51,9 @@ def serve(settings: ServerSettings) -> None:
     Raises:
         UsageError: no model to serve, a port that is taken, or files of TLS or tokens that cannot be used.
     """
-    try:
-        from uvloop import new_event_loop
-    except ImportError:
-        new_event_loop = asyncio.new_event_loop
     sys.setswitchinterval(SWITCH_SECONDS)
     _allow_files(4 * settings.max_in_flight + FILES_BESIDE)
-    with logging_json(), asyncio.Runner(loop_factory=new_event_loop) as runner:
+    with logging_json(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings))
 
 
@@ -80,24 +78,29 @@ async def _serve(settings: ServerSettings) -> None:
     manager = ModelManager(Path(settings.models), label_versions(settings.labels), settings.poll_seconds)
     metrics.watch(lambda: scheduler.waiting, lambda: len(manager.served()))
     server = Server(settings, manager, scheduler, read_tokens(settings.token_file))
-    stopping = asyncio.Event()
+    loaded, stopping = asyncio.Event(), asyncio.Event()
+
+    def ready() -> bool:
+        return loaded.is_set() and bool(manager.served()) and not stopping.is_set()
+
     with _listen(settings) as listening:
-        rest = _rest_server(
-            settings, rest_app(server, metrics, lambda: bool(manager.served()) and not stopping.is_set())
-        )
+        rest = _rest_server(settings, rest_app(server, metrics, ready))
         rpc, grpc_port = _grpc_server(settings, generic_handlers(server, metrics))
+        rest_task = asyncio.create_task(rest.serve(sockets=[listening]))
+        rest_task.add_done_callback(lambda _: stopping.set())
         try:
             await manager.start()
             gc.freeze()  # a full collection would walk through TensorFlow's million objects, for 0.2 s
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, stopping.set)
             await rpc.start()
-            rest_task = asyncio.create_task(rest.serve(sockets=[listening]))
+            loaded.set()
             _print_ready(settings, listening.getsockname()[1], grpc_port, manager.served())
             await stopping.wait()
+        finally:
+            stopping.set()
             rest.should_exit = True
             await asyncio.gather(rest_task, rpc.stop(settings.grace_seconds))
-        finally:
             await manager.stop()
             await asyncio.to_thread(scheduler.close)
 
@@ -122,15 +125,15 @@ def _rest_server(settings: ServerSettings, app) -> uvicorn.Server:
     _check_tls(settings)
     config = uvicorn.Config(
         app,
-        http=connection_class(settings.timeout_seconds),
+        http=connection_class(settings),
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         server_header=False,
         backlog=BACKLOG,
-        limit_concurrency=2 * settings.max_in_flight,
         timeout_graceful_shutdown=math.ceil(settings.grace_seconds),
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,

@@ -15,8 +15,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import tensorflow as tf
 
-from keras_rnn.serving.server.errors import ServingError, internal, invalid, too_late, unavailable
-from keras_rnn.serving.server.servable import Arrays, Servable, Signature
+from keras_rnn.serving.server.errors import ServingError, internal, invalid, unavailable
+from keras_rnn.serving.server.servable import Arrays, Servable, Signature, rows_of
 
 log = logging.getLogger("keras_rnn.serve")
 
@@ -101,17 +101,20 @@ class Scheduler:
         self._timer: asyncio.TimerHandle | None = None
         self.waiting = 0
 
+    @property
+    def is_full(self) -> bool:
+        return self.waiting >= self._max_queue
+
     def check_room(self, texts: int = 1) -> None:
         """ServingError (UNAVAILABLE) unless so many texts more may wait."""
         if self.waiting + texts > self._max_queue:
             raise unavailable("the queue of waiting texts is full; try again later")
 
-    async def run(self, servable: Servable, signature: Signature, inputs: Arrays, deadline: float) -> Arrays:
-        """The outputs of `signature` for `inputs`, arrays by name.
+    async def run(self, servable: Servable, signature: Signature, inputs: Arrays) -> Arrays:
+        """The outputs of `signature` for `inputs`, arrays by name; to be cancelled when it has taken too long.
 
         Raises:
-            ServingError: the queue is full, the model refuses the input or fails, or `deadline`, a time of
-                `monotonic`, has passed.
+            ServingError: the queue is full, or the model refuses the input or fails.
         """
         rows = self._rows(servable, signature, inputs)
         self.check_room(sum(row.size for row in rows))
@@ -121,13 +124,12 @@ class Scheduler:
             self._woken = True
             asyncio.get_running_loop().call_soon(self._dispatch)
         try:
-            async with asyncio.timeout(deadline - monotonic()):
-                return await rows[0].request.future
-        except TimeoutError:
-            raise too_late() from None
+            return await rows[0].request.future
         finally:
             for row in rows:  # of a request that was given up
-                self._leave(row)
+                if row.waiting:
+                    self._leave(row)
+                    row.inputs = b""
 
     def close(self) -> None:
         """Waits for the calls that go on."""
@@ -139,18 +141,19 @@ class Scheduler:
             (texts,) = inputs.values()
             request = _Request(servable, signature, len(texts))
             return [_Row(request, row, text, 1, now) for row, text in enumerate(texts)]
-        size = max((len(array) for array in inputs.values() if array.ndim), default=1)
-        return [_Row(_Request(servable, signature, 1), 0, inputs, size, now)]
+        return [_Row(_Request(servable, signature, 1), 0, inputs, rows_of(inputs), now)]
 
     def _wait(self, row: _Row, group: tuple) -> None:
         row.waiting = True
         self.waiting += row.size
-        self._groups.setdefault(group, deque()).append(row)
+        queue = self._groups.setdefault(group, deque())
+        queue.append(row)
+        if len(queue) > 2 * self._max_queue:  # most were given up
+            self._groups[group] = deque(row for row in queue if row.waiting)
 
     def _leave(self, row: _Row) -> None:
-        if row.waiting:
-            row.waiting = False
-            self.waiting -= row.size
+        row.waiting = False
+        self.waiting -= row.size
 
     def _dispatch(self) -> None:
         self._woken = False
@@ -170,19 +173,19 @@ class Scheduler:
                 queue.popleft()
             if not queue:
                 del self._groups[group]
-        if self._running < self._threads:
-            now = monotonic()
-            ready = [group for group in self._groups if self._due(group) <= now]
-        else:
-            ready = [group for group in self._groups if self._cannot_grow(group)]
-        return min(ready, key=lambda group: self._groups[group][0].arrived, default=None)
+        now = monotonic()
+        due = [group for group in self._groups if self._due(group) <= now]
+        oldest = min(due, key=lambda group: self._groups[group][0].arrived, default=None)
+        if oldest is None or self._running < self._threads or self._cannot_grow(oldest):
+            return oldest
+        return None
 
     def _cannot_grow(self, group: tuple) -> bool:
-        return group == _ALONE or len(self._groups[group]) >= self._max_batch_size
+        return not _is_shared(group) or len(self._groups[group]) >= self._max_batch_size
 
     def _due(self, group: tuple) -> float:
         """When the group is to be called, at the latest."""
-        if group == _ALONE:
+        if not _is_shared(group):
             return 0.0
         servable, queue = group[0], self._groups[group]
         if len(queue) >= self._last_rows.get(servable, {}).get(group[1:], 1):
@@ -197,7 +200,7 @@ class Scheduler:
                 self._leave(row)
                 batch.append(row)
         servable, signature = batch[0].request.servable, batch[0].request.signature
-        if group != _ALONE:
+        if _is_shared(group):
             self._last_rows.setdefault(servable, {})[group[1:]] = len(batch)
         self._running += 1
         servable.users += 1
@@ -210,29 +213,36 @@ class Scheduler:
         servable.users -= 1
         try:
             outputs = call.result()
+            if isinstance(batch[0].inputs, dict):
+                batch[0].request.complete(outputs)
+            else:
+                for place, row in enumerate(batch):
+                    row.request.answer(row.row, outputs, place)
         except tf.errors.InvalidArgumentError:
             self._refuse(batch)
         except BaseException as error:
             log.error("model %s version %s failed", servable.name, servable.version, exc_info=error)
             for row in batch:
                 row.request.fail(internal())
-        else:
-            if isinstance(batch[0].inputs, dict):
-                batch[0].request.complete(outputs)
-            else:
-                for place, row in enumerate(batch):
-                    row.request.answer(row.row, outputs, place)
-        self._dispatch()
+        finally:
+            self._dispatch()
 
     def _refuse(self, batch: list[_Row]) -> None:
-        """One bad row spoils a call: of several requests, each row gets a call of its own."""
-        requests = {row.request for row in batch}
-        if len(requests) == 1:
-            requests.pop().fail(invalid("the model does not take this input"))
+        """One bad row spoils a call: of several requests, the rows are called again by halves."""
+        if len({row.request for row in batch}) == 1:
+            batch[0].request.fail(invalid("the model does not take this input"))
             return
-        for row in batch:
-            if not row.request.future.done():
-                self._wait(row, _ALONE)
+        signature = batch[0].request.signature
+        for half in (batch[: len(batch) // 2], batch[len(batch) // 2 :]):
+            group = (batch[0].request.servable, signature.name, object())  # one that nothing joins
+            for row in half:
+                if not row.request.future.done():
+                    self._wait(row, group)
+
+
+def _is_shared(group: tuple) -> bool:
+    """Whether rows that come later may join the group, and so it is worth waiting for them."""
+    return group != _ALONE and isinstance(group[-1], int)
 
 
 def _group(row: _Row) -> tuple:

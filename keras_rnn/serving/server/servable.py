@@ -68,6 +68,11 @@ class Servable:
         self._session.close()
 
 
+def rows_of(inputs: Arrays) -> int:
+    """How many rows a request's inputs have."""
+    return max((len(array) for array in inputs.values() if array.ndim), default=1)
+
+
 def _session_config(directory: Path) -> tf.compat.v1.ConfigProto:
     """A call stays on the thread that makes it: to hand each small op of a recurrent step to another costs more."""
     config = tf.compat.v1.ConfigProto(inter_op_parallelism_threads=-1, intra_op_parallelism_threads=1)

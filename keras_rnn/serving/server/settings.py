@@ -8,6 +8,7 @@ from pathlib import Path
 
 from keras_rnn import checks
 from keras_rnn.errors import UsageError
+from keras_rnn.serving.layout import MAX_VERSION
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class ServerSettings:
     max_in_flight: requests at a time, of REST and of gRPC each (503, RESOURCE_EXHAUSTED); REST connections may be
         twice as many.
     max_body_bytes, max_texts, max_text_bytes: of a request (413, INVALID_ARGUMENT).
+    max_tokens: numbers in a request that takes no text, such as token ids (413, INVALID_ARGUMENT).
     timeout_seconds: for a request from its first byte to its answer (504, DEADLINE_EXCEEDED).
     grace_seconds: for requests in flight when the server stops.
     poll_seconds: between looks for new versions.
@@ -48,6 +50,7 @@ class ServerSettings:
     max_body_bytes: int = 1_000_000
     max_texts: int = 256
     max_text_bytes: int = 50_000
+    max_tokens: int = 16_384
     timeout_seconds: float = 30.0
     grace_seconds: float = 10.0
     poll_seconds: float = 1.0
@@ -68,7 +71,7 @@ class ServerSettings:
         _check_host(self.host)
         for number in ("max_batch_size", "model_threads", "max_queue", "max_in_flight"):
             checks.whole_number(number, getattr(self, number))
-        for number in ("max_body_bytes", "max_texts", "max_text_bytes"):
+        for number in ("max_body_bytes", "max_texts", "max_text_bytes", "max_tokens"):
             checks.whole_number(number, getattr(self, number))
         for seconds in ("timeout_seconds", "grace_seconds", "poll_seconds"):
             checks.positive_number(seconds, getattr(self, seconds))
@@ -97,6 +100,8 @@ def label_versions(labels: tuple[str, ...]) -> dict[tuple[str, str], int]:
         key = (match[1], match[2])
         if key in versions:
             raise UsageError(f"label {match[2]!r} of model {match[1]!r} is given twice")
+        if len(match[3]) > 19 or int(match[3]) > MAX_VERSION:
+            raise UsageError(f"label {match[2]!r} takes a version of at most {MAX_VERSION}, got {match[3][:40]}")
         versions[key] = int(match[3])
     return versions
 

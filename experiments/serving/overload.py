@@ -1,0 +1,125 @@
+"""Overload: ten times the requests a second that the server can answer, at a steady rate that waits for nobody.
+
+Requests carry TEXTS texts each, so that a client that shares two cores with the server can send ten times as many as
+it answers. They arrive on kept-alive connections; a request that finds none free opens one more.
+"""
+
+import asyncio
+import itertools
+import statistics
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+from inputs import MODEL, MODELS, short_texts
+from memory import sampled
+from server import serving
+
+from keras_rnn.serving.bench import bench_serve
+from keras_rnn.serving.bench_clients import SUCCESS, HttpClient, parse_target
+
+TEXTS = 64
+FACTOR = 10
+CLIENTS = 8  # for the capacity: enough that a text always waits, few enough that none is shed
+TIMEOUT_SECONDS = 5  # the server's limit for a request
+BOUND_MIB = 256  # over what it had before
+RECOVERY_SECONDS = 2
+SHED = ("429", "503")
+
+
+def measure(quick: bool, seed: int) -> Iterator[dict]:
+    seconds = 3 if quick else 20
+    texts = short_texts()
+    with serving(MODELS, "--timeout-seconds", TIMEOUT_SECONDS) as server:
+        one_client = {"concurrency": 1, "texts": texts, "model": MODEL}
+        capacity = bench_serve(
+            server.rest, concurrency=CLIENTS, seconds=seconds / 2, texts=texts, model=MODEL, texts_per_request=TEXTS
+        )
+        normal = bench_serve(server.rest, seconds=seconds / 2, **one_client)
+        answered = capacity.requests_per_second
+        with sampled(server.resident_mib) as memory:
+            seen = asyncio.run(open_loop(server.rest, FACTOR * answered, seconds, texts))
+            ended = time.perf_counter()
+            latencies = asyncio.run(one_after_another(server.rest, 2 * RECOVERY_SECONDS, texts))
+    statuses = Counter(status for status, _, _ in seen)
+    accepted = sorted(1e3 * latency for status, _, latency in seen if status in SUCCESS)
+    shed = [1e3 * latency for status, _, latency in seen if status in SHED]
+    in_time = sum(status in SUCCESS and due + latency < seconds for status, due, latency in seen)
+    after = [1e3 * latency for sent, latency in latencies if sent - ended > RECOVERY_SECONDS]
+    yield {
+        "texts_per_request": TEXTS,
+        "capacity_requests_per_second": round(answered, 1),
+        "capacity_statuses": capacity.statuses,
+        "offered_requests_per_second": round(len(seen) / seconds, 1),
+        "statuses": dict(statuses),
+        "answered_per_second": round(in_time / seconds, 1),
+        "accepted_p50_ms": round(statistics.median(accepted), 1) if accepted else None,
+        "accepted_max_ms": round(accepted[-1], 1) if accepted else None,
+        "shed_p50_ms": round(statistics.median(shed), 1) if shed else None,
+        "before_mib": round(memory[0]),
+        "peak_mib": round(max(memory)),
+        "normal_p50_ms": round(normal.p50_ms, 2),
+        "p50_ms_after_2_s": round(statistics.median(after), 2) if after else None,
+    }
+
+
+def verdicts(rows: list[dict]) -> dict[str, bool]:
+    (row,) = rows
+    if not row["accepted_max_ms"]:
+        return {"any request answered": False}
+    offered = row["offered_requests_per_second"] / row["capacity_requests_per_second"]
+    others = {status: count for status, count in row["statuses"].items() if status not in (*SUCCESS, *SHED)}
+    return {
+        f"{FACTOR} x the capacity was offered, in fact {offered:.1f} x": offered >= 0.95 * FACTOR,
+        f"all requests answered or shed with {' or '.join(SHED)}; others: {others}": not others,
+        f"accepted requests answered within {TIMEOUT_SECONDS} s": row["accepted_max_ms"] < 1e3 * TIMEOUT_SECONDS,
+        f"at most {BOUND_MIB} MiB more": row["peak_mib"] - row["before_mib"] <= BOUND_MIB,
+        f"after {RECOVERY_SECONDS} s one client's p50 is at most 1.5 x the normal one": (
+            row["p50_ms_after_2_s"] is not None and row["p50_ms_after_2_s"] <= 1.5 * row["normal_p50_ms"]
+        ),
+    }
+
+
+async def open_loop(url: str, rate: float, seconds: float, texts: list[str]) -> list[tuple[str, float, float]]:
+    """Each of `rate * seconds` requests: its status, when it was due and how long after that it was answered, in s."""
+    target = parse_target(url, MODEL)
+    idle: list[HttpClient] = [HttpClient(target, token=None, timeout=4 * TIMEOUT_SECONDS)]
+    bodies = [idle[0].request(texts[start : start + TEXTS]) for start in range(0, len(texts) - TEXTS, TEXTS)]
+    bodies = itertools.cycle(bodies)
+    seen, under_way = [], set()
+
+    async def ask(due: float):
+        client = idle.pop() if idle else HttpClient(target, token=None, timeout=4 * TIMEOUT_SECONDS)
+        status, _ = await client.send(next(bodies))
+        seen.append((status, due - began, time.perf_counter() - due))
+        idle.append(client)
+
+    began = time.perf_counter()
+    for number in range(round(rate * seconds)):
+        due = began + number / rate
+        if (early := due - time.perf_counter()) > 0:
+            await asyncio.sleep(early)
+        elif number % 16 == 0:
+            await asyncio.sleep(0)  # behind time: the answers are to be read all the same
+        if time.perf_counter() - began > seconds:
+            break  # the client cannot send so many; the row tells how many it sent
+        task = asyncio.create_task(ask(due))
+        under_way.add(task)
+        task.add_done_callback(under_way.discard)
+    await asyncio.gather(*under_way)
+    await asyncio.gather(*(client.close() for client in idle))
+    return seen
+
+
+async def one_after_another(url: str, seconds: float, texts: list[str]) -> list[tuple[float, float]]:
+    """When each request of one client was sent, by perf_counter, and its latency in seconds."""
+    client = HttpClient(parse_target(url, MODEL), token=None, timeout=4 * TIMEOUT_SECONDS)
+    bodies = itertools.cycle([client.request([text]) for text in texts])
+    end = time.perf_counter() + seconds
+    latencies = []
+    while (sent := time.perf_counter()) < end:
+        status, _ = await client.send(next(bodies))
+        if status in SUCCESS:
+            latencies.append((sent, time.perf_counter() - sent))
+    await client.close()
+    return latencies

@@ -1,0 +1,72 @@
+"""What the server does under load, through version switches, with malformed requests, kills and overload.
+
+    python experiments/serving/run.py [--quick] [--seed 0] [PART ...]
+
+Each part starts fresh servers on free ports and writes results/PART.json: what it ran on, the rows, and whether each
+bar was met. `--quick` takes seconds a part, shows that all works, and writes nothing.
+"""
+
+import argparse
+import importlib
+import json
+import os
+import platform
+import signal
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+from keras_rnn.cli.quiet import import_tensorflow
+
+HERE = Path(__file__).parent
+PARTS = ["client", "load", "batching", "single", "switches", "malformed", "kill", "overload"]
+PACKAGES = ["tensorflow", "keras", "grpcio", "starlette", "uvicorn", "httptools", "uvloop", "hypothesis"]
+
+
+def environment() -> dict:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = {line.split(":")[1].strip() for line in lines if line.startswith("model name")}
+    return {
+        "processor": ", ".join(sorted(names)) or platform.processor(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        **{package: version(package) for package in PACKAGES},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of: {', '.join(PARTS)}; all without any")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    if unknown := set(arguments.parts) - set(PARTS):
+        parser.error(f"no part {', '.join(sorted(unknown))}; PART takes {', '.join(PARTS)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exception, so that the servers are ended
+    import_tensorflow()
+    missed = []
+    for name in arguments.parts or PARTS:
+        part = importlib.import_module(name)
+        began = time.perf_counter()
+        rows = []
+        for row in part.measure(arguments.quick, arguments.seed):
+            rows.append(row)
+            print(json.dumps(row), flush=True)
+        seconds = round(time.perf_counter() - began)
+        verdicts = part.verdicts(rows)
+        print(f"{name}: {seconds} s")
+        for bar, met in verdicts.items():
+            print(f"  {'met' if met else 'MISSED'}: {bar}", flush=True)
+        missed += [name for met in verdicts.values() if not met]
+        if not arguments.quick:
+            command = f"python experiments/serving/run.py --seed {arguments.seed} {name}"
+            result = {"command": command, "seconds": seconds, **environment(), "bars": verdicts, "rows": rows}
+            (HERE / "results").mkdir(exist_ok=True)
+            (HERE / "results" / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
+    sys.exit(1 if missed else 0)
+
+
+if __name__ == "__main__":
+    main()
