@@ -145,7 +145,8 @@ def _bytes(value: Any, what: str) -> bytes:
             raise invalid(f"{what} takes text, got half a surrogate pair") from None
     if _is_base64(value):
         try:
-            return base64.b64decode(value["b64"], validate=True)
+            text = value["b64"]  # TensorFlow Serving takes it without padding, too
+            return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
         except (binascii.Error, ValueError):
             raise invalid("Unable to base64 decode") from None
     raise invalid(f"{what}: JSON Value of type {_json_type(value)} is not of expected type: string")

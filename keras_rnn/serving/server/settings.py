@@ -24,7 +24,7 @@ class ServerSettings:
     max_queue: texts that may wait; beyond them requests are refused (503, UNAVAILABLE).
     max_in_flight: requests at a time, of REST and of gRPC each (503, RESOURCE_EXHAUSTED); REST connections may be
         twice as many.
-    max_body_bytes, max_texts, max_text_bytes: of a request (413, INVALID_ARGUMENT).
+    max_body_bytes, max_texts, max_text_bytes: of a request (413; INVALID_ARGUMENT, RESOURCE_EXHAUSTED for the bytes).
     max_tokens: numbers in a request that takes no text, such as token ids (413, INVALID_ARGUMENT).
     timeout_seconds: for a request from its first byte to its answer (504, DEADLINE_EXCEEDED).
     grace_seconds: for requests in flight when the server stops.

@@ -25,6 +25,7 @@ PREDICTIONS = {
         {"instances": [{"b64": "YWJj"}, {"b64": "/w=="}]},
         {"predictions": [ABC, echoed("�", 1, "/w==")]},
     ),
+    "bytes without padding": ({"instances": [{"b64": "/w"}]}, {"predictions": [echoed("�", 1, "/w==")]}),
     "named rows of bytes": ({"instances": [{"text": {"b64": "YWJj"}}]}, {"predictions": [ABC]}),
     "an empty text": ({"instances": [""]}, {"predictions": [echoed("", 0, "")]}),
     "a text of no words, with a NUL": ({"instances": ["\0"]}, {"predictions": [echoed("\0", 1, "AA==")]}),
