@@ -169,7 +169,7 @@ def test_a_full_disk_is_one_line_and_what_was_whole_stays(folder, tmp_path):
     assert "File too large" in last
     assert "Traceback" not in shown.stderr
     assert not [entry for entry in (tmp_path / "run").iterdir() if ".tmp" in entry.name]
-    resumed = keras_rnn("train", "--data", folder / "rows.csv", *options, "--resume", cwd=tmp_path)
+    resumed = keras_rnn("train", "--data", folder / "rows.csv", *options, "--resume", "--no-export", cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
 
 
