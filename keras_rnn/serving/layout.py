@@ -6,6 +6,7 @@ SAVED_MODEL = "saved_model.pb"
 MAX_VERSION = 2**63 - 1  # an int64 in TensorFlow Serving's messages
 # TensorFlow copies and ignores assets.extra; TensorFlow Serving looks there for the warm-up requests, by this name.
 MODEL_CARD = "assets.extra/model_card.json"
+CLASSIFY_METHOD = "tensorflow/serving/classify"  # of a signature; TensorFlow Serving's Classify answers to no other
 CHECK = "assets.extra/check.json"
 WARMUP_REQUESTS = "assets.extra/tf_serving_warmup_requests"
 
@@ -18,9 +19,14 @@ def versions(folder: Path) -> list[int]:
     return sorted(int(name) for name in names if len(name) <= 19 and int(name) <= MAX_VERSION)
 
 
+def complete_versions(folder: Path) -> list[int]:
+    """The versions in a model's folder that hold a SavedModel, ascending."""
+    return [number for number in versions(folder) if (folder / str(number) / SAVED_MODEL).is_file()]
+
+
 def latest_version(folder: Path) -> Path | None:
     """The SavedModel that `folder` is or whose highest version it holds; None where it is neither."""
     if (folder / SAVED_MODEL).is_file():
         return folder
-    complete = [number for number in versions(folder) if (folder / str(number) / SAVED_MODEL).is_file()]
+    complete = complete_versions(folder)
     return folder / str(complete[-1]) if complete else None

@@ -6,8 +6,8 @@ import keras
 import tensorflow as tf
 
 from keras_rnn.models import token_ids_model_of, token_model_of, vectorizer_of
+from keras_rnn.serving.layout import CLASSIFY_METHOD
 
-CLASSIFY_METHOD = "tensorflow/serving/classify"  # TensorFlow Serving's Classify answers to no other
 EXAMPLE = {"text": tf.io.FixedLenFeature((), tf.string)}
 
 

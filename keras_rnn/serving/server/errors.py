@@ -43,6 +43,10 @@ def too_many_rows(rows: int, limit: int) -> ServingError:
     return too_large(f"a request takes at most {limit} rows, got {rows}")
 
 
+def unauthenticated() -> ServingError:
+    return ServingError(StatusCode.UNAUTHENTICATED, "a bearer token is needed, or is not known")
+
+
 def not_found(message: str) -> ServingError:
     return ServingError(StatusCode.NOT_FOUND, message)
 

@@ -5,17 +5,17 @@ Messages are parsed here, not by gRPC, which answers INTERNAL to bytes that are 
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import grpc
 from google.protobuf.message import DecodeError, Message
-from grpc import StatusCode
 from tensorflow.core.example.example_pb2 import Example
 from tensorflow_serving.apis import classification_pb2, get_model_metadata_pb2, get_model_status_pb2, predict_pb2
 from tensorflow_serving.apis.input_pb2 import Input
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 
-from keras_rnn.serving.server.errors import ServingError, internal, invalid, too_late
+from keras_rnn.serving.server.errors import ServingError, internal, invalid, too_late, unauthenticated
 from keras_rnn.serving.server.inference import Server, classify, join_context, predict, signature_of
 from keras_rnn.serving.server.metadata import metadata_response, status_response
 from keras_rnn.serving.server.metrics import Metrics
@@ -85,7 +85,7 @@ def _authenticate(server: Server, context: grpc.aio.ServicerContext) -> None:
         return
     given = next((value for key, value in context.invocation_metadata() or () if key == "authorization"), "")
     if not allowed(given.encode() if isinstance(given, str) else given, server.tokens):
-        raise ServingError(StatusCode.UNAUTHENTICATED, "a bearer token is needed, or is not known")
+        raise unauthenticated()
 
 
 def _parsed(request_type: type[Message], body: bytes) -> Message:
@@ -95,16 +95,21 @@ def _parsed(request_type: type[Message], body: bytes) -> Message:
         raise invalid(f"the message is no {request_type.__name__}") from None
 
 
-def _use(server: Server, spec: ModelSpec, record: Record):
+def _version(spec: ModelSpec) -> int | None:
+    return spec.version.value if spec.HasField("version") else None
+
+
+@contextmanager
+def _use(server: Server, spec: ModelSpec, record: Record) -> Iterator[Servable]:
     if not spec.name:
         raise invalid("Missing model name in request")
-    version = spec.version.value if spec.HasField("version") else None
-    return server.manager.use(spec.name, version, spec.version_label or None)
+    with server.manager.use(spec.name, _version(spec), spec.version_label or None) as servable:
+        record.model, record.version = servable.name, servable.version
+        yield servable
 
 
 async def _predict(server: Server, request, record: Record) -> Message:
     with _use(server, request.model_spec, record) as servable:
-        record.model, record.version = servable.name, servable.version
         server.scheduler.check_room()
         signature = signature_of(servable, request.model_spec.signature_name)
         _check_names(request.inputs, signature)  # before arrays are made, whatever their number
@@ -132,7 +137,6 @@ def _check_names(names: Iterable[str], signature: Signature) -> None:
 
 async def _classify(server: Server, request, record: Record) -> Message:
     with _use(server, request.model_spec, record) as servable:
-        record.model, record.version = servable.name, servable.version
         server.scheduler.check_room()
         signature = signature_of(servable, request.model_spec.signature_name)
         examples = _examples(request.input, server.settings)
@@ -161,14 +165,12 @@ async def _metadata(server: Server, request, record: Record) -> Message:
         if field != "signature_def":
             raise invalid(f"Metadata field {field[:100]} is not supported")
     with _use(server, request.model_spec, record) as servable:
-        record.model, record.version = servable.name, servable.version
         return metadata_response(servable)[0]
 
 
 async def _status(server: Server, request, record: Record) -> Message:
     spec = request.model_spec
-    version = spec.version.value if spec.HasField("version") else None
-    states = server.manager.version_states(spec.name, version, spec.version_label or None)
+    states = server.manager.version_states(spec.name, _version(spec), spec.version_label or None)
     record.model = spec.name
     return status_response(states)
 

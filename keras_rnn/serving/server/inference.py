@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_rnn.serving.layout import CLASSIFY_METHOD
 from keras_rnn.serving.server.errors import internal, invalid, too_large, too_many_rows
 from keras_rnn.serving.server.manager import ModelManager
 from keras_rnn.serving.server.scheduler import Scheduler
@@ -13,7 +14,6 @@ from keras_rnn.serving.server.servable import Arrays, Servable, Signature, Tenso
 from keras_rnn.serving.server.settings import ServerSettings
 from keras_rnn.serving.server.warmup import DEFAULT_SIGNATURE
 
-CLASSIFY_METHOD = "tensorflow/serving/classify"
 CLASSES, SCORES, EXAMPLES = "classes", "scores", "inputs"  # the tensors of a classify signature
 
 
@@ -51,9 +51,7 @@ async def classify(
     """
     if signature.definition.method_name != CLASSIFY_METHOD or set(signature.inputs) != {EXAMPLES}:
         raise invalid(f"the signature {signature.name} is none for classify; name one that is by signature_name")
-    texts = np.empty(len(examples), object)
-    texts[:] = examples
-    outputs = await predict(server, servable, signature, {EXAMPLES: texts})
+    outputs = await predict(server, servable, signature, {EXAMPLES: np.array(examples, object)})
     if outputs.get(CLASSES) is None or outputs.get(SCORES) is None or outputs[CLASSES].ndim != 2:
         raise internal()
     return outputs[CLASSES], outputs[SCORES]

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from keras_rnn.serving.layout import SAVED_MODEL, versions
+from keras_rnn.serving.layout import complete_versions
 
 
 def model_folders(root: Path) -> dict[str, Path]:
@@ -11,7 +11,7 @@ def model_folders(root: Path) -> dict[str, Path]:
 
     Names that a request could not ask for (with / or : in them) and hidden folders are left out.
     """
-    if any((root / str(number) / SAVED_MODEL).is_file() for number in versions(root)):
+    if complete_versions(root):
         return {root.resolve().name: root}
     return {
         entry.name: entry
@@ -28,7 +28,7 @@ def version_folders(root: Path) -> dict[str, dict[int, Path] | None]:
     found: dict[str, dict[int, Path] | None] = {}
     for name, folder in model_folders(root).items():
         try:
-            numbers = [number for number in versions(folder) if (folder / str(number) / SAVED_MODEL).is_file()]
+            numbers = complete_versions(folder)
         except OSError:
             found[name] = None
         else:

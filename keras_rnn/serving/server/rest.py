@@ -29,6 +29,7 @@ from keras_rnn.serving.server.errors import (
     not_found,
     too_large,
     too_late,
+    unauthenticated,
     unavailable,
 )
 from keras_rnn.serving.server.inference import Server, classify, predict, signature_of
@@ -114,12 +115,14 @@ def rest_app(server: Server, metrics: Metrics, ready: Callable[[], bool]) -> ASG
 
     async def shedding(scope: Scope, receive: Receive, send: Send) -> None:
         """Refuses at once what would wait in a full queue: a refusal must cost much less than an answer."""
-        if scope["type"] != "http" or scope["method"] != "POST" or not server.scheduler.is_full:
-            await app(scope, receive, send)
-            return
-        error = unavailable("the queue of waiting texts is full; try again later")
-        metrics.observe_request("REST", "", "", error.code.name, 0.0)
-        await _error(error)(scope, receive, send)
+        answer = app
+        if scope["type"] == "http" and scope["method"] == "POST":
+            try:
+                server.scheduler.check_room()
+            except ServingError as error:
+                metrics.observe_request("REST", "", "", error.code.name, 0.0)
+                answer = _error(error)
+        await answer(scope, receive, send)
 
     return shedding
 
@@ -139,7 +142,6 @@ async def _answer(server: Server, request: Request, record: Record) -> bytes:
 async def _infer(server: Server, request: Request, record: Record, match: re.Match) -> bytes:
     with server.manager.use(match["name"], _version(match), match["label"]) as servable:
         record.model, record.version = servable.name, servable.version
-        server.scheduler.check_room()  # before the body is read: to refuse is cheap then
         body = await _body(request, server.settings.max_body_bytes)
         if record.method == "classify":
             signature, examples = await _off_the_loop(_read_examples, server, servable, body)
@@ -203,7 +205,7 @@ async def _body(request: Request, limit: int) -> bytes:
 
 def _authenticate(request: Request, tokens: tuple[bytes, ...]) -> None:
     if tokens and not allowed(request.headers.get("authorization", "").encode("latin-1"), tokens):
-        raise ServingError(StatusCode.UNAUTHENTICATED, "a bearer token is needed, or is not known")
+        raise unauthenticated()
 
 
 def _to_dict(message) -> dict:

@@ -114,9 +114,7 @@ def _tensor(value: Any, spec: TensorSpec, name: str, max_rows: int) -> np.ndarra
 def _array(values: list[Any], dtype: np.dtype, name: str) -> np.ndarray:
     """The values as they are, in that dtype; the numbers all at once, since a body may hold very many."""
     if dtype.hasobject:
-        array = np.empty(len(values), object)
-        array[:] = [_bytes(value, f"input {name}") for value in values]
-        return array
+        return np.array([_bytes(value, f"input {name}") for value in values], object)
     if dtype.kind not in "iufb":
         raise ServingError(StatusCode.UNIMPLEMENTED, f"input {name}: no JSON value stands for {dtype.name}")
     types = {"b": {bool}, "f": {int, float}}.get(dtype.kind, {int})
@@ -179,9 +177,7 @@ def _json_values(array: np.ndarray, name: str) -> Any:
         flat = [float(str(value)) for value in array.flat]  # the shortest digits that give the same float32
     else:
         flat = array.ravel().tolist()
-    values = np.empty(array.size, object)
-    values[:] = flat
-    return values.reshape(array.shape).tolist()
+    return np.array(flat, object).reshape(array.shape).tolist()
 
 
 def _text(value: bytes) -> str:

@@ -32,9 +32,7 @@ from keras_rnn.serving.server.tokens import read_tokens
 BACKLOG = 4096  # connections that wait to be accepted; Linux takes as many as somaxconn
 KEEP_ALIVE_SECONDS = 75  # between requests; clients commonly give a connection up after a minute
 FILES_BESIDE = 512  # open files that are no connections
-SWITCH_SECONDS = (
-    0.0005  # a model's thread needs Python for microseconds only, but waits a whole turn of the loop for it
-)
+SWITCH_SECONDS = 5e-4  # a model's thread needs Python for microseconds only, but waits a whole turn of the loop for it
 
 
 class _Rest(uvicorn.Server):
@@ -106,9 +104,13 @@ async def _serve(settings: ServerSettings) -> None:
 
 
 def _print_ready(settings: ServerSettings, rest_port: int, grpc_port: int, served: list[str]) -> None:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    host = _url_host(settings)
     scheme = "https" if settings.tls_certificate else "http"
     print(f"serving REST on {scheme}://{host}:{rest_port}, gRPC on {host}:{grpc_port}: {', '.join(served)}", flush=True)
+
+
+def _url_host(settings: ServerSettings) -> str:
+    return f"[{settings.host}]" if ":" in settings.host else settings.host
 
 
 def _listen(settings: ServerSettings) -> socket.socket:
@@ -162,8 +164,7 @@ def _grpc_server(settings: ServerSettings, handlers: list[grpc.GenericRpcHandler
         ],
     )
     rpc.add_generic_rpc_handlers(handlers)
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    address = f"{host}:{settings.grpc_port}"
+    address = f"{_url_host(settings)}:{settings.grpc_port}"
     with quiet_stderr():
         try:
             if settings.tls_certificate is None:

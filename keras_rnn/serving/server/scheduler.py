@@ -101,10 +101,6 @@ class Scheduler:
         self._timer: asyncio.TimerHandle | None = None
         self.waiting = 0
 
-    @property
-    def is_full(self) -> bool:
-        return self.waiting >= self._max_queue
-
     def check_room(self, texts: int = 1) -> None:
         """ServingError (UNAVAILABLE) unless so many texts more may wait."""
         if self.waiting + texts > self._max_queue:
@@ -252,6 +248,4 @@ def _group(row: _Row) -> tuple:
 def _inputs(signature: Signature, batch: list[_Row]) -> Arrays:
     if isinstance(batch[0].inputs, dict):
         return batch[0].inputs
-    texts = np.empty(len(batch), object)
-    texts[:] = [row.inputs for row in batch]
-    return {next(iter(signature.inputs)): texts}
+    return {next(iter(signature.inputs)): np.array([row.inputs for row in batch], object)}
