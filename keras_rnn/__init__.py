@@ -29,6 +29,10 @@ _HOME = {
     "open_run": "keras_rnn.training.run_directory",
     "train": "keras_rnn.training.train",
     "evaluate": "keras_rnn.training.evaluate",
+    "search": "keras_rnn.search",  # the package itself, which can be called
+    "Range": "keras_rnn.search.space",
+    "Sweep": "keras_rnn.search.sweep",
+    "open_sweep": "keras_rnn.search.sweep",
     "export": "keras_rnn.serving.export",
     "check_export": "keras_rnn.serving.check",
     "load_predictor": "keras_rnn.serving.predictor",
@@ -42,7 +46,8 @@ __all__ = sorted(_HOME)
 def __getattr__(name: str):
     if name not in _HOME:
         raise AttributeError(f"module 'keras_rnn' has no attribute {name!r}")
-    value = getattr(import_module(_HOME[name]), name)
+    home = import_module(_HOME[name])
+    value = home if home.__name__ == f"{__name__}.{name}" else getattr(home, name)
     globals()[name] = value
     return value
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
         raise OSError(error.errno, f"cannot write {path}: {error.strerror or error}") from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+def remove_debris(folder: Path) -> None:
+    """Removes what a killed process had begun to write beside the files of `folder`."""
+    for debris in [*folder.glob(".*.tmp*"), *folder.glob("*.tmp")]:
+        shutil.rmtree(debris) if debris.is_dir() else debris.unlink()
 
 
 def make_folder(path: Path, what: str) -> None:

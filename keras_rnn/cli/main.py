@@ -12,13 +12,14 @@ import typer
 
 from keras_rnn.cli import options
 from keras_rnn.cli.quiet import import_tensorflow
+from keras_rnn.cli.tune import tune
 from keras_rnn.errors import UsageError
 from keras_rnn.quiet import quiet_stderr
 from keras_rnn.serving.server.settings import ServerSettings
 
 app = typer.Typer(
     name="keras-rnn",
-    help="Recurrent text classifiers in Keras: train, evaluate, predict, export, serve.",
+    help="Recurrent text classifiers in Keras: train, tune, evaluate, predict, export, serve.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -40,10 +41,10 @@ def train(
     text_columns: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     header: options.Header = None,
-    tfds_manual_dir: Annotated[str | None, typer.Option(help="Folder of an archive fetched by hand, for TFDS.")] = None,
-    validation_fraction: Annotated[float | None, typer.Option(help="Share of train held for validation [0.1].")] = None,
-    limit: Annotated[int | None, typer.Option(help="Train on at most so many rows.")] = None,
-    model: Annotated[str | None, typer.Option(help="A model by name; see `keras-rnn models`. [bilstm_64]")] = None,
+    tfds_manual_dir: options.TfdsManualDir = None,
+    validation_fraction: options.ValidationFraction = None,
+    limit: options.Limit = None,
+    model: options.Model = None,
     cell: Annotated[
         str | None, typer.Option(help="simple_rnn, lstm or gru; this and the next replace the model's.")
     ] = None,
@@ -57,23 +58,21 @@ def train(
     embedding_dropout: Annotated[float | None, typer.Option(help="Share of the embedding dropped in training.")] = None,
     dropout: Annotated[float | None, typer.Option(help="Share of a layer's input dropped in training.")] = None,
     recurrent_dropout: Annotated[float | None, typer.Option(help="Share of the state dropped; slow, no cuDNN.")] = None,
-    embeddings: Annotated[str | None, typer.Option(help="Word vectors as GloVe text (.gz too).")] = None,
+    embeddings: options.Embeddings = None,
     trainable_embeddings: Annotated[
         bool | None, typer.Option("--trainable-embeddings/--frozen-embeddings", help="Train on the embeddings, or not.")
     ] = None,
-    tokens: Annotated[str | None, typer.Option(help="word or character. [word]")] = None,
-    vocabulary_size: Annotated[
-        int | None, typer.Option(help="Token ids, padding and unknown included. [20000]")
-    ] = None,
-    max_length: Annotated[int | None, typer.Option(help="Tokens of a text that are read. [400]")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Most epochs to train. [6]")] = None,
+    tokens: options.Tokens = None,
+    vocabulary_size: options.VocabularySize = None,
+    max_length: options.MaxLength = None,
+    epochs: options.Epochs = None,
     batch_size: Annotated[int | None, typer.Option(help="Texts a step. [64]")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Adam's rate at the start. [0.003]")] = None,
     learning_rate_decay: Annotated[str | None, typer.Option(help="cosine or none. [cosine]")] = None,
     clip_norm: Annotated[float | None, typer.Option(help="Largest norm of the gradient. [1.0]")] = None,
-    patience: Annotated[int | None, typer.Option(help="Epochs without a better validation accuracy. [2]")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random. [0]")] = None,
-    mixed_precision: Annotated[bool | None, typer.Option("--mixed-precision", help="float16 where it is safe.")] = None,
+    patience: options.Patience = None,
+    seed: options.Seed = None,
+    mixed_precision: options.MixedPrecision = None,
     multi_gpu: Annotated[bool | None, typer.Option("--multi-gpu", help="All GPUs, by MirroredStrategy.")] = None,
     out: Annotated[str | None, typer.Option(help="Run directory. [runs/DATASET-MODEL-NUMBER]")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run of the same options.")] = False,
@@ -93,6 +92,9 @@ def train(
     if export and not versions(saved_model):
         keras_rnn.export(run, saved_model)
     print(f"run {run.directory} is complete; try: keras-rnn predict {run.directory} 'not good, but cheap'")
+
+
+app.command()(tune)
 
 
 @app.command()

@@ -21,6 +21,18 @@ Header = Annotated[
     bool | None,
     typer.Option("--header/--no-header", help="Whether the first row names the columns; else it is guessed."),
 ]
+TfdsManualDir = Annotated[str | None, typer.Option(help="Folder of an archive fetched by hand, for TFDS.")]
+ValidationFraction = Annotated[float | None, typer.Option(help="Share of train held for validation [0.1].")]
+Limit = Annotated[int | None, typer.Option(help="Train on at most so many rows.")]
+Model = Annotated[str | None, typer.Option(help="A model by name; see `keras-rnn models`. Default: bilstm_64.")]
+Embeddings = Annotated[str | None, typer.Option(help="Word vectors as GloVe text (.gz too).")]
+Tokens = Annotated[str | None, typer.Option(help="word or character. Default: word.")]
+VocabularySize = Annotated[int | None, typer.Option(help="Token ids, padding and unknown included. [20000]")]
+MaxLength = Annotated[int | None, typer.Option(help="Tokens of a text that are read. [400]")]
+Epochs = Annotated[int | None, typer.Option(help="Most epochs to train. [6]")]
+Patience = Annotated[int | None, typer.Option(help="Epochs without a better validation accuracy. [2]")]
+Seed = Annotated[int | None, typer.Option(help="Seed of everything random. [0]")]
+MixedPrecision = Annotated[bool | None, typer.Option("--mixed-precision", help="float16 where it is safe.")]
 RunDirectory = Annotated[str, typer.Argument(metavar="RUN", help="A run directory that `keras-rnn train` made.")]
 
 

@@ -1,6 +1,6 @@
 """Batches of rows of like length, so that little of a batch is padding."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -40,6 +40,22 @@ def training_batches(
                 yield texts.padded(rows), labels[rows]
             epoch += 1
 
+    return _dataset(batches)
+
+
+def validation_batches(texts: EncodedTexts, labels: np.ndarray, batch_size: int) -> tf.data.Dataset:
+    """Every row once, rows of like length together: token_ids int32 `(batch, time)`, labels int32 `(batch,)`."""
+    order = np.argsort(texts.lengths, kind="stable")
+
+    def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            yield texts.padded(rows), labels[rows]
+
+    return _dataset(batches)
+
+
+def _dataset(batches: Callable[[], Iterator[tuple[np.ndarray, np.ndarray]]]) -> tf.data.Dataset:
     signature = (tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None,), tf.int32))
     options = tf.data.Options()
     options.autotune.enabled = False  # its thread can hold up the end of a fit for as long as an epoch took

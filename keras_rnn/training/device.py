@@ -22,16 +22,18 @@ def grow_gpu_memory() -> None:
 
 def device_line(model: keras.Model, replicas: int = 1) -> str:
     """Which device trains `model`, on how many of them, and whether cuDNN runs its recurrent layers or why not."""
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        names = [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus]
-        device = f"GPU ({', '.join(names)})"
-    else:
-        device = f"CPU ({os.cpu_count()} cores)"
+    device = gpu_names() or f"CPU ({os.cpu_count()} cores)"
     if replicas > 1:
         device += f", {replicas} replicas"
     reasons = cudnn_obstacles(model)
     return f"device: {device}; cuDNN: {'not used, ' + reasons[0] if reasons else 'used'}"
+
+
+def gpu_names() -> str:
+    """ "GPU (NAME, NAME)" of those that TensorFlow sees; "" without any."""
+    gpus = tf.config.list_physical_devices("GPU")
+    names = [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus]
+    return f"GPU ({', '.join(names)})" if gpus else ""
 
 
 def cudnn_obstacles(model: keras.Model) -> list[str]:

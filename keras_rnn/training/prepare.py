@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from keras_rnn.datasets import Split, TextDataset, load_dataset
+from keras_rnn.errors import UsageError
 from keras_rnn.files import write_json
 from keras_rnn.text.embeddings import embedding_matrix, load_word_vectors
 from keras_rnn.text.encoded import EncodedTexts, encode
@@ -50,6 +51,10 @@ class PreparedData:
     def vocabulary_size(self) -> int:
         return len(self.vocabulary) + 2
 
+    def __str__(self) -> str:
+        rows = ", ".join(f"{len(split):,} {name}" for name, split in self.splits.items())
+        return f"{self.name}: {len(self.class_names)} classes, {rows} rows, {self.vocabulary_size:,} token ids"
+
     def vectorizer(self) -> keras.layers.TextVectorization:
         return vectorizer_from_vocabulary(self.vocabulary, tokens=self.tokens)
 
@@ -67,6 +72,19 @@ def load_configured_dataset(config: RunConfig) -> TextDataset:
         limit=config.data.limit,
         seed=config.training.seed,
     )
+
+
+def prepare_configured(config: RunConfig, folder: Path, dataset: TextDataset | None = None) -> PreparedData:
+    """`prepare` for a run's config: of the dataset it names, or of `dataset`.
+
+    Raises:
+        UsageError: it has no rows to train on or to validate with.
+    """
+    dataset = dataset or load_configured_dataset(config)
+    for split in ("train", "validation"):
+        if not len(getattr(dataset, split)):
+            raise UsageError(f"dataset {dataset.name!r} has no {split} rows")
+    return prepare(dataset, config.text, folder, config.training.seed)
 
 
 def prepare(dataset: TextDataset, config: TextConfig, folder: Path, seed: int = 0) -> PreparedData:

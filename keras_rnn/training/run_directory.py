@@ -18,7 +18,6 @@ import json
 import os
 import platform
 import re
-import shutil
 import sys
 import zipfile
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ import keras
 import keras_rnn.models
 import keras_rnn.text.vectorizer  # noqa: F401  with the models, all that a model file may name is registered
 from keras_rnn.errors import UsageError
-from keras_rnn.files import make_folder, write_json
+from keras_rnn.files import make_folder, remove_debris, write_json
 from keras_rnn.training.config import RunConfig, config_from_dict, config_to_dict, differences
 
 CONFIG, ENVIRONMENT, METRICS = "config.json", "environment.json", "metrics.json"
@@ -163,8 +162,7 @@ def claim(config: RunConfig, out: str | Path | None, name: str, resume: bool) ->
     elif directory.is_dir() and _strangers(directory):
         raise UsageError(f"{directory} is not empty and holds no run; give another --out")
     make_folder(directory, "run directory")
-    for debris in [*directory.glob(".*.tmp*"), *directory.glob("*.tmp")]:
-        shutil.rmtree(debris) if debris.is_dir() else debris.unlink()
+    remove_debris(directory)
     if not (directory / CONFIG).is_file():
         write_json(directory / CONFIG, config_to_dict(config))
     return directory

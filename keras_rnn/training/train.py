@@ -12,7 +12,7 @@ from rich.console import Console
 from keras_rnn.datasets import TextDataset
 from keras_rnn.errors import UsageError
 from keras_rnn.files import replacing, write_json
-from keras_rnn.models import create_model, text_model, token_model_of
+from keras_rnn.models import text_model, token_model_of
 from keras_rnn.training import run_directory as run_files
 from keras_rnn.training.batches import training_batches
 from keras_rnn.training.checkpoint import load_checkpoint, save_checkpoint
@@ -22,11 +22,10 @@ from keras_rnn.training.evaluate import evaluate_logits, write_evaluation
 from keras_rnn.training.history import best_epoch, diverged, should_stop, write_history
 from keras_rnn.training.logits import classification_metrics, logits_function
 from keras_rnn.training.plots import plot_history
-from keras_rnn.training.prepare import MANIFEST, PreparedData, load_configured_dataset, open_prepared, prepare
+from keras_rnn.training.prepare import MANIFEST, PreparedData, open_prepared, prepare_configured
 from keras_rnn.training.progress import TrainingProgress
 from keras_rnn.training.run_directory import Run
-
-FINAL_LEARNING_RATE = 0.05  # share of the initial one at the end of a cosine decay
+from keras_rnn.training.token_model import check_hyperparameters, compile_model, prepared_model
 
 
 class TrainingDivergedError(RuntimeError):
@@ -68,7 +67,7 @@ def train(
         raise UsageError("a TextDataset comes as it is; it takes none of the options that load and split a dataset")
     if config.text.embeddings and not Path(config.text.embeddings).is_file():
         raise UsageError(f"no embeddings file {config.text.embeddings}")
-    _token_model(config, num_classes=2, vocabulary_size=3)  # a bad hyperparameter shows before any data is read
+    check_hyperparameters(config)  # before any data is read
     strategy = _strategy(config)
     name = f"{config.data.dataset or Path(config.data.data).name.split('.')[0]}-{config.model.model}"
     directory = run_files.claim(config, out, name, resume)
@@ -103,22 +102,12 @@ def _strategy(config: RunConfig) -> tf.distribute.Strategy:
 
 
 def _prepared(config: RunConfig, directory: Path, dataset: TextDataset | None, console: Console) -> PreparedData:
-    cache = directory / run_files.CACHE
-    if (cache / MANIFEST).is_file():
-        return open_prepared(cache)
     began = time.perf_counter()
-    dataset = dataset or load_configured_dataset(config)
-    for split in ("train", "validation"):
-        if not len(getattr(dataset, split)):
-            raise UsageError(f"dataset {dataset.name!r} has no {split} rows")
-    prepared = prepare(dataset, config.text, cache, config.training.seed)
-    rows = ", ".join(f"{len(split):,} {name}" for name, split in prepared.splits.items())
-    console.print(
-        f"{dataset.name}: {len(dataset.class_names)} classes, {rows} rows, "
-        f"{prepared.vocabulary_size:,} token ids, {time.perf_counter() - began:.1f} s",
-        highlight=False,
-        soft_wrap=True,
-    )
+    cache = directory / run_files.CACHE
+    found = (cache / MANIFEST).is_file()
+    prepared = open_prepared(cache) if found else prepare_configured(config, cache, dataset)
+    if not found:
+        console.print(f"{prepared}, {time.perf_counter() - began:.1f} s", highlight=False, soft_wrap=True)
     return prepared
 
 
@@ -139,8 +128,8 @@ def _fit(
     steps = math.ceil(len(training) / config.training.batch_size)
     checkpoint = directory / run_files.CHECKPOINT
     with strategy.scope():
-        model = _prepared_model(config, prepared)
-        _compile(model, config, steps)
+        model = prepared_model(config, prepared)
+        compile_model(model, config, steps)
         history = load_checkpoint(checkpoint, model) if checkpoint.is_file() else []
     device = device_line(model, strategy.num_replicas_in_sync)
     console.print(device, highlight=False, soft_wrap=True)
@@ -174,41 +163,6 @@ def _fit(
     _finish(config, prepared, directory, history, facts)
 
 
-def _prepared_model(config: RunConfig, prepared: PreparedData) -> keras.Model:
-    return _token_model(
-        config,
-        num_classes=len(prepared.class_names),
-        vocabulary_size=prepared.vocabulary_size,
-        embeddings=prepared.embeddings,
-    )
-
-
-def _token_model(config: RunConfig, **from_data) -> keras.Model:
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_float16" if config.training.mixed_precision else "float32")
-    try:
-        return create_model(config.model.model, name="token_model", **from_data, **config.model.hyperparameters)
-    finally:
-        keras.config.set_dtype_policy(policy)
-
-
-def _compile(model: keras.Model, config: RunConfig, steps: int) -> None:
-    learning_rate = config.training.learning_rate
-    if config.training.learning_rate_decay == "cosine":
-        learning_rate = keras.optimizers.schedules.CosineDecay(
-            learning_rate, decay_steps=steps * config.training.epochs, alpha=FINAL_LEARNING_RATE
-        )
-    model.compile(
-        optimizer=keras.optimizers.Adam(learning_rate, global_clipnorm=config.training.clip_norm),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-        jit_compile=False,  # XLA would take the place of cuDNN
-    )
-    # A first step that had to make variables (the optimizer's here, those of a metric named "accuracy" above) would be
-    # traced twice: seconds for a deep stack.
-    model.optimizer.build(model.trainable_variables)
-
-
 class _EpochKeeper(keras.callbacks.Callback):
     """After each epoch: validates, keeps the best model, the checkpoint and the logs, and stops when it is time.
 
@@ -220,7 +174,7 @@ class _EpochKeeper(keras.callbacks.Callback):
         self.config, self.directory, self.history, self.progress = config, directory, history, progress
         self.validation = prepared.splits["validation"]
         # A model of its own, so that what is saved never carries a strategy or an optimizer.
-        self.saved_tokens = _prepared_model(config, prepared)
+        self.saved_tokens = prepared_model(config, prepared)
         self.saved_model = text_model(
             self.saved_tokens, prepared.vectorizer(), config.text.max_length, name=config.model.model
         )

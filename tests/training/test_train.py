@@ -14,6 +14,7 @@ from rich.console import Console
 
 from keras_rnn import UsageError, evaluate, open_run, train
 from keras_rnn.datasets import Split, TextDataset
+from keras_rnn.training import evaluate as evaluate_module
 from keras_rnn.training import train as train_module
 from keras_rnn.training.config import run_config
 from keras_rnn.training.run_directory import Run, claim
@@ -30,6 +31,13 @@ def run_tiny(out, **options):
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory) -> Run:
     return run_tiny(tmp_path_factory.mktemp("unbroken") / "run", dropout=0.2)
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch):
+    """`unbroken` has its pictures; to draw them for every further run would take a quarter of its time."""
+    monkeypatch.setattr(evaluate_module, "plot_confusion", lambda *args: None)
+    monkeypatch.setattr(train_module, "plot_history", lambda *args: None)
 
 
 def history_of(run: Run) -> str:
@@ -122,7 +130,7 @@ def test_another_seed_is_another_run(unbroken, tmp_path):
     assert history_of(run_tiny(tmp_path / "other", dropout=0.2, seed=1)) != history_of(unbroken)
 
 
-@pytest.mark.parametrize("broken_at", ["prepare", "save_checkpoint", "write_history", "plot_history"])
+@pytest.mark.parametrize("broken_at", ["prepare_configured", "save_checkpoint", "write_history", "plot_history"])
 def test_broken_anywhere_a_resumed_run_ends_as_an_unbroken_one(broken_at, unbroken, tmp_path, monkeypatch):
     class BrokenError(Exception):
         pass

@@ -1,0 +1,82 @@
+"""The text classifiers of `keras_rnn.train` as a keras-tuner HyperModel."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import keras_tuner
+
+from keras_rnn.search.space import trial_options
+from keras_rnn.training.batches import training_batches
+from keras_rnn.training.config import RunConfig, run_config
+from keras_rnn.training.history import should_stop
+from keras_rnn.training.logits import classification_metrics, logits_function
+from keras_rnn.training.prepare import EncodedSplit, PreparedData
+from keras_rnn.training.token_model import compile_model, prepared_model
+
+REPORTED = ("loss", "accuracy", "val_loss", "val_accuracy")
+
+
+class TextClassifierHyperModel(keras_tuner.HyperModel):
+    """Builds and trains what `keras_rnn.train(**options)` would, with a trial's hyperparameters among the options.
+
+    Args:
+        options: what `keras_rnn.train` takes and every trial shares.
+    """
+
+    data: PreparedData | None = None  # put here before `build` is called
+
+    def __init__(self, options: Mapping[str, Any]):
+        super().__init__(name="text_classifier")
+        self.options = dict(options)
+
+    def config(self, values: Mapping[str, Any]) -> RunConfig:
+        """The config of the run that a trial with these hyperparameters is."""
+        return run_config(**{**self.options, **trial_options(values)})
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """The compiled token model: int32 token ids `(batch, time)` to float32 logits `(batch, classes)`."""
+        config = self.config(hp.values)
+        model = prepared_model(config, self.data)
+        compile_model(model, config, self._steps(config))
+        return model
+
+    def fit(self, hp, model, *, epochs: int, initial_epoch: int, callbacks: list, **_) -> keras.callbacks.History:
+        """Trains as `keras_rnn.train` does; the logs of an epoch hold REPORTED."""
+        config = self.config(hp.values)
+        training = self.data.splits["train"]
+        batches = training_batches(
+            training.texts, training.labels, config.training.batch_size, config.training.seed, initial_epoch
+        )
+        return model.fit(
+            batches,
+            epochs=epochs,
+            initial_epoch=initial_epoch,
+            steps_per_epoch=self._steps(config),
+            callbacks=[_Validation(self.data.splits["validation"]), *callbacks],
+            shuffle=False,  # the batches come shuffled
+            verbose=0,
+        )
+
+    def should_stop(self, hp, history: list[dict]) -> bool:
+        """True once training has gone without a better epoch for as long as the config's patience."""
+        return should_stop(history, self.config(hp.values).training.patience)
+
+    def _steps(self, config: RunConfig) -> int:
+        return math.ceil(len(self.data.splits["train"]) / config.training.batch_size)
+
+
+class _Validation(keras.callbacks.Callback):
+    """Adds val_loss and val_accuracy to an epoch's logs, which the callbacks after it are given too."""
+
+    def __init__(self, split: EncodedSplit):
+        super().__init__()
+        self.split = split
+
+    def on_train_begin(self, logs=None):
+        self.logits = logits_function(self.model)
+
+    def on_epoch_end(self, epoch, logs=None):
+        figures = classification_metrics(self.logits(self.split.texts), self.split.labels)
+        logs.update({f"val_{name}": value for name, value in figures.items()})

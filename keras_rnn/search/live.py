@@ -1,0 +1,179 @@
+"""What a person sees of a sweep: a table that stays up to date on a terminal, a line a trial elsewhere."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+
+from rich import box
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from keras_rnn.search.labels import describe, duration, failure_line, figure
+from keras_rnn.search.scores import best_record, ended, is_score
+from keras_rnn.search.trial import COMPLETED, FAILED, RUNNING, TrialRecord
+
+LAST_SHOWN = 5  # completed trials, and as many failed ones, in the table
+NARROW = 60  # columns of a terminal, below which the table makes do with fewer
+STYLES = {RUNNING: "cyan", COMPLETED: "green", FAILED: "red"}
+
+
+class SweepProgress:
+    """Shows the trials of a sweep from `with` to its end.
+
+    Args:
+        console: on a terminal a table is kept up to date; elsewhere a trial's start and end are a line each.
+        total: how many trials there will be, None where nobody knows.
+        objective: the metric that the sweep is after.
+        direction: "max" or "min".
+    """
+
+    def __init__(self, console: Console, total: int | None, objective: str, direction: str):
+        self.console, self.total, self.objective, self.direction = console, total, objective, direction
+        self.seen: dict[str, tuple[str, int]] | None = None  # status and attempt that had their line, by trial id
+        self.first_seen: dict[str, float] = {}  # when a trial was first seen running
+        self.at_once = 1  # the most trials seen running together
+        self.live = None
+
+    def __enter__(self) -> "SweepProgress":
+        self.began = time.monotonic()
+        if self.console.is_terminal and not self.console.is_dumb_terminal:
+            self.live = Live(Text(), console=self.console, auto_refresh=False)
+            self.live.start()
+        return self
+
+    def __exit__(self, *exception) -> None:
+        if self.live:
+            self.live.stop()
+
+    def update(self, records: Iterable[TrialRecord], epochs: Mapping[str, Mapping[str, float]]) -> None:
+        """Takes in where all trials stand; `epochs` has the latest epoch's figures of those that run, by trial id.
+
+        To be called once before the first trial ends, so that trials of an earlier call of the sweep are told from
+        those that end now; then after every event, and each second or so for the sake of the clock.
+        """
+        records = list(records)
+        running = [record for record in records if record.status == RUNNING]
+        for record in running:
+            self.first_seen.setdefault(record.job.trial_id, time.monotonic())
+        self.at_once = max(self.at_once, len(running))
+        if self.live:
+            self.live.update(self._table(records, running, epochs), refresh=True)
+        else:
+            self._print_lines(records)
+
+    def seconds_left(self, records: Sequence[TrialRecord]) -> float | None:
+        """From the mean time of ended trials and how many run at once; None before the first has ended."""
+        done = ended(records)
+        seconds = [record.result.seconds for record in done if record.result.seconds > 0]
+        if self.total is None or not seconds:
+            return None
+        mean = sum(seconds) / len(seconds)
+        left = max(self.total - len(done), 0)
+        now = time.monotonic()
+        spent = sum(
+            min(now - self.first_seen[record.job.trial_id], mean)
+            for record in records
+            if record.status == RUNNING and record.job.trial_id in self.first_seen
+        )
+        return max(left * mean - spent, 0) / max(min(self.at_once, left), 1)
+
+    def _print_lines(self, records: list[TrialRecord]) -> None:
+        if self.seen is None:
+            self.seen = {record.job.trial_id: (record.status, record.attempts) for record in ended(records)}
+            if self.seen:
+                self._print(f"going on with a sweep: {self._counts(records)}{self._best(records)}")
+        for record in sorted(records, key=lambda record: record.status == RUNNING):  # ends before starts
+            trial_id, state = record.job.trial_id, (record.status, record.attempts)
+            if self.seen.get(trial_id) == state:
+                continue
+            self.seen[trial_id] = state
+            name = f"trial {trial_id}"
+            if record.status == RUNNING:
+                self._print(f"{name} started{_attempt(record)}: {describe(record.job.values)}".rstrip(" :"))
+            else:
+                self._print(f"{name} {self._end_line(record, records)}")
+
+    def _end_line(self, record: TrialRecord, records: list[TrialRecord]) -> str:
+        if record.status == FAILED:
+            outcome = f"failed: {_reason(record)}"
+        else:
+            outcome = f"completed: {self.objective} {_score(record.score)}{self._best(records)}"
+        left = self.seconds_left(records)
+        remaining = f"about {duration(left)} left" if left else ""
+        parts = [
+            outcome,
+            describe(record.job.values),
+            duration(record.result.seconds),
+            self._counts(records),
+            remaining,
+        ]
+        return ", ".join(part for part in parts if part)
+
+    def _best(self, records: list[TrialRecord]) -> str:
+        best = best_record(records, self.direction)
+        return f" (best {figure(best.score)}, trial {best.job.trial_id})" if best else ""
+
+    def _counts(self, records: list[TrialRecord]) -> str:
+        done = ended(records)
+        failed = sum(record.status == FAILED for record in done)
+        of_total = f"/{self.total}" if self.total is not None else ""
+        return f"{len(done)}{of_total} done" + (f", {failed} failed" if failed else "")
+
+    def _print(self, line: str) -> None:
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def _table(self, records: list[TrialRecord], running: list[TrialRecord], epochs: Mapping) -> Group:
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+        table.add_column("trial", no_wrap=True)
+        table.add_column("hyperparameters")  # shortened where the terminal is too narrow for all
+        table.add_column(Text(self.objective), no_wrap=True, justify="right")
+        if self.console.width >= NARROW:
+            table.add_column("epoch", no_wrap=True, justify="right")
+            table.add_column("time", no_wrap=True, justify="right")
+        done = ended(records)
+        for record in running:
+            row = epochs.get(record.job.trial_id, {})
+            epoch = int(row.get("epoch", record.job.initial_epoch))
+            spent = time.monotonic() - self.first_seen[record.job.trial_id]
+            self._add(table, record, f"{epoch}/{record.job.epochs}", row.get(self.objective), spent)
+        for record in [record for record in done if record.status == COMPLETED][-LAST_SHOWN:][::-1]:
+            epoch = "" if record.best_epoch is None else f"best {record.best_epoch}"
+            self._add(table, record, epoch, record.score, record.result.seconds)
+        parts = [self._head(records, running), table] if table.row_count else [self._head(records, running)]
+        for record in [record for record in done if record.status == FAILED][-LAST_SHOWN:][::-1]:
+            line = f"trial {record.job.trial_id} failed: {_reason(record)}, {describe(record.job.values)}"
+            parts.append(Text(line.rstrip(", "), style=STYLES[FAILED], no_wrap=True, overflow="ellipsis"))
+        return Group(*parts)
+
+    def _add(self, table: Table, record: TrialRecord, epoch: str, score: float | None, seconds: float) -> None:
+        trial_id = Text(record.job.trial_id, style=STYLES[record.status])
+        attempt = _attempt(record) if record.status == RUNNING else ""
+        values = Text(describe(record.job.values) + attempt, no_wrap=True, overflow="ellipsis")
+        row = [trial_id, values, _score(score), epoch, duration(seconds)]
+        table.add_row(*row[: len(table.columns)])
+
+    def _head(self, records: list[TrialRecord], running: list[TrialRecord]) -> Text:
+        left = self.seconds_left(records)
+        parts = [f"{len(running)} running", self._counts(records), duration(time.monotonic() - self.began)]
+        if left:
+            parts.append(f"about {duration(left)} left")
+        head = Text(", ".join(parts))
+        if best := best_record(records, self.direction):
+            head.append(f"\nbest {self.objective} {figure(best.score)}, trial {best.job.trial_id}: ", style="bold")
+            head.append(describe(best.job.values))
+        return head
+
+
+def _score(score: float | None) -> str:
+    if score is None:
+        return ""
+    return figure(score) if is_score(score) else str(score)
+
+
+def _attempt(record: TrialRecord) -> str:
+    return f" (attempt {record.attempts}, after {_reason(record)})" if record.attempts > 1 else ""
+
+
+def _reason(record: TrialRecord) -> str:
+    return failure_line(record.result.failure or FAILED, record.result.error)

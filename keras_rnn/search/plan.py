@@ -1,0 +1,172 @@
+"""What a sweep searches, and after what: all that must stay the same when it is gone on with."""
+
+import copy
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+
+from keras_rnn.checks import one_of
+from keras_rnn.errors import UsageError, unknown_name
+from keras_rnn.files import make_folder, remove_debris, write_json
+from keras_rnn.search import layout
+from keras_rnn.search.hypermodel import TextClassifierHyperModel
+from keras_rnn.search.journal import locked
+from keras_rnn.search.oracles import ALGORITHMS
+from keras_rnn.search.preparation import check_objective
+from keras_rnn.search.space import check_names, differences, search_space
+from keras_rnn.training.config import DataConfig, RunConfig, TextConfig, config_from_dict, config_to_dict, run_config
+from keras_rnn.training.config import differences as config_differences
+
+# What a HyperModel of the user's leaves to be said besides.
+BESIDE_A_HYPERMODEL = [
+    *(field.name for kind in (DataConfig, TextConfig) for field in dataclasses.fields(kind)),
+    "epochs",
+    "batch_size",
+    "seed",
+]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is searched.
+
+    Args:
+        hypermodel: builds and fits the models.
+        ours: whether it is the text classifiers of keras_rnn.
+        hyperparameters: the space; of a user's HyperModel what was declared beforehand.
+        objective: the metric and its direction.
+        algorithm: one of ALGORITHMS.
+        config: the data, the text and the training that all trials share.
+    """
+
+    hypermodel: keras_tuner.HyperModel
+    ours: bool
+    hyperparameters: keras_tuner.HyperParameters
+    objective: keras_tuner.Objective
+    algorithm: str
+    config: RunConfig
+
+    def identity(self) -> dict[str, Any]:
+        """As sweep.json holds it."""
+        return {
+            "algorithm": self.algorithm,
+            "objective": self.objective.name,
+            "direction": self.objective.direction,
+            "hypermodel": None if self.ours else self.hypermodel.name or type(self.hypermodel).__name__,
+            "config": config_to_dict(self.config),
+            "space": {**self.hyperparameters.get_config(), "values": {}},
+        }
+
+
+def make_plan(
+    options: Mapping[str, Any],
+    *,
+    hypermodel: keras_tuner.HyperModel | Callable | None,
+    hyperparameters: keras_tuner.HyperParameters | None,
+    objective: str | keras_tuner.Objective,
+    algorithm: str,
+    hidden_size_per_layer: bool,
+) -> Plan:
+    """The plan that these arguments of `keras_rnn.search` make; UsageError where they make none."""
+    one_of("algorithm", algorithm, ALGORITHMS)
+    if hypermodel is None and isinstance(objective, str):
+        check_objective(objective)
+    objective = _objective(objective)
+    if hypermodel is not None:
+        for option in options:
+            if option not in BESIDE_A_HYPERMODEL:
+                raise unknown_name("option beside a HyperModel", option, BESIDE_A_HYPERMODEL)
+        if hidden_size_per_layer:
+            raise UsageError(
+                "hidden_size_per_layer is of keras_rnn's own models, and this sweep has another HyperModel"
+            )
+        space = hyperparameters.copy() if hyperparameters is not None else keras_tuner.HyperParameters()
+        return Plan(_hypermodel(hypermodel), False, space, objective, algorithm, run_config(**options))
+    fixed, space = search_space(options, hidden_size_per_layer)
+    for hyperparameter in hyperparameters.space if hyperparameters is not None else ():
+        if hyperparameter.name in options:
+            raise UsageError(f"{hyperparameter.name} is given twice: as an option and among the hyperparameters")
+        space.merge([hyperparameter])
+    config = run_config(**fixed)
+    check_names(space, config.model.model)
+    return Plan(TextClassifierHyperModel(fixed), True, space, objective, algorithm, config)
+
+
+def _objective(objective: str | keras_tuner.Objective) -> keras_tuner.Objective:
+    if not isinstance(objective, (str, keras_tuner.Objective)):
+        raise UsageError(f"objective takes the name of a metric or a keras_tuner.Objective, got {objective!r}")
+    try:
+        return keras_tuner.oracles.RandomSearchOracle(objective=objective).objective  # which knows most directions
+    except ValueError:
+        raise UsageError(
+            f'objective {objective!r} may be better high or low; keras_tuner.Objective({objective!r}, "max") says which'
+        ) from None
+
+
+def _hypermodel(hypermodel: keras_tuner.HyperModel | Callable) -> keras_tuner.HyperModel:
+    if isinstance(hypermodel, keras_tuner.HyperModel):
+        return hypermodel
+    if not callable(hypermodel):
+        raise UsageError(f"hypermodel takes a keras_tuner.HyperModel or a function, got {hypermodel!r}")
+    made = keras_tuner.HyperModel(name=getattr(hypermodel, "__name__", None))
+    made.build = hypermodel
+    return made
+
+
+@contextmanager
+def claimed(plan: Plan, directory: Path) -> Iterator[None]:
+    """Holds the sweep's directory, which is new or holds this very sweep; a new one goes again on a UsageError.
+
+    Raises:
+        UsageError: it holds another sweep, whose differences are told, or something else, or is in use.
+    """
+    if directory.exists() and not directory.is_dir():
+        raise UsageError(f"{directory} takes a directory, but is a file")
+    sweep = directory / layout.SWEEP
+    if not sweep.is_file() and directory.is_dir() and {entry.name for entry in directory.iterdir()} - {layout.LOCK}:
+        raise UsageError(f"{directory} is not empty and holds no sweep; give another directory")
+    make_folder(directory, "sweep's directory")
+    with locked(directory / layout.LOCK):
+        remove_debris(directory)
+        new = not sweep.is_file()
+        if new:
+            write_json(sweep, plan.identity())
+        elif differs := _differences(read_identity(directory), plan.identity()):
+            raise UsageError(f"{directory} holds another sweep: {'; '.join(differs)}; give another directory")
+        try:
+            yield
+        except UsageError:
+            if new and not (directory / layout.JOURNAL).exists():
+                shutil.rmtree(directory)
+            raise
+
+
+def read_identity(directory: Path) -> dict[str, Any]:
+    """What sweep.json holds; UsageError where there is none, or another thing."""
+    path = directory / layout.SWEEP
+    if not path.is_file():
+        raise UsageError(f"no sweep in {directory}: it has no {layout.SWEEP}")
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        config_from_dict(found["config"])
+        keras_tuner.HyperParameters.from_config(copy.deepcopy(found["space"]))  # which changes what it is given
+        return {name: found[name] for name in ("algorithm", "objective", "direction", "hypermodel", "config", "space")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} does not describe a sweep: {error}") from None
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    lines = [
+        f"{name} was {before[name]!r}, now {now[name]!r}"
+        for name in ("algorithm", "objective", "direction", "hypermodel")
+        if before[name] != now[name]
+    ]
+    lines += config_differences(config_from_dict(before["config"]), config_from_dict(now["config"]))
+    return lines + differences(before["space"], now["space"])

@@ -1,0 +1,129 @@
+"""What is done once before the first trial, in a process of its own: checks, token ids, a look at the HyperModel.
+
+The driver itself never computes with TensorFlow: its memory stays as it is, and a GPU is the trials' alone.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+import tensorflow as tf
+
+from keras_rnn.datasets import TextDataset
+from keras_rnn.errors import UsageError
+from keras_rnn.search import layout
+from keras_rnn.search.hypermodel import REPORTED, TextClassifierHyperModel
+from keras_rnn.search.program import Program
+from keras_rnn.search.run_trial import fit_arguments, set_up_device
+from keras_rnn.search.space import covering_values
+from keras_rnn.training.config import RunConfig
+from keras_rnn.training.prepare import MANIFEST, PreparedData, open_prepared, prepare_configured
+from keras_rnn.training.token_model import check_hyperparameters
+
+MAX_SCOPES = 100  # looks at a HyperModel, each with another of its conditions met
+
+
+def check_models(options: dict[str, Any], space: dict[str, Any], report: Callable) -> None:
+    """Builds one of our models with each hyperparameter value at least once; UsageError where one is refused."""
+    tf.config.set_visible_devices([], "GPU")
+    hypermodel = TextClassifierHyperModel(options)
+    for values in covering_values(keras_tuner.HyperParameters.from_config(space)):
+        check_hyperparameters(hypermodel.config(values))
+        keras.backend.clear_session()
+
+
+def prepare_data(config: RunConfig, dataset: TextDataset | None, folder: Path, report: Callable) -> str:
+    """Makes the token ids, unless they are there, and says in a line what they are."""
+    tf.config.set_visible_devices([], "GPU")
+    found = (folder / MANIFEST).is_file()
+    return str(open_prepared(folder) if found else prepare_configured(config, folder, dataset))
+
+
+def explore(directory: Path, program: Program, report: Callable) -> dict[str, Any]:
+    """Builds and fits a user's HyperModel as far as one step, for its whole space and for the names of its metrics.
+
+    Returns:
+        The configuration of its hyperparameters, those that building declared among them.
+
+    Raises:
+        UsageError: `build` or `fit` raises, or training never reports the objective.
+    """
+    set_up_device(program.threads)
+    folder = directory / layout.DATA
+    data = open_prepared(folder) if (folder / MANIFEST).is_file() else None
+    if data is not None:
+        program.hypermodel.data = data
+    space = whole_space(program.hypermodel, program.hyperparameters())
+    if not space.space:
+        raise UsageError("nothing to search: neither the HyperModel nor `hyperparameters` declares a hyperparameter")
+    _check_objective(program, data, space)
+    return {**space.get_config(), "values": {}}
+
+
+def whole_space(hypermodel: keras_tuner.HyperModel, space: keras_tuner.HyperParameters) -> keras_tuner.HyperParameters:
+    """All that `build` declares, under whatever condition: it is built until each condition seen has been met once."""
+    met: set[str] = set()
+    for _ in range(MAX_SCOPES):
+        hp = space.copy()
+        wanted = next((conditions for name, conditions in _scopes(space) if name not in met), None)
+        for condition in wanted or ():
+            hp.values[condition.name] = condition.values[0]
+        met |= {name for name, conditions in _scopes(space) if conditions is wanted}
+        _build(hypermodel, hp)
+        space.merge(hp.space)
+        keras.backend.clear_session()
+        if all(name in met for name, _ in _scopes(space)):
+            break
+    return space
+
+
+def _scopes(space: keras_tuner.HyperParameters) -> list[tuple[str, list]]:
+    return [
+        (str([condition.get_config() for condition in hyperparameter.conditions]), hyperparameter.conditions)
+        for hyperparameter in space.space
+        if hyperparameter.conditions
+    ]
+
+
+def _build(hypermodel: keras_tuner.HyperModel, hp: keras_tuner.HyperParameters) -> keras.Model:
+    try:
+        model = hypermodel.build(hp)
+    except Exception as error:
+        raise UsageError(f"HyperModel.build raises {type(error).__name__}: {error} (with {hp.values})") from error
+    if not isinstance(model, keras.Model):
+        raise UsageError(f"HyperModel.build takes to return a keras.Model, got {type(model).__name__}")
+    return model
+
+
+class _FirstStepDone(BaseException):  # which no `except Exception` in a user's fit holds up
+    pass
+
+
+class _FirstStep(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        self.reported = list(logs or ())
+        raise _FirstStepDone
+
+
+def _check_objective(program: Program, data: PreparedData | None, space: keras_tuner.HyperParameters) -> None:
+    hp = space.copy()
+    model = _build(program.hypermodel, hp)
+    first = _FirstStep()
+    arguments = {"verbose": 0, **fit_arguments(program, data, 0)}
+    callbacks = [*arguments.pop("callbacks", ()), first]
+    try:
+        program.hypermodel.fit(hp, model, epochs=1, initial_epoch=0, callbacks=callbacks, **arguments)
+        return  # it keeps callbacks to itself: the first trial will tell
+    except _FirstStepDone:
+        reported = first.reported
+    except Exception as error:
+        raise UsageError(f"HyperModel.fit raises {type(error).__name__}: {error}") from error
+    check_objective(program.objective, [*reported, *(f"val_{name}" for name in reported)])
+
+
+def check_objective(objective: str, reported: list[str] | tuple[str, ...] = REPORTED) -> None:
+    """UsageError unless training reports the objective."""
+    if objective not in reported:
+        raise UsageError(f"training never reports the objective {objective!r}; it reports {', '.join(reported)}")

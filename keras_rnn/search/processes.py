@@ -1,0 +1,200 @@
+"""Trials in processes of this machine: a slot for each that runs at a time, with its share of the cores or its GPU."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing import Pipe
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+
+from keras_rnn.errors import UsageError
+from keras_rnn.search import layout
+from keras_rnn.search.executor import Ended, EpochDone
+from keras_rnn.search.trial import DIED, ERROR, OUT_OF_MEMORY, TIME_OUT, Job, Result
+from keras_rnn.search.trial_task import trial_task
+
+FORKS = sys.platform == "linux"  # elsewhere TensorFlow does not survive a fork, and a fresh process starts anew
+OUTPUT_LINES = 20
+GRACE_SECONDS = 5.0  # a trial that is not stuck ends itself when its time is up
+
+
+class Slot:
+    """One worker process (`keras_rnn.search.worker`) and the task it is at."""
+
+    def __init__(self, environment: Mapping[str, str], in_process: bool = False):
+        # A HyperModel from the user's own module is imported there too.
+        search_path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+        self.environment = {**os.environ, "PYTHONPATH": search_path, **environment}
+        self.mode = "in-process" if in_process or not FORKS else "fork"
+        self.log = tempfile.TemporaryFile()  # noqa: SIM115  as long as the slot
+        self._begin()
+
+    def _begin(self) -> None:
+        self.connection, theirs = Pipe()
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "keras_rnn.search.worker", str(theirs.fileno()), str(os.getpid()), self.mode],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=self.log,
+                stderr=self.log,
+                env=self.environment,
+                start_new_session=True,  # Ctrl-C is for the driver; and all that a trial starts ends with its slot
+            )
+
+    def send(self, function: Callable, *arguments: Any) -> None:
+        """Begins a task; `function` is called in the slot's process with these and `report=`."""
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # `receive` will say so
+            self.connection.send_bytes(cloudpickle.dumps((function, arguments)))
+
+    def receive(self) -> tuple:
+        """The next message of the task (see `keras_rnn.search.worker`), waited for; a dead process starts anew."""
+        try:
+            return self.connection.recv()
+        except (EOFError, OSError):
+            status = self.restart()
+            return ("died", status)
+
+    def restart(self) -> int:
+        """Ends the process and all that it started; returns its status, as os.waitpid tells it."""
+        status = self.close()
+        self._begin()
+        return status
+
+    def close(self) -> int:
+        """Ends the process and all that it started, at once."""
+        self.connection.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        code = self.process.wait()
+        return -code if code < 0 else code << 8
+
+    def output(self) -> str:
+        """The last lines that the process itself wrote."""
+        self.log.seek(0)
+        return _last_lines(self.log.read())
+
+
+class ProcessExecutor:
+    """Runs each trial in a process of its own on this machine.
+
+    Args:
+        directory: the sweep's.
+        slots: a worker process for each trial that runs at a time.
+        trial_timeout: seconds of an attempt, or None.
+    """
+
+    retries_deaths = False
+
+    def __init__(self, directory: Path, slots: Sequence[Slot], trial_timeout: float | None = None):
+        self.directory, self.trial_timeout = directory, trial_timeout
+        self.capacity = len(slots)
+        self.idle = list(slots)
+        self.busy: dict[Slot, _Attempt] = {}
+
+    def start(self, job: Job) -> None:
+        slot = self.idle.pop(0)
+        self.busy[slot] = _Attempt(job)
+        slot.send(trial_task, self.directory, job)
+
+    def wait(self, seconds: float) -> list[EpochDone | Ended]:
+        limits = [attempt.left(self.trial_timeout) for attempt in self.busy.values()]
+        by_connection = {slot.connection: slot for slot in self.busy}
+        ready = wait(list(by_connection), timeout=max(0.0, min([seconds, *limits])))
+        events = [self._event(by_connection[connection]) for connection in ready]
+        for slot, attempt in list(self.busy.items()):
+            if attempt.left(self.trial_timeout) <= 0 and slot.connection not in ready:
+                slot.restart()
+                events.append(self._ended(slot, Result(TIME_OUT, f"not done after {self.trial_timeout:g} s")))
+        return events
+
+    def close(self) -> None:
+        for slot in [*self.idle, *self.busy]:
+            slot.close()
+        self.idle, self.busy = [], {}
+
+    def _event(self, slot: Slot) -> EpochDone | Ended:
+        kind, *message = slot.receive()
+        if kind == "report":
+            return EpochDone(self.busy[slot].job.trial_id, message[0])
+        if kind == "returned":
+            return self._ended(slot, message[0])
+        if kind == "raised":  # what no trial should: its program cannot be read, its folder cannot be written to
+            name, text, trace = message
+            return self._ended(slot, Result(ERROR, f"{name}: {text}", trace))
+        return self._ended(slot, self._death(slot, message[0]))
+
+    def _ended(self, slot: Slot, result: Result) -> Ended:
+        attempt = self.busy.pop(slot)
+        if not FORKS and slot.mode == "in-process":
+            slot.restart()
+        self.idle.append(slot)
+        return Ended(attempt.job.trial_id, result)
+
+    def _death(self, slot: Slot, status: int) -> Result:
+        attempt = self.busy[slot]
+        folder = layout.trial_folder(self.directory, attempt.job.trial_id)
+        number = status & 0x7F
+        how = f"signal {number} ({signal.Signals(number).name})" if number else f"exit status {status >> 8}"
+        out_of_memory = number == signal.SIGKILL and oom_kills() > attempt.oom_kills
+        output = folder / layout.OUTPUT
+        written = _last_lines(output.read_bytes()) if output.is_file() else ""
+        return Result(
+            failure=OUT_OF_MEMORY if out_of_memory else DIED,
+            error="the system killed its process for lack of memory"
+            if out_of_memory
+            else f"its process ended by {how}",
+            traceback=written or slot.output(),
+            seconds=time.monotonic() - attempt.began,
+        )
+
+
+class _Attempt:
+    def __init__(self, job: Job):
+        self.job, self.began, self.oom_kills = job, time.monotonic(), oom_kills()
+
+    def left(self, limit: float | None) -> float:
+        return float("inf") if limit is None else self.began + limit + GRACE_SECONDS - time.monotonic()
+
+
+def call(slot: Slot, function: Callable, *arguments: Any) -> Any:
+    """What `function` returns in the slot's process.
+
+    Raises:
+        UsageError: the function raised one.
+        RuntimeError: it raised something else, or its process died; the traceback is in the error's notes.
+    """
+    slot.send(function, *arguments)
+    while True:
+        kind, *message = slot.receive()
+        if kind == "returned":
+            return message[0]
+        if kind == "raised":
+            name, text, trace = message
+            error = UsageError(text) if name == "UsageError" else RuntimeError(f"{name}: {text}")
+            error.add_note(trace)
+            raise error
+        if kind == "died":
+            raise RuntimeError(f"a worker process ended with status {message[0]}: {slot.output()}")
+
+
+def oom_kills() -> int:
+    """How many processes the system has killed in this control group for lack of memory; 0 where it does not tell."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/sys/fs/cgroup/memory.events").read_text().splitlines():
+            name, count = line.split()
+            if name == "oom_kill":
+                return int(count)
+    return 0
+
+
+def _last_lines(written: bytes) -> str:
+    return "\n".join(written.decode(errors="replace").splitlines()[-OUTPUT_LINES:])

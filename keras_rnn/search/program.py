@@ -1,0 +1,57 @@
+"""What every trial of a sweep shares, in one value that goes to the process of each."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import keras_tuner
+
+from keras_rnn.files import replacing
+
+
+@dataclass(frozen=True)
+class Program:
+    """How a trial is built and trained.
+
+    Args:
+        hypermodel: builds and fits the model. Its attribute `data` is set to the sweep's PreparedData, where there is
+            one; a method `should_stop(hp, history)` of it, where it has one, is asked after each epoch.
+        space: the configuration of the hyperparameters, `HyperParameters.get_config()`.
+        objective: a metric that training reports.
+        direction: "max" or "min".
+        seed: of weights, batches and dropout, the same in every trial.
+        fit_arguments: handed to `HyperModel.fit` as they are.
+        batch_size: rows in the batches of token ids handed to `HyperModel.fit`; None where it makes its own.
+        threads: of the processor, for one trial.
+        trial_timeout: seconds of an attempt, or None.
+        keep_checkpoints: whether the last state of a trial stays, for others to start from.
+    """
+
+    hypermodel: keras_tuner.HyperModel
+    space: Mapping[str, Any]
+    objective: str
+    direction: str
+    seed: int = 0
+    fit_arguments: Mapping[str, Any] = field(default_factory=dict)
+    batch_size: int | None = None
+    threads: int = 1
+    trial_timeout: float | None = None
+    keep_checkpoints: bool = False
+
+    def hyperparameters(self) -> keras_tuner.HyperParameters:
+        """The space, every value at its default."""
+        return keras_tuner.HyperParameters.from_config(copy.deepcopy(self.space))  # which changes what it is given
+
+
+def write_program(program: Program, path: Path) -> None:
+    """Classes and functions of the user's own script or notebook go into the file whole, not by name."""
+    with replacing(path) as beside:
+        beside.write_bytes(cloudpickle.dumps(program))
+
+
+def read_program(path: Path) -> Program:
+    """What `write_program` wrote; only from a sweep of one's own, since a pickle can run code."""
+    return cloudpickle.loads(path.read_bytes())

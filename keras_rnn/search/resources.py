@@ -1,0 +1,55 @@
+"""How trials that run at the same time share a machine: threads of the processor, GPUs."""
+
+import os
+
+import tensorflow as tf
+
+from keras_rnn.checks import whole_number
+from keras_rnn.errors import UsageError
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def visible_gpus() -> list[str]:
+    """The GPUs that TensorFlow sees, as CUDA_VISIBLE_DEVICES names them."""
+    count = len(tf.config.list_physical_devices("GPU"))
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return [name.strip() for name in named.split(",")][:count] if named else [str(number) for number in range(count)]
+
+
+def slot_environments(workers: int | None, gpus: int | None) -> tuple[list[dict[str, str]], int]:
+    """The environment of each worker's process, and the threads that each may use.
+
+    Args:
+        workers: trials at a time; None: one a GPU, or one.
+        gpus: how many of the visible GPUs to use, one for each worker; None: all. 0: none.
+
+    Raises:
+        UsageError: fewer than one worker, or more of them than GPUs to use, or more of those than there are.
+    """
+    visible = visible_gpus()
+    if gpus is None:
+        gpus = len(visible)
+    elif whole_number("gpus", gpus, minimum=0) > len(visible):
+        raise UsageError(f"gpus takes at most the {len(visible)} that TensorFlow sees, got {gpus}")
+    workers = whole_number("workers", workers) if workers is not None else max(gpus, 1)
+    if gpus and workers > gpus:
+        raise UsageError(
+            f"workers takes at most one a GPU, of which there are {gpus}, got {workers}; gpus=0 trains on the processor"
+        )
+    threads = max(1, cores() // workers)
+    environments = [dict.fromkeys(THREAD_VARIABLES, str(threads)) for _ in range(workers)]
+    for number, environment in enumerate(environments):
+        environment["CUDA_VISIBLE_DEVICES"] = visible[number] if gpus else "-1"
+    return environments, threads

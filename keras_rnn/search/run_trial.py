@@ -1,0 +1,232 @@
+"""One trial, in the process that is its own: build, train, report; whatever goes wrong comes back as a result."""
+
+import contextlib
+import math
+import resource
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_rnn.errors import UsageError
+from keras_rnn.search import layout
+from keras_rnn.search.program import Program
+from keras_rnn.search.trial import ERROR, NAN_LOSS, OUT_OF_MEMORY, TIME_OUT, Job, Result
+from keras_rnn.training.batches import training_batches, validation_batches
+from keras_rnn.training.checkpoint import load_checkpoint, save_checkpoint
+from keras_rnn.training.device import gpu_names, grow_gpu_memory
+from keras_rnn.training.prepare import PreparedData
+
+
+class TrialFailure(Exception):
+    """A failure that has a name of its own; `failure` is one of those in `keras_rnn.search.trial`."""
+
+    def __init__(self, failure: str, message: str):
+        super().__init__(message)
+        self.failure = failure
+
+
+def set_up_device(threads: int) -> None:
+    """Gives TensorFlow so many threads, and a GPU's memory as it needs it; too late once TensorFlow has computed."""
+    grow_gpu_memory()
+    with contextlib.suppress(RuntimeError):  # a process that has run a trial before
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+
+def run_trial(
+    program: Program,
+    data: PreparedData | None,
+    job: Job,
+    directory: Path,
+    source: Path | None = None,
+    report: Callable[[Mapping[str, float]], None] = lambda row: None,
+) -> Result:
+    """Runs one attempt at a trial. An earlier attempt's checkpoint in `directory` is gone on from.
+
+    Args:
+        program: what the trials share.
+        data: token ids, or None where the HyperModel has data of its own.
+        job: what this trial is.
+        directory: the trial's folder. Its last state stays there if the program says so, or where the attempt failed.
+        source: the checkpoint of the trial that `job.source` names.
+        report: called with the row of each epoch.
+
+    Returns:
+        How it ended; no exception but KeyboardInterrupt and SystemExit leaves this function.
+    """
+    began = time.perf_counter()
+    _forget_peak_memory()
+    checkpoint = directory / layout.CHECKPOINT
+    recorder = EpochRecorder(program, checkpoint, report, began)
+    parameters = space = None
+    failure, error, trace = None, "", ""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        set_up_device(program.threads)
+        keras.utils.set_random_seed(program.seed)
+        tf.config.experimental.enable_op_determinism()
+        hp = program.hyperparameters()
+        hp.values = dict(job.values)
+        if data is not None:
+            program.hypermodel.data = data
+        model = program.hypermodel.build(hp)
+        if not isinstance(model, keras.Model):
+            raise TypeError(f"HyperModel.build takes to return a keras.Model, got {type(model).__name__}")
+        parameters = model.count_params() if model.built else None
+        space = hp.get_config() if len(hp.space) > len(program.space["space"]) else None
+        _restore(model, recorder, checkpoint if checkpoint.is_file() else source)
+        recorder.hypermodel_stops(program.hypermodel, hp)
+        if len(recorder.history) < job.epochs and not recorder.stops():
+            returned = _fit(program, data, hp, model, recorder, job.epochs)
+            recorder.take(returned)
+        parameters = model.count_params()
+        if not program.keep_checkpoints:
+            checkpoint.unlink(missing_ok=True)
+    except TrialFailure as caught:
+        failure, error = caught.failure, str(caught)
+    except (MemoryError, tf.errors.ResourceExhaustedError) as caught:
+        failure, error = OUT_OF_MEMORY, _one_line(caught)
+    except Exception as caught:
+        failure, error, trace = ERROR, _one_line(caught), traceback.format_exc()
+    finally:
+        keras.backend.clear_session()
+    return Result(
+        failure=failure,
+        error=error,
+        traceback=trace,
+        history=recorder.history,
+        parameters=parameters,
+        seconds=time.perf_counter() - began + recorder.earlier_seconds,
+        peak_memory=_peak_memory(),
+        device=gpu_names() or f"CPU ({program.threads} thread{'s' if program.threads > 1 else ''})",
+        space=space,
+    )
+
+
+def fit_arguments(program: Program, data: PreparedData | None, initial_epoch: int) -> dict[str, Any]:
+    """What `HyperModel.fit` gets beside epochs and callbacks: the user's arguments, or batches of token ids."""
+    if program.batch_size is None:
+        return dict(program.fit_arguments)
+    training, validation = data.splits["train"], data.splits["validation"]
+    return {
+        "x": training_batches(training.texts, training.labels, program.batch_size, program.seed, initial_epoch),
+        "steps_per_epoch": math.ceil(len(training) / program.batch_size),
+        "validation_data": validation_batches(validation.texts, validation.labels, program.batch_size),
+        "shuffle": False,
+        **program.fit_arguments,
+    }
+
+
+def _fit(program: Program, data, hp, model: keras.Model, recorder: "EpochRecorder", epochs: int) -> Any:
+    first = len(recorder.history)
+    arguments = {"verbose": 0, **fit_arguments(program, data, first)}
+    callbacks = [*arguments.pop("callbacks", ()), recorder]
+    return program.hypermodel.fit(hp, model, epochs=epochs, initial_epoch=first, callbacks=callbacks, **arguments)
+
+
+def _restore(model: keras.Model, recorder: "EpochRecorder", checkpoint: Path | None) -> None:
+    if checkpoint is None:
+        return
+    if not model.built or model.optimizer is None:
+        raise TypeError("a trial can only be gone on with where HyperModel.build returns a built, compiled model")
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    recorder.history[:] = load_checkpoint(checkpoint, model)
+    recorder.earlier_seconds = sum(row["seconds"] for row in recorder.history)
+
+
+class EpochRecorder(keras.callbacks.Callback):
+    """Keeps the history of a trial, its checkpoint after each epoch, and its limits.
+
+    Raises TrialFailure once the loss is not finite, the time is up, or the objective is not among what was reported.
+    """
+
+    def __init__(self, program: Program, checkpoint: Path, report: Callable, began: float):
+        super().__init__()
+        self.program, self.checkpoint, self.report, self.began = program, checkpoint, report, began
+        self.history: list[dict] = []
+        self.earlier_seconds = 0.0  # of the epochs that were taken over
+        self.stops = lambda: False
+
+    def hypermodel_stops(self, hypermodel, hp) -> None:
+        """Asks the HyperModel after each epoch whether to stop, if it has an answer."""
+        if hasattr(hypermodel, "should_stop"):
+            self.stops = lambda: bool(self.history) and hypermodel.should_stop(hp, self.history)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch_began = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        limit = self.program.trial_timeout
+        if limit is not None and time.perf_counter() - self.began > limit:
+            raise time_out(limit)
+        loss = (logs or {}).get("loss", 0.0)
+        if not math.isfinite(loss):
+            raise TrialFailure(NAN_LOSS, f"the loss is {loss} in epoch {len(self.history) + 1}, step {batch + 1}")
+
+    def on_epoch_end(self, epoch, logs=None):
+        row = {name: float(value) for name, value in logs.items()}
+        self._add({"epoch": epoch + 1, "seconds": time.perf_counter() - self.epoch_began, **row})
+        if self.model.optimizer is not None:
+            save_checkpoint(self.checkpoint, self.model, self.history)
+        if self.stops():
+            self.model.stop_training = True
+
+    def take(self, returned: Any) -> None:
+        """Takes what `HyperModel.fit` returned where it kept the callbacks to itself, as keras-tuner would."""
+        if not self.history:
+            if isinstance(returned, keras.callbacks.History):
+                figures = zip(*returned.history.values(), strict=True)
+                rows = [dict(zip(returned.history, row, strict=True)) for row in figures]
+            elif isinstance(returned, Mapping):
+                rows = [returned]
+            elif isinstance(returned, (int, float)):
+                rows = [{self.program.objective: returned}]
+            else:
+                rows = []
+            for number, row in enumerate(rows, 1):
+                self._add({"epoch": number, "seconds": 0.0, **{name: float(value) for name, value in row.items()}})
+        if not self.history:
+            raise TypeError(
+                "HyperModel.fit takes to call the callbacks it is given, or to return a History, a dict of metrics or "
+                f"the objective as a number; it returned {type(returned).__name__}"
+            )
+
+    def _add(self, row: dict) -> None:
+        objective = self.program.objective
+        if objective not in row:
+            reported = ", ".join(name for name in row if name not in ("epoch", "seconds"))
+            raise UsageError(f"training never reports the objective {objective!r}; it reports {reported}")
+        self.history.append(row)
+        for name in {"loss", "val_loss", objective} & set(row):
+            if not math.isfinite(row[name]):
+                raise TrialFailure(NAN_LOSS, f"{name} is {row[name]} after epoch {row['epoch']}")
+        self.report(row)
+
+
+def time_out(limit: float) -> TrialFailure:
+    return TrialFailure(TIME_OUT, f"not done after {limit:g} s")
+
+
+def _one_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__
+
+
+def _forget_peak_memory() -> None:
+    with contextlib.suppress(OSError):  # Linux: so that a process that is used again tells of this trial alone
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak_memory() -> int:
+    """Bytes that this process had resident at most, shared pages included."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS

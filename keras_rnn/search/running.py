@@ -1,0 +1,142 @@
+"""A planned sweep, run: processes begun, data prepared, trials driven."""
+
+import contextlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from keras_rnn.datasets import TextDataset
+from keras_rnn.errors import UsageError
+from keras_rnn.files import write_json
+from keras_rnn.search import layout
+from keras_rnn.search.driver import drive
+from keras_rnn.search.executor import Executor
+from keras_rnn.search.live import SweepProgress
+from keras_rnn.search.oracles import Proposals, make_oracle, trial_count
+from keras_rnn.search.plan import Plan
+from keras_rnn.search.preparation import check_models, explore, prepare_data
+from keras_rnn.search.processes import ProcessExecutor, Slot, call
+from keras_rnn.search.program import Program, write_program
+from keras_rnn.search.resources import slot_environments
+from keras_rnn.search.settings import Settings
+from keras_rnn.search.space import describe, differences
+from keras_rnn.search.trial import TrialRecord
+
+
+@dataclass(frozen=True)
+class Data:
+    """What trials train on: the plan's dataset (`dataset` where it is not loaded by name), or a HyperModel's own."""
+
+    prepared: bool = True
+    dataset: TextDataset | None = None
+    fit_arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+def run(plan: Plan, settings: Settings, data: Data, directory: Path, console: Console) -> list[TrialRecord]:
+    """The trials of a sweep, all of them ended; `directory` is claimed.
+
+    Raises:
+        UsageError: something shows, before any trial has started, to be of no use.
+    """
+    environments, threads = slot_environments(*_sharing(settings))
+    with contextlib.ExitStack() as stack:
+        slots = [Slot(environment, settings.reuse_workers) for environment in environments]
+        for slot in slots:
+            stack.callback(slot.close)
+        program = _prepare(plan, settings, data, directory, slots[0], threads, console)
+        executor = _executor(settings, program, data, directory, slots)
+        stack.callback(executor.close)
+        return _drive(plan, settings, program, directory, executor, console)
+
+
+def _sharing(settings: Settings) -> tuple[int | None, int | None]:
+    # With Ray, the one process here prepares the data; the cluster's own resources are for trials.
+    return (settings.workers, settings.gpus) if settings.executor == "process" else (1, 0)
+
+
+def _prepare(
+    plan: Plan, settings: Settings, data: Data, directory: Path, slot: Slot, threads: int, console: Console
+) -> Program:
+    program = Program(
+        hypermodel=plan.hypermodel,
+        space={**plan.hyperparameters.get_config(), "values": {}},
+        objective=plan.objective.name,
+        direction=plan.objective.direction,
+        seed=plan.config.training.seed,
+        fit_arguments=data.fit_arguments,
+        batch_size=plan.config.training.batch_size if data.prepared and not plan.ours else None,
+        threads=threads,
+        trial_timeout=settings.trial_timeout,
+        keep_checkpoints=plan.algorithm == "hyperband",
+    )
+    if plan.ours:
+        call(slot, check_models, plan.hypermodel.options, dict(program.space))
+    if data.prepared:
+        facts = call(slot, prepare_data, plan.config, data.dataset, directory / layout.DATA)
+        console.print(facts, highlight=False, soft_wrap=True)
+    if not plan.ours:
+        program = replace(program, space=call(slot, explore, directory, program))
+        _check_explored(directory, program.space)
+    write_program(program, directory / layout.PROGRAM)
+    for line in describe(program.hyperparameters()):
+        console.print(line, highlight=False, soft_wrap=True)
+    return program
+
+
+def _check_explored(directory: Path, space: Mapping[str, Any]) -> None:
+    """UsageError where a HyperModel declares another space than it did when the sweep began."""
+    path = directory / layout.EXPLORED
+    if not path.is_file():
+        write_json(path, space)
+    elif differs := differences(json.loads(path.read_text(encoding="utf-8")), space):
+        raise UsageError(f"{directory} holds a sweep of another HyperModel: {'; '.join(differs)}")
+
+
+def _executor(settings: Settings, program: Program, data: Data, directory: Path, slots: list[Slot]) -> Executor:
+    if settings.executor == "process":
+        return ProcessExecutor(directory, slots, settings.trial_timeout)
+    from keras_rnn.search.ray_executor import RayExecutor
+    from keras_rnn.training.prepare import open_prepared
+
+    slots[0].close()
+    return RayExecutor(
+        program,
+        open_prepared(directory / layout.DATA) if data.prepared else None,
+        directory,
+        capacity=settings.workers,
+        address=settings.ray_address,
+        gpus=settings.gpus,
+        retries=settings.retries,
+        trial_timeout=settings.trial_timeout,
+        reuse_workers=settings.reuse_workers,
+    )
+
+
+def _drive(
+    plan: Plan, settings: Settings, program: Program, directory: Path, executor: Executor, console: Console
+) -> list[TrialRecord]:
+    epochs = plan.config.training.epochs
+
+    def oracle():
+        hyperparameters = program.hyperparameters()
+        return make_oracle(plan.algorithm, plan.objective, hyperparameters, seed=program.seed, epochs=epochs)
+
+    total = trial_count(oracle(), settings.max_trials)
+    with SweepProgress(console, total, plan.objective.name, plan.objective.direction) as progress:
+        trials = drive(
+            directory,
+            Proposals(oracle(), epochs),
+            executor,
+            objective=plan.objective,
+            max_trials=settings.max_trials,
+            retries=settings.retries,
+            show=progress.update,
+        )
+    if settings.max_trials is None:  # no later call will make another from these
+        for checkpoint in (directory / layout.TRIALS).glob(f"*/{layout.CHECKPOINT}"):
+            checkpoint.unlink()
+    return trials

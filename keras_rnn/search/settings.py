@@ -1,0 +1,36 @@
+"""How a sweep is run: what may change from one call to the next that goes on with it."""
+
+from dataclasses import dataclass
+
+from keras_rnn.checks import flag, one_of, positive_number, whole_number
+from keras_rnn.errors import UsageError
+
+EXECUTORS = ("process", "ray")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """See `keras_rnn.search`."""
+
+    max_trials: int | None = None
+    workers: int | None = None
+    gpus: int | None = None
+    executor: str = "process"
+    ray_address: str | None = None
+    reuse_workers: bool = False
+    retries: int = 1
+    trial_timeout: float | None = None
+
+    def __post_init__(self):
+        for count in ("max_trials", "workers"):
+            if getattr(self, count) is not None:
+                whole_number(count, getattr(self, count))
+        if self.gpus is not None:
+            whole_number("gpus", self.gpus, minimum=0)
+        one_of("executor", self.executor, EXECUTORS)
+        if self.ray_address is not None and self.executor != "ray":
+            raise UsageError(f"ray_address takes executor 'ray' beside it, got {self.executor!r}")
+        flag("reuse_workers", self.reuse_workers)
+        whole_number("retries", self.retries, minimum=0)
+        if self.trial_timeout is not None:
+            positive_number("trial_timeout", self.trial_timeout)

@@ -1,0 +1,105 @@
+"""The trials for TensorBoard: scalars of every epoch, and the table of its HParams tab.
+
+Event files are written through TensorBoard's own record format and messages, which need no TensorFlow.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.hparams import api_pb2, metadata
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo
+from tensorboard.plugins.scalar.metadata import create_summary_metadata
+from tensorboard.summary.writer.record_writer import RecordWriter
+from tensorboard.util.tensor_util import make_tensor_proto
+
+from keras_rnn.files import make_folder, replacing
+from keras_rnn.search.scores import ended
+from keras_rnn.search.trial import COMPLETED, FAILED, TrialRecord
+
+FILE = "events.out.tfevents"  # TensorBoard reads the files that are named so
+SCORE = "score"  # the best epoch's; of the other metrics, the HParams tab shows the last epoch
+STATUS = {COMPLETED: api_pb2.STATUS_SUCCESS, FAILED: api_pb2.STATUS_FAILURE}
+
+
+def write_hparams(records: Iterable[TrialRecord], folder: Path) -> int:
+    """Leaves one run a trial that has ended in `folder`, named after it, and returns how many were written.
+
+    A trial whose file is there already is passed over, so this may be called after each trial of a long sweep; one
+    that has changed since takes the place of what was written.
+    """
+    written = 0
+    for record in ended(records):
+        run = folder / record.job.trial_id
+        path = run / f"{FILE}.{_digest(record)}"
+        if path.is_file():
+            continue
+        make_folder(run, "folder of TensorBoard logs")
+        with replacing(path) as beside, open(beside, "wb") as file:
+            writer = RecordWriter(file)
+            for event in _events(record, time.time()):
+                writer.write(event.SerializeToString())
+            writer.flush()
+        for other in run.iterdir():  # an earlier state of the trial, or what a killed process left
+            if other != path:
+                other.unlink()
+        written += 1
+    return written
+
+
+def _digest(record: TrialRecord) -> str:
+    """Names what is written of a trial, so that a file that says the same is known without reading it."""
+    shown = [
+        record.status,
+        record.score,
+        record.best_epoch,
+        dict(record.job.values),
+        [dict(row) for row in record.result.history],
+    ]
+    return hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16]
+
+
+def _events(record: TrialRecord, now: float) -> Iterable[Event]:
+    """The trial as if it had ended `now`, in seconds since 1970: records hold durations only."""
+    history = record.result.history
+    began = now - max(record.result.seconds, sum(row.get("seconds", 0.0) for row in history))
+    yield Event(wall_time=began, file_version="brain.Event:2")
+    start = SessionStartInfo(group_name=record.job.trial_id, start_time_secs=began)
+    for name, value in record.job.values.items():
+        _set(start.hparams[name], value)
+    yield _hparams_event(began, metadata.SESSION_START_INFO_TAG, HParamsPluginData(session_start_info=start))
+    at = began
+    for row in history:
+        at += row.get("seconds", 0.0)
+        scalars = {name: value for name, value in row.items() if name not in ("epoch", "seconds")}
+        if row["epoch"] == record.best_epoch and record.score is not None:
+            scalars[SCORE] = record.score
+        values = [_scalar(name, value) for name, value in scalars.items()]
+        yield Event(wall_time=at, step=int(row["epoch"]), summary=Summary(value=values))
+    end = SessionEndInfo(status=STATUS[record.status], end_time_secs=now)
+    yield _hparams_event(now, metadata.SESSION_END_INFO_TAG, HParamsPluginData(session_end_info=end))
+
+
+def _set(field: Any, value: Any) -> None:
+    if isinstance(value, bool):
+        field.bool_value = value
+    elif isinstance(value, int | float):
+        field.number_value = value
+    else:
+        field.string_value = str(value)
+
+
+def _hparams_event(wall_time: float, tag: str, data: HParamsPluginData) -> Event:
+    about = metadata.create_summary_metadata(data)
+    value = Summary.Value(tag=tag, metadata=about, tensor=metadata.NULL_TENSOR)
+    return Event(wall_time=wall_time, summary=Summary(value=[value]))
+
+
+def _scalar(name: str, value: float) -> Summary.Value:
+    tensor = make_tensor_proto(float(value), dtype="float32")
+    return Summary.Value(tag=name, metadata=create_summary_metadata(name, ""), tensor=tensor)

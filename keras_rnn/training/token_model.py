@@ -1,0 +1,52 @@
+"""The token model that a run's config describes, ready to be trained."""
+
+import keras
+
+from keras_rnn.models import create_model
+from keras_rnn.training.config import RunConfig
+from keras_rnn.training.prepare import PreparedData
+
+FINAL_LEARNING_RATE = 0.05  # share of the initial one at the end of a cosine decay
+
+
+def check_hyperparameters(config: RunConfig) -> None:
+    """UsageError where no model can be built from the config's hyperparameters; needs no data."""
+    token_model(config, num_classes=2, vocabulary_size=3)
+
+
+def prepared_model(config: RunConfig, prepared: PreparedData) -> keras.Model:
+    """The model for this data: int32 token ids `(batch, time)` to float32 logits `(batch, classes)`, not compiled."""
+    return token_model(
+        config,
+        num_classes=len(prepared.class_names),
+        vocabulary_size=prepared.vocabulary_size,
+        embeddings=prepared.embeddings,
+    )
+
+
+def token_model(config: RunConfig, **from_data) -> keras.Model:
+    """The model of a config, and of what its builder takes from the data."""
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16" if config.training.mixed_precision else "float32")
+    try:
+        return create_model(config.model.model, name="token_model", **from_data, **config.model.hyperparameters)
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+def compile_model(model: keras.Model, config: RunConfig, steps: int) -> None:
+    """Compiles a token model as the config says; an epoch has `steps` steps."""
+    learning_rate = config.training.learning_rate
+    if config.training.learning_rate_decay == "cosine":
+        learning_rate = keras.optimizers.schedules.CosineDecay(
+            learning_rate, decay_steps=steps * config.training.epochs, alpha=FINAL_LEARNING_RATE
+        )
+    model.compile(
+        optimizer=keras.optimizers.Adam(learning_rate, global_clipnorm=config.training.clip_norm),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        jit_compile=False,  # XLA would take the place of cuDNN
+    )
+    # A first step that had to make variables (the optimizer's here, those of a metric named "accuracy" above) would be
+    # traced twice: seconds for a deep stack.
+    model.optimizer.build(model.trainable_variables)
