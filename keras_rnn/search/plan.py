@@ -93,7 +93,7 @@ def make_plan(
     for hyperparameter in hyperparameters.space if hyperparameters is not None else ():
         if hyperparameter.name in options:
             raise UsageError(f"{hyperparameter.name} is given twice: as an option and among the hyperparameters")
-        space.merge([hyperparameter])
+        space.merge([hyperparameter], overwrite=False)
     config = run_config(**fixed)
     check_names(space, config.model.model)
     return Plan(TextClassifierHyperModel(fixed), True, space, objective, algorithm, config)

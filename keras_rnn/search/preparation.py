@@ -22,7 +22,7 @@ from keras_rnn.training.config import RunConfig
 from keras_rnn.training.prepare import MANIFEST, PreparedData, open_prepared, prepare_configured
 from keras_rnn.training.token_model import check_hyperparameters
 
-MAX_SCOPES = 100  # looks at a HyperModel, each with another of its conditions met
+MAX_BUILDS = 50  # of a user's HyperModel, before the first trial
 
 
 def check_models(options: dict[str, Any], space: dict[str, Any], report: Callable) -> None:
@@ -63,28 +63,22 @@ def explore(directory: Path, program: Program, report: Callable) -> dict[str, An
 
 
 def whole_space(hypermodel: keras_tuner.HyperModel, space: keras_tuner.HyperParameters) -> keras_tuner.HyperParameters:
-    """All that `build` declares, under whatever condition: it is built until each condition seen has been met once."""
-    met: set[str] = set()
-    for _ in range(MAX_SCOPES):
-        hp = space.copy()
-        wanted = next((conditions for name, conditions in _scopes(space) if name not in met), None)
-        for condition in wanted or ():
-            hp.values[condition.name] = condition.values[0]
-        met |= {name for name, conditions in _scopes(space) if conditions is wanted}
-        _build(hypermodel, hp)
-        space.merge(hp.space)
-        keras.backend.clear_session()
-        if all(name in met for name, _ in _scopes(space)):
+    """All that `build` declares: it is called until each value of each hyperparameter it declared has been tried.
+
+    A hyperparameter that stands behind an `if` on another's value shows that way, and a value that `build` refuses.
+    """
+    tried: list[dict] = []
+    while untried := [values for values in covering_values(space) or [{}] if values not in tried]:
+        for values in untried[: MAX_BUILDS - len(tried)]:
+            hp = space.copy()
+            hp.values = dict(values)
+            _build(hypermodel, hp)
+            space.merge(hp.space, overwrite=False)  # True would have each of them twice
+            tried.append(values)
+            keras.backend.clear_session()
+        if len(tried) == MAX_BUILDS:
             break
     return space
-
-
-def _scopes(space: keras_tuner.HyperParameters) -> list[tuple[str, list]]:
-    return [
-        (str([condition.get_config() for condition in hyperparameter.conditions]), hyperparameter.conditions)
-        for hyperparameter in space.space
-        if hyperparameter.conditions
-    ]
 
 
 def _build(hypermodel: keras_tuner.HyperModel, hp: keras_tuner.HyperParameters) -> keras.Model:
