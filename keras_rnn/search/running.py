@@ -25,6 +25,7 @@ from keras_rnn.search.resources import slot_environments
 from keras_rnn.search.settings import Settings
 from keras_rnn.search.space import describe, differences
 from keras_rnn.search.trial import TrialRecord
+from keras_rnn.training.prepare import open_prepared
 
 
 @dataclass(frozen=True)
@@ -42,20 +43,28 @@ def run(plan: Plan, settings: Settings, data: Data, directory: Path, console: Co
     Raises:
         UsageError: something shows, before any trial has started, to be of no use.
     """
-    environments, threads = slot_environments(*_sharing(settings))
     with contextlib.ExitStack() as stack:
+        share = _ray_share(settings, stack) if settings.executor == "ray" else None
+        # With Ray there is one process here, to prepare the data; what trials use is the cluster's.
+        environments, threads = slot_environments(*((1, 0) if share else (settings.workers, settings.gpus)))
         slots = [Slot(environment, settings.reuse_workers) for environment in environments]
         for slot in slots:
             stack.callback(slot.close)
         program = _prepare(plan, settings, data, directory, slots[0], threads, console)
-        executor = _executor(settings, program, data, directory, slots)
+        if share:
+            slots[0].close()
+            executor = _ray_executor(settings, share, program, data, directory)
+        else:
+            executor = ProcessExecutor(directory, slots, settings.trial_timeout)
         stack.callback(executor.close)
         return _drive(plan, settings, program, directory, executor, console)
 
 
-def _sharing(settings: Settings) -> tuple[int | None, int | None]:
-    # With Ray, the one process here prepares the data; the cluster's own resources are for trials.
-    return (settings.workers, settings.gpus) if settings.executor == "process" else (1, 0)
+def _ray_share(settings: Settings, stack: contextlib.ExitStack) -> dict[str, int]:
+    from keras_rnn.search.ray_executor import connected, fair_share
+
+    stack.enter_context(connected(settings.ray_address))
+    return fair_share(settings.workers, settings.gpus)
 
 
 def _prepare(
@@ -96,23 +105,19 @@ def _check_explored(directory: Path, space: Mapping[str, Any]) -> None:
         raise UsageError(f"{directory} holds a sweep of another HyperModel: {'; '.join(differs)}")
 
 
-def _executor(settings: Settings, program: Program, data: Data, directory: Path, slots: list[Slot]) -> Executor:
-    if settings.executor == "process":
-        return ProcessExecutor(directory, slots, settings.trial_timeout)
+def _ray_executor(
+    settings: Settings, share: Mapping[str, int], program: Program, data: Data, directory: Path
+) -> Executor:
     from keras_rnn.search.ray_executor import RayExecutor
-    from keras_rnn.training.prepare import open_prepared
 
-    slots[0].close()
     return RayExecutor(
         program,
         open_prepared(directory / layout.DATA) if data.prepared else None,
         directory,
-        capacity=settings.workers,
-        address=settings.ray_address,
-        gpus=settings.gpus,
         retries=settings.retries,
         trial_timeout=settings.trial_timeout,
         reuse_workers=settings.reuse_workers,
+        **share,
     )
 
 

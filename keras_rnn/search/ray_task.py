@@ -1,0 +1,70 @@
+"""What Ray runs on the nodes of a cluster: an attempt at a trial, and the actor that passes on what trials report."""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from keras_rnn.search.layout import CHECKPOINT
+from keras_rnn.search.trial import Job, Result
+
+
+def ray_task(
+    run: Callable[..., Result],
+    program: Any,
+    data: Any,
+    job: Job,
+    checkpoint: bytes | None,
+    source: bytes | None,
+    attempt: int,
+    reports: Any,
+) -> tuple[Result, bytes | None]:
+    """Calls `run` as `run_trial`, in a folder of this node.
+
+    Args:
+        checkpoint: what an earlier attempt at the trial left, if it did.
+        source: the checkpoint of the trial that `job.source` names.
+        attempt: goes with each report.
+        reports: the handle of a `Reports`; gets `(attempt, None)` when the trial starts and `(attempt, row)` for each
+            epoch.
+
+    Returns:
+        The result, and the checkpoint that the trial left.
+    """
+    if not ray.get_gpu_ids():
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # Ray hides no GPU from a task that asks for none
+    with tempfile.TemporaryDirectory(prefix="keras_rnn-") as folder:
+        trial = Path(folder) / job.trial_id
+        trial.mkdir()
+        if checkpoint is not None:
+            (trial / CHECKPOINT).write_bytes(checkpoint)
+        source_path = Path(folder) / "source.npz" if source is not None else None
+        if source_path is not None:
+            source_path.write_bytes(source)
+        reports.put.remote(attempt, None)
+        result = run(program, data, job, trial, source_path, lambda row: reports.put.remote(attempt, dict(row)))
+        left = trial / CHECKPOINT
+        return result, left.read_bytes() if left.is_file() else None
+
+
+class Reports:
+    """An actor that keeps what trials report until the driver takes it."""
+
+    def __init__(self):
+        self.kept: list[tuple[int, Mapping[str, float] | None]] = []
+        self.arrived = asyncio.Event()
+
+    async def put(self, attempt: int, row: Mapping[str, float] | None) -> None:
+        self.kept.append((attempt, row))
+        self.arrived.set()
+
+    async def take(self) -> list[tuple[int, Mapping[str, float] | None]]:
+        """All that came since the last call, in order; waits until something has."""
+        await self.arrived.wait()
+        self.arrived.clear()
+        taken, self.kept = self.kept, []
+        return taken

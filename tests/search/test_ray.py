@@ -1,0 +1,446 @@
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from subprocess import PIPE, Popen
+
+import numpy as np
+import psutil
+import pytest
+
+from keras_rnn.errors import UsageError
+from keras_rnn.search import ray_executor
+from keras_rnn.search.executor import Ended, EpochDone
+from keras_rnn.search.ray_executor import RayExecutor
+from keras_rnn.search.trial import DIED, ERROR, OUT_OF_MEMORY, TIME_OUT, Job, Result
+
+NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20, "include_dashboard": False}
+PATIENCE = 90  # seconds, on a machine that is busy with other things
+DRIVER = """
+import signal, sys
+from pathlib import Path
+from keras_rnn.search.ray_executor import RayExecutor
+from keras_rnn.search.trial import Job, Result
+
+def run(program, data, job, directory, source, report):
+    import ctypes, os
+    (program / job.trial_id).write_text(str(os.getpid()))
+    ctypes.PyDLL(None).sleep(1000)  # holds the interpreter: only a signal or Ray itself ends it
+
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as a sweep has it; Ray must not take it away
+folder, address, trials = Path(sys.argv[1]), sys.argv[2] or None, int(sys.argv[3])
+executor = RayExecutor(folder, None, folder, capacity=trials, address=address, run=run)
+for number in range(trials):
+    executor.start(Job(f"{number:04}", {}, 1))
+try:
+    while True:
+        executor.wait(1)
+finally:
+    executor.close()
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two nodes of one CPU each, both on this machine; this process is connected to it."""
+    os.environ.update(ray_executor.RAY_ENVIRONMENT)
+    import ray
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args=NODE)
+    try:
+        cluster.add_node(**NODE)
+        ray.init(cluster.address, **ray_executor.QUIET)
+        yield cluster
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+
+
+@pytest.fixture
+def executor(cluster, tmp_path):
+    """Makes executors on the cluster, and closes them: `executor(run, program=..., **options)`."""
+    made = []
+
+    def make(run, program=None, data=None, *, capacity=2, **options):
+        made.append(RayExecutor(program, data, tmp_path, capacity=capacity, run=run, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def jobs(count):
+    return [Job(f"{number:04}", {}, epochs=1) for number in range(count)]
+
+
+def run_all(executor, jobs, during=lambda event: None):
+    """Runs the jobs as the driver would; returns the results by id, of which each must come once."""
+    waiting, under_way, results = list(jobs), set(), {}
+    deadline = time.monotonic() + PATIENCE
+    while waiting or under_way:
+        assert time.monotonic() < deadline, f"{under_way} did not end"
+        while waiting and len(under_way) < executor.capacity:
+            under_way.add(waiting[0].trial_id)
+            executor.start(waiting.pop(0))
+        for event in executor.wait(1):
+            during(event)
+            if isinstance(event, Ended):
+                under_way.remove(event.trial_id)
+                results[event.trial_id] = event.result
+    assert executor.wait(0.1) == []
+    return results
+
+
+def wait_until(condition, what):
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"not so after {PATIENCE} s: {what}"
+        time.sleep(0.1)
+
+
+def pids_in(paths):
+    """The numbers that trials wrote, once they all have; else nothing."""
+    texts = [path.read_text() for path in paths if path.exists()]
+    return [int(text) for text in texts] if len(texts) == len(paths) and all(texts) else []
+
+
+def gone(pid):
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_each_trial_has_a_process_of_its_own_on_some_node_and_shares_the_data(executor, tmp_path):
+    np.save(tmp_path / "ids.npy", np.arange(10**6))
+
+    def run(program, data, job, directory, source, report):
+        import os
+        import time
+
+        import ray
+
+        report({"epoch": 1, "loss": 0.5})
+        report({"epoch": 2, "loss": 0.25})
+        array = data["ids"]
+        facts = {
+            "node": ray.get_runtime_context().get_node_id(),
+            "pid": os.getpid(),
+            "program": str(program),
+            "sum": int(array.sum()),
+            "shared": not array.flags.writeable and not array.flags.owndata and type(array).__name__ == "ndarray",
+            "gpus": os.environ["CUDA_VISIBLE_DEVICES"],
+            "threads": os.environ["OMP_NUM_THREADS"],
+            "source": source,
+        }
+        while not (program / "0000").exists() or not (program / "0001").exists():
+            time.sleep(0.01)
+        return Result(space=facts)
+
+    meeting = tmp_path / "meeting"
+    meeting.mkdir()
+    reported = []
+
+    def see(event):
+        if isinstance(event, EpochDone):
+            reported.append(event)
+            if event.row["epoch"] == 2:
+                (meeting / event.trial_id).touch()  # the first two trials wait for that: they run at the same time
+
+    running = executor(run, meeting, {"ids": np.load(tmp_path / "ids.npy", mmap_mode="r")})
+    results = run_all(running, jobs(4), see)
+    facts = [result.space for result in results.values()]
+    assert len({fact["node"] for fact in facts}) == 2
+    assert len({fact["pid"] for fact in facts} | {os.getpid()}) == 5
+    for fact in facts:
+        assert {key: value for key, value in fact.items() if key not in ("node", "pid")} == {
+            "program": str(meeting),
+            "sum": 499999500000,
+            "shared": True,
+            "gpus": "-1",
+            "threads": "1",
+            "source": None,
+        }
+    for trial_id in ("0000", "0001"):
+        assert [event.row["epoch"] for event in reported if event.trial_id == trial_id] == [1, 2]
+
+
+def test_processes_can_be_used_again(executor):
+    def run(program, data, job, directory, source, report):
+        import os
+
+        return Result(device=str(os.getpid()))
+
+    results = run_all(executor(run, capacity=1, reuse_workers=True), jobs(3))
+    assert len({result.device for result in results.values()}) < 3
+
+
+def test_checkpoints_go_to_the_trial_and_come_back(executor, tmp_path):
+    def run(program, data, job, directory, source, report):
+        own = directory / "checkpoint.npz"
+        before = own.read_bytes() if own.exists() else b"new"
+        if job.source:
+            own.write_bytes(source.read_bytes() + b", " + before + b", gone on")
+        else:
+            own.unlink(missing_ok=True)
+        return Result(device=str(directory))
+
+    for name, content in (("0000", b"first"), ("0002", b"broken off")):
+        folder = tmp_path / "trials" / name
+        folder.mkdir(parents=True)
+        (folder / "checkpoint.npz").write_bytes(content)
+    promoted = [Job(name, {}, epochs=2, initial_epoch=1, source="0000") for name in ("0001", "0002")]
+    results = run_all(executor(run, retries=0), [*promoted, Job("0000", {}, epochs=1)])
+    assert (tmp_path / "trials" / "0001" / "checkpoint.npz").read_bytes() == b"first, new, gone on"
+    assert (tmp_path / "trials" / "0002" / "checkpoint.npz").read_bytes() == b"first, broken off, gone on"
+    assert not (tmp_path / "trials" / "0000" / "checkpoint.npz").exists()
+    assert (tmp_path / "trials" / "0000" / "result.json").is_file()
+    for result in results.values():
+        assert not Path(result.device).exists()  # nothing stays on the node
+
+
+def test_an_exception_comes_back_with_its_traceback(executor):
+    def run(program, data, job, directory, source, report):
+        raise KeyError("no such thing")
+
+    result = run_all(executor(run), jobs(1))["0000"]
+    assert (result.failure, result.error) == (ERROR, "KeyError: 'no such thing'")
+    assert 'raise KeyError("no such thing")' in result.traceback
+
+
+def test_a_trial_whose_process_dies_is_tried_again_as_often_as_asked(executor, tmp_path):
+    def run(program, data, job, directory, source, report):
+        import os
+        import signal
+
+        with open(program / f"attempts{job.trial_id}", "a") as file:
+            file.write("x")
+        if file.name.endswith("1") or os.path.getsize(file.name) == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return Result()
+
+    results = run_all(executor(run, tmp_path, retries=1), jobs(2))
+    assert results["0000"] == Result()
+    assert results["0001"].failure == DIED
+    assert results["0001"].error == "its process or node died (WorkerCrashedError)"
+    assert (tmp_path / "attempts0000").read_text() == (tmp_path / "attempts0001").read_text() == "xx"
+
+
+def test_a_trial_that_hangs_ends_by_the_limit_and_is_not_tried_again(executor, tmp_path, monkeypatch):
+    def run(program, data, job, directory, source, report):
+        import ctypes
+        import os
+
+        with open(program / "pids", "a") as file:
+            file.write(f"{os.getpid()}\n")
+        if job.trial_id == "0001":
+            ctypes.PyDLL(None).sleep(1000)  # holds the interpreter, so no signal handler or thread of it runs
+        return Result()
+
+    monkeypatch.setattr(ray_executor, "GRACE", 0.5)
+    results = run_all(executor(run, tmp_path, capacity=1, trial_timeout=1.0, retries=3), jobs(3))
+    assert [result.failure for result in results.values()] == [None, TIME_OUT, None]
+    assert results["0001"].error == "not done after 1 s"
+    pids = [int(line) for line in (tmp_path / "pids").read_text().splitlines()]
+    assert len(pids) == 3
+    wait_until(lambda: all(map(gone, pids)), "the trials' processes ended")
+
+
+def test_the_limit_counts_from_when_a_trial_runs(executor, monkeypatch):
+    def run(program, data, job, directory, source, report):
+        import time
+
+        time.sleep(0.6)
+        return Result()
+
+    monkeypatch.setattr(ray_executor, "GRACE", 0.0)
+    running = executor(run, trial_timeout=1.1)
+    running.capacity = 3  # on two CPUs: one waits in Ray's queue for as long as another runs
+    assert [result.failure for result in run_all(running, jobs(3)).values()] == [None] * 3
+
+
+@pytest.mark.slow
+def test_trials_of_a_node_that_dies_run_on_another(cluster, executor, tmp_path):
+    def run(program, data, job, directory, source, report):
+        import os
+        import time
+
+        import ray
+
+        (program / f"{job.trial_id}.{os.getpid()}").write_text(ray.get_runtime_context().get_node_id())
+        time.sleep(1.5)
+        return Result(device=ray.get_runtime_context().get_node_id())
+
+    log = tmp_path / "log"
+    log.mkdir()
+    doomed = cluster.add_node(**NODE)
+    running = executor(run, log, capacity=3)
+    wait, killed = running.wait, []
+
+    def wait_and_kill(seconds):
+        there = [path for path in log.iterdir() if path.read_text() == doomed.node_id]
+        if there and not killed:
+            doomed.all_processes["raylet"][0].process.kill()
+            killed.extend(there)
+        return wait(0.1)
+
+    running.wait = wait_and_kill
+    results = run_all(running, jobs(6))
+    assert killed, "no trial ran on the node that was to die"
+    assert sorted(results) == [f"{number:04}" for number in range(6)]
+    assert all(result.failure is None and result.device != doomed.node_id for result in results.values())
+    trial_id, pid = killed[0].name.split(".")
+    assert len(list(log.glob(f"{trial_id}.*"))) == 2
+    wait_until(lambda: gone(int(pid)), "the process of the dead node's trial ended")
+    cluster.remove_node(doomed)
+
+
+def test_a_sweep_outlives_the_death_of_its_reports(executor, tmp_path):
+    def run(program, data, job, directory, source, report):
+        import time
+
+        while not program.exists():
+            report({"loss": 1.0})
+            time.sleep(0.1)
+        return Result()
+
+    import ray
+
+    seen = tmp_path / "seen"
+    running, events = executor(run, seen, capacity=1), []
+
+    def see(event):
+        events.append(event)
+        if len(events) == 1:
+            ray.kill(running._reports, no_restart=False)
+        else:
+            seen.touch()
+
+    assert run_all(running, jobs(1), see)["0000"] == Result()
+    ray.kill(running._reports, no_restart=True)
+    assert run_all(running, jobs(1))["0000"] == Result()
+
+
+def test_more_than_the_cluster_has_is_refused(executor):
+    has = "its nodes have 1 CPUs and 0 GPUs; 1 CPUs and 0 GPUs"
+    with pytest.raises(UsageError, match=f"at most the 2 trials of 1 CPUs and 0 GPUs .* got 3; {has}"):
+        executor(Result, capacity=3)
+    with pytest.raises(UsageError, match="at most the 0 trials of 2 CPUs"):  # two, but not on one node
+        executor(Result, capacity=1, cpus_per_trial=2)
+    with pytest.raises(UsageError, match="at most the 0 trials of 1 CPUs and 1 GPUs"):
+        executor(Result, capacity=1, gpus_per_trial=1)
+
+
+def test_closing_ends_trials_and_leaves_a_connection_that_was_there(executor, tmp_path):
+    def run(program, data, job, directory, source, report):
+        import ctypes
+        import os
+
+        (program / job.trial_id).write_text(str(os.getpid()))
+        ctypes.PyDLL(None).sleep(1000)
+
+    import ray
+
+    running = executor(run, tmp_path)
+    for job in jobs(2):
+        running.start(job)
+    paths = [tmp_path / job.trial_id for job in jobs(2)]
+    wait_until(lambda: pids_in(paths), "both trials run")
+    running.close()
+    running.close()
+    wait_until(lambda: all(map(gone, pids_in(paths))), "both ended")
+    assert ray.is_initialized()
+
+
+def test_killing_the_driver_ends_its_trials(cluster, tmp_path):
+    driver = Popen([sys.executable, "-c", DRIVER, tmp_path, cluster.address, "2"], stderr=PIPE)
+    paths = [tmp_path / "0000", tmp_path / "0001"]
+    wait_until(lambda: driver.poll() is not None or pids_in(paths), "both trials run")
+    assert driver.poll() is None, driver.stderr.read()
+    trials = pids_in(paths)
+    assert not any(map(gone, trials))
+    driver.kill()
+    driver.communicate()
+    wait_until(lambda: all(map(gone, trials)), "the trials' processes ended")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_ray_of_the_drivers_own_ends_with_it(number, tmp_path):
+    """All of it at once where the driver can say so; after SIGKILL, Ray's idle agents take a minute to notice."""
+    driver = Popen([sys.executable, "-c", DRIVER, tmp_path, "", "1"], stdout=PIPE, stderr=PIPE, text=True)
+    wait_until(lambda: driver.poll() is not None or pids_in([tmp_path / "0000"]), "the trial runs")
+    assert driver.poll() is None, driver.stderr.read()
+    family = psutil.Process(driver.pid).children(recursive=True)
+    assert pids_in([tmp_path / "0000"])[0] in [process.pid for process in family]
+    driver.send_signal(number)
+    written = driver.communicate()
+    if number == signal.SIGTERM:
+        assert driver.returncode == 1
+        assert written == ("", "")
+    wait_until(lambda: all(gone(process.pid) for process in family), "every process of Ray ended")
+
+
+@pytest.mark.slow
+def test_what_lacks_memory_is_named_and_not_tried_again(cluster, tmp_path, monkeypatch):
+    """A node that counts as full however little is used ends every trial."""
+    monkeypatch.setenv("RAY_memory_usage_threshold", "0.001")
+    monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "100")
+    full = cluster.add_node(**{**NODE, "num_cpus": 2})
+
+    def run(program, data, job, directory, source, report):
+        import time
+
+        time.sleep(60)
+
+    try:
+        running = RayExecutor(None, None, tmp_path, capacity=1, cpus_per_trial=2, retries=3, run=run)
+        result = run_all(running, jobs(1))["0000"]
+        running.close()
+        assert (result.failure, result.error) == (OUT_OF_MEMORY, "Ray killed its process for lack of memory")
+    finally:
+        cluster.remove_node(full)
+
+
+class TestConnecting:
+    """In this process, which `cluster` may have connected: so each takes the connection away."""
+
+    @pytest.fixture(autouse=True)
+    def not_connected(self, monkeypatch):
+        import ray
+
+        monkeypatch.setattr(ray, "is_initialized", lambda: False)
+        monkeypatch.delenv("RAY_ADDRESS", raising=False)
+        monkeypatch.setattr(ray_executor, "CONNECT", 4.0)
+
+    def test_nobody_listens(self, tmp_path):
+        with pytest.raises(UsageError, match=r"cannot connect to Ray at 127.0.0.1:1: no answer in 4 s; this machine"):
+            RayExecutor(None, None, tmp_path, capacity=1, address="127.0.0.1:1")
+
+    def test_somebody_else_listens_where_the_environment_says(self, tmp_path, monkeypatch):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            address = f"127.0.0.1:{server.getsockname()[1]}"
+            monkeypatch.setenv("RAY_ADDRESS", address)
+            with pytest.raises(UsageError, match=f"cannot connect to Ray at {address}: no answer in 4 s"):
+                RayExecutor(None, None, tmp_path, capacity=1)
+
+    def test_no_address(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(ray_executor, "CONNECT", PATIENCE)
+        with pytest.raises(UsageError, match="cannot connect to Ray at nonsense: ValueError: Invalid address format"):
+            RayExecutor(None, None, tmp_path, capacity=1, address="nonsense")
+
+    def test_an_address_of_ray_client(self, tmp_path):
+        with pytest.raises(UsageError, match="ray_address takes HOST:PORT or auto, got 'ray://127.0.0.1:10001'"):
+            RayExecutor(None, None, tmp_path, capacity=1, address="ray://127.0.0.1:10001")
+
+
+def test_a_second_connection_is_refused(executor, cluster):
+    with pytest.raises(UsageError, match="this process has connected to Ray before, got '.*:.*'"):
+        executor(Result, address=cluster.address)
+
+
+def test_ray_is_an_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UsageError, match=r'executor ray takes the package ray: pip install "keras-rnn\[ray\]"'):
+        RayExecutor(None, None, tmp_path, capacity=1)
