@@ -1,5 +1,9 @@
-"""The real command, typed as a user types it: one run trained once, then everything that is done with it."""
+"""The command, typed as a user types it: one run trained once, then everything that is done with it.
 
+A process that imports TensorFlow takes seconds, so that what is no matter of the process itself runs in this one.
+"""
+
+import io
 import json
 import os
 import re
@@ -13,18 +17,33 @@ from pathlib import Path
 
 import pytest
 
+from keras_rnn.cli import main as cli
 from tests.support import tiny
 
 COMMAND = Path(sys.executable).parent / "keras-rnn"
 MODEL_OPTIONS = (
-    "--cell gru --hidden-size 8 --embedding-size 8 --batch-size 16 --learning-rate 0.02 --dropout 0.1".split()
-)
+    "--model lstm_64 --cell gru --hidden-size 8 --embedding-size 8 --batch-size 16 --learning-rate 0.02 --dropout 0.1"
+).split()
 
 
 def keras_rnn(*arguments, cwd, **options):
     return subprocess.run(
         [COMMAND, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, timeout=200, **options
     )
+
+
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """A function that runs the command in the folder `cwd` and returns its exit status; it prints where pytest does."""
+
+    def run(*arguments, cwd):
+        monkeypatch.chdir(cwd)
+        monkeypatch.setattr(sys, "argv", ["keras-rnn", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            cli.main()
+        return exit_.value.code
+
+    return run
 
 
 def listing(run):
@@ -94,10 +113,17 @@ def test_evaluate_prints_the_tables(folder):
     assert (folder / "run" / "confusion-test.png").is_file()
 
 
-def test_predict_streams_json_lines(folder):
+def test_predict_streams_json_lines_in_utf8_on_an_ascii_terminal_too(folder):
     texts = ["good film bad", "", "naïve café \udc80"]
     lines = "\n".join(texts).encode("utf-8", "surrogateescape") + b"\n"
-    shown = subprocess.run([COMMAND, "predict", "run", "-"], cwd=folder, input=lines, capture_output=True, timeout=100)
+    shown = subprocess.run(
+        [COMMAND, "predict", "run", "-"],
+        cwd=folder,
+        input=lines,
+        capture_output=True,
+        timeout=100,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
     assert shown.returncode == 0, shown.stderr
     rows = [json.loads(line) for line in shown.stdout.decode().splitlines()]
     assert [row["text"] for row in rows] == ["good film bad", "", "naïve café \ufffd"]
@@ -106,7 +132,7 @@ def test_predict_streams_json_lines(folder):
         assert row["label"] == max(row["probabilities"], key=row["probabilities"].get)
 
 
-def test_export_then_predict_with_the_saved_model(folder):
+def test_export_then_predict_with_the_saved_model(folder, in_this_process, capsys):
     exported = keras_rnn("export", "run", "--to", "saved_models/tiny", cwd=folder)
     assert exported.returncode == 0, exported.stderr
     assert exported.stdout.strip() == "saved_models/tiny/1"
@@ -116,9 +142,12 @@ def test_export_then_predict_with_the_saved_model(folder):
         r"saved_models/tiny/1: 3 signatures, \d+ texts, largest difference (\S+)\n", checked.stdout
     )
     assert float(difference[1]) <= 1e-5
-    by_run = keras_rnn("predict", "run", "good bad", "bad good", cwd=folder)
-    by_export = keras_rnn("predict", "saved_models/tiny", "good bad", "bad good", cwd=folder)
-    for left, right in zip(by_run.stdout.splitlines(), by_export.stdout.splitlines(), strict=True):
+    assert in_this_process("predict", "run", "good bad", "bad good", cwd=folder) == 0
+    by_run = capsys.readouterr().out.splitlines()
+    assert in_this_process("predict", "saved_models/tiny", "good bad", "bad good", cwd=folder) == 0
+    by_export = capsys.readouterr().out.splitlines()
+    assert len(by_run) == 2
+    for left, right in zip(by_run, by_export, strict=True):
         left, right = json.loads(left), json.loads(right)
         assert left["label"] == right["label"]
         assert left["probabilities"] == pytest.approx(right["probabilities"], abs=1e-5)
@@ -135,28 +164,29 @@ def test_a_damaged_export_is_one_line_and_status_1(folder, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("line", ["run directory:", "epoch 1/3"])
-def test_killed_anywhere_the_same_command_with_resume_ends_the_same(line, folder, tmp_path):
+def test_killed_here_and_there_the_same_command_with_resume_ends_the_same(folder, tmp_path):
     shutil.copy(folder / "rows.csv", tmp_path)
     command = [COMMAND, "train", "--data", "rows.csv", *MODEL_OPTIONS, "--epochs", "3", "--out", "run"]
-    with subprocess.Popen(
-        command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-    ) as killed:
-        for shown in killed.stderr:
-            if shown.startswith(line):
-                killed.send_signal(signal.SIGKILL)
-                break
-        else:
-            pytest.fail(f"no line starts with {line!r}")
-    assert killed.returncode == -signal.SIGKILL
+    for line, further in (("run directory:", []), ("epoch 1/3", ["--resume"])):  # before there is data, and in training
+        with subprocess.Popen(
+            [*command, *further], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        ) as killed:
+            for shown in killed.stderr:
+                if shown.startswith(line):
+                    killed.send_signal(signal.SIGKILL)
+                    break
+            else:
+                pytest.fail(f"no line starts with {line!r}")
+        assert killed.returncode == -signal.SIGKILL
     resumed = keras_rnn(*command[1:], "--resume", cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
+    assert re.search(r"^going on after epoch \d$", resumed.stderr, re.M)
     for name in ("metrics.json", "history.csv"):
         assert (tmp_path / "run" / name).read_text() == (folder / "run" / name).read_text()
     assert listing(tmp_path / "run") == json.loads((folder / "train.listing").read_text())
 
 
-def test_a_full_disk_is_one_line_and_what_was_whole_stays(folder, tmp_path):
+def test_a_full_disk_is_one_line_and_what_was_whole_stays(folder, tmp_path, in_this_process):
     def no_large_files():
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -169,21 +199,16 @@ def test_a_full_disk_is_one_line_and_what_was_whole_stays(folder, tmp_path):
     assert "File too large" in last
     assert "Traceback" not in shown.stderr
     assert not [entry for entry in (tmp_path / "run").iterdir() if ".tmp" in entry.name]
-    resumed = keras_rnn("train", "--data", folder / "rows.csv", *options, "--resume", "--no-export", cwd=tmp_path)
-    assert resumed.returncode == 0, resumed.stderr
+    resumed = ("train", "--data", folder / "rows.csv", *options, "--resume", "--no-export")
+    assert in_this_process(*resumed, cwd=tmp_path) == 0
 
 
-def test_bytes_that_are_not_utf8_and_an_ascii_terminal(folder):
-    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    shown = subprocess.run(
-        [COMMAND, "predict", "run", b"caf\xc3\xa9", b"\xff"],
-        cwd=folder,
-        capture_output=True,
-        env=environment,
-        timeout=100,
-    )
-    assert shown.returncode == 0, shown.stderr
-    assert [json.loads(line)["text"] for line in shown.stdout.decode().splitlines()] == ["café", "\ufffd"]
+def test_arguments_that_are_not_utf8_and_an_ascii_terminal(folder, in_this_process, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+    assert in_this_process("predict", "run", *map(os.fsdecode, (b"caf\xc3\xa9", b"\xff")), cwd=folder) == 0
+    sys.stdout.flush()
+    shown = sys.stdout.buffer.getvalue().decode()
+    assert [json.loads(line)["text"] for line in shown.splitlines()] == ["café", "\ufffd"]
 
 
 def test_without_arguments_it_shows_the_help_alone(tmp_path):
@@ -199,11 +224,11 @@ def test_an_unknown_command_is_one_line(tmp_path):
     assert "Traceback" not in shown.stderr
 
 
-def test_debug_shows_the_traceback(tmp_path):
-    shown = keras_rnn("predict", "none", "text", "--debug", cwd=tmp_path)
-    assert shown.returncode == 2
-    assert "Traceback" in shown.stderr
-    assert "no model none" in shown.stderr.splitlines()[-1]
+def test_debug_shows_the_traceback(tmp_path, in_this_process, capsys):
+    assert in_this_process("predict", "none", "text", "--debug", cwd=tmp_path) == 2
+    shown = capsys.readouterr().err
+    assert "Traceback" in shown
+    assert "no model none" in shown.splitlines()[-1]
 
 
 def test_a_closed_pipe_ends_quietly(folder):
