@@ -16,7 +16,7 @@ from keras_rnn.search.executor import EpochDone, Executor
 from keras_rnn.search.journal import Event, Journal, read_journal
 from keras_rnn.search.oracles import Proposals, job
 from keras_rnn.search.report import write_progress
-from keras_rnn.search.trial import COMPLETED, DIED, FAILED, RETRIED, RUNNING, Result, TrialRecord
+from keras_rnn.search.trial import COMPLETED, DIED, FAILED, NO_SPACE, RETRIED, RUNNING, Result, TrialRecord
 from keras_rnn.search.trial_task import written_result
 from keras_rnn.training.history import write_history
 
@@ -46,6 +46,9 @@ def drive(
 
     Returns:
         The trials in the order in which they were made.
+
+    Raises:
+        OSError: there is no space to write in; what was under way is to be run yet.
     """
     sweep = _Sweep(directory, proposals, objective)
     try:
@@ -74,11 +77,16 @@ def drive(
                     continue
                 under_way.remove(event.trial_id)
                 epochs.pop(event.trial_id, None)
-                if _again(event.result, sweep.records[event.trial_id], retries, executor):
-                    sweep.retry(event.trial_id, event.result)
+                result = event.result
+                if result.failure == NO_SPACE:
+                    raise OSError(f"trial {event.trial_id} found no space: {result.error}")
+                if result.failure == DIED:  # perhaps with its work done
+                    result = written_result(directory, event.trial_id) or result
+                if _again(result, sweep.records[event.trial_id], retries, executor):
+                    sweep.retry(event.trial_id, result)
                     waiting.appendleft(event.trial_id)
                 else:
-                    sweep.end(event.trial_id, event.result)
+                    sweep.end(event.trial_id, result)
                     ask = True
     finally:
         sweep.journal.close()

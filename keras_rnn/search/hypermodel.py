@@ -26,6 +26,7 @@ class TextClassifierHyperModel(keras_tuner.HyperModel):
     """
 
     data: PreparedData | None = None  # put here before `build` is called
+    resumable = True  # what `fit` does follows from the model and the number of the epoch alone
 
     def __init__(self, options: Mapping[str, Any]):
         super().__init__(name="text_classifier")

@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import itertools
+import math
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,6 +16,7 @@ from keras_rnn.search.trial import Job, Result
 
 HYPERBAND_FACTOR = 3  # keras-tuner's default
 MOST_COUNTED = 10_000  # trials of a grid
+MAX_COLLISIONS = 500  # random draws of what was tried, before a space counts as exhausted; keras-tuner's 20 are few
 
 
 class ParallelGridSearchOracle(GridSearchOracle):
@@ -48,6 +50,40 @@ class DistinctBayesianOptimizationOracle(BayesianOptimizationOracle):
         return response
 
 
+class ThoroughHyperbandOracle(HyperbandOracle):
+    """Runs its brackets on spaces smaller than they are.
+
+    keras-tuner's own ends the sweep, nothing promoted, once no combination is left that no bracket has tried. Here each
+    bracket draws from the whole space; where that holds fewer combinations than the bracket's first round, the round
+    has those, and the later ones shrink with it.
+    """
+
+    def __init__(self, **options):
+        self._whole: dict[int, int] = {}  # the size of first rounds that hold the whole space, by bracket
+        super().__init__(**options)
+
+    def _random_values(self):
+        bracket = next(b for b in self._brackets if len(b["rounds"][0]) < self._get_size(b["bracket_num"], 0))
+        tried = self._tried_so_far
+        self._tried_so_far = {self._id_to_hash[trial["id"]] for trial in bracket["rounds"][0]}
+        try:
+            return super()._random_values()
+        finally:
+            self._tried_so_far = tried
+
+    def _random_trial(self, trial_id, bracket):
+        response = super()._random_trial(trial_id, bracket)
+        if response["status"] == "RUNNING":
+            return response
+        self._whole[bracket["bracket_num"]] = len(bracket["rounds"][0])
+        return self.populate_space(trial_id)
+
+    def _get_size(self, bracket_num, round_num):
+        if bracket_num in self._whole:
+            return math.ceil(self._whole[bracket_num] / self.factor**round_num)
+        return super()._get_size(bracket_num, round_num)
+
+
 def make_oracle(
     algorithm: str,
     objective: keras_tuner.Objective,
@@ -59,14 +95,14 @@ def make_oracle(
     """The oracle of ALGORITHMS[algorithm]; `epochs` are the most that Hyperband gives a trial."""
     options = {"objective": objective, "hyperparameters": hyperparameters, "seed": seed + 1}  # 0 would be any seed
     if algorithm == "hyperband":
-        return HyperbandOracle(max_epochs=epochs, factor=HYPERBAND_FACTOR, **options)
+        return ThoroughHyperbandOracle(max_epochs=epochs, factor=HYPERBAND_FACTOR, **options)
     return ALGORITHMS[algorithm](**options)
 
 
 ALGORITHMS = {
     "random": RandomSearchOracle,
     "grid": ParallelGridSearchOracle,
-    "hyperband": HyperbandOracle,
+    "hyperband": ThoroughHyperbandOracle,
     "bayesian": DistinctBayesianOptimizationOracle,
 }
 
@@ -81,7 +117,8 @@ def trial_count(oracle: keras_tuner.Oracle, max_trials: int | None) -> int | Non
         )
     elif isinstance(oracle, GridSearchOracle):
         proposals = Proposals(oracle, epochs=1)
-        count = sum(1 for _ in itertools.takewhile(lambda _: proposals.propose(), range(MOST_COUNTED)))
+        most = MOST_COUNTED if max_trials is None else max_trials
+        count = sum(1 for _ in itertools.takewhile(lambda _: proposals.propose(), range(most)))
         count = None if count == MOST_COUNTED else count
     else:
         count = None
@@ -101,6 +138,7 @@ class Proposals:
         oracle.verbose = 0
         oracle.max_trials = None  # the driver counts
         oracle.max_retries_per_trial = 0  # and retries
+        oracle._max_collisions = MAX_COLLISIONS
         oracle.max_consecutive_failed_trials = float("inf")
         oracle.save = lambda: None  # the journal is what is kept
         oracle._save_trial = lambda trial: None

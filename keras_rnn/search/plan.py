@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -11,19 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import keras_tuner
+import numpy as np
 
 from keras_rnn.checks import one_of
+from keras_rnn.datasets import TextDataset
 from keras_rnn.errors import UsageError, unknown_name
 from keras_rnn.files import make_folder, remove_debris, write_json
 from keras_rnn.search import layout
-from keras_rnn.search.hypermodel import TextClassifierHyperModel
+from keras_rnn.search.hypermodel import REPORTED, TextClassifierHyperModel
 from keras_rnn.search.journal import locked
 from keras_rnn.search.oracles import ALGORITHMS
-from keras_rnn.search.preparation import check_objective
+from keras_rnn.search.run_trial import check_objective
 from keras_rnn.search.space import check_names, differences, search_space
 from keras_rnn.training.config import DataConfig, RunConfig, TextConfig, config_from_dict, config_to_dict, run_config
 from keras_rnn.training.config import differences as config_differences
 
+FIELDS = ("algorithm", "objective", "direction", "hypermodel", "config", "fingerprint", "space")  # of sweep.json
 # What a HyperModel of the user's leaves to be said besides.
 BESIDE_A_HYPERMODEL = [
     *(field.name for kind in (DataConfig, TextConfig) for field in dataclasses.fields(kind)),
@@ -44,6 +48,7 @@ class Plan:
         objective: the metric and its direction.
         algorithm: one of ALGORITHMS.
         config: the data, the text and the training that all trials share.
+        fingerprint: of the data, where it may change under its name; else "".
     """
 
     hypermodel: keras_tuner.HyperModel
@@ -52,6 +57,7 @@ class Plan:
     objective: keras_tuner.Objective
     algorithm: str
     config: RunConfig
+    fingerprint: str = ""
 
     def identity(self) -> dict[str, Any]:
         """As sweep.json holds it."""
@@ -61,6 +67,7 @@ class Plan:
             "direction": self.objective.direction,
             "hypermodel": None if self.ours else self.hypermodel.name or type(self.hypermodel).__name__,
             "config": config_to_dict(self.config),
+            "fingerprint": self.fingerprint,
             "space": {**self.hyperparameters.get_config(), "values": {}},
         }
 
@@ -68,6 +75,7 @@ class Plan:
 def make_plan(
     options: Mapping[str, Any],
     *,
+    dataset: TextDataset | None,
     hypermodel: keras_tuner.HyperModel | Callable | None,
     hyperparameters: keras_tuner.HyperParameters | None,
     objective: str | keras_tuner.Objective,
@@ -77,7 +85,7 @@ def make_plan(
     """The plan that these arguments of `keras_rnn.search` make; UsageError where they make none."""
     one_of("algorithm", algorithm, ALGORITHMS)
     if hypermodel is None and isinstance(objective, str):
-        check_objective(objective)
+        check_objective(objective, REPORTED)
     objective = _objective(objective)
     if hypermodel is not None:
         for option in options:
@@ -88,7 +96,9 @@ def make_plan(
                 "hidden_size_per_layer is of keras_rnn's own models, and this sweep has another HyperModel"
             )
         space = hyperparameters.copy() if hyperparameters is not None else keras_tuner.HyperParameters()
-        return Plan(_hypermodel(hypermodel), False, space, objective, algorithm, run_config(**options))
+        config = run_config(**options)
+        found = fingerprint(config, dataset)
+        return Plan(_hypermodel(hypermodel), False, space, objective, algorithm, config, found)
     fixed, space = search_space(options, hidden_size_per_layer)
     for hyperparameter in hyperparameters.space if hyperparameters is not None else ():
         if hyperparameter.name in options:
@@ -96,7 +106,25 @@ def make_plan(
         space.merge([hyperparameter], overwrite=False)
     config = run_config(**fixed)
     check_names(space, config.model.model)
-    return Plan(TextClassifierHyperModel(fixed), True, space, objective, algorithm, config)
+    found = fingerprint(config, dataset)
+    return Plan(TextClassifierHyperModel(fixed), True, space, objective, algorithm, config, found)
+
+
+def fingerprint(config: RunConfig, dataset: TextDataset | None) -> str:
+    """A digest of a dataset in memory, or of names and sizes of the files that hold it; "" for one known by name."""
+    digest = hashlib.sha256()
+    if dataset is not None:
+        for split in (dataset.train, dataset.validation):
+            digest.update("\0".join(split.texts).encode(errors="surrogatepass"))
+            digest.update(np.asarray(split.labels, np.int64).tobytes())
+    elif config.data.data is not None:
+        path = Path(config.data.data)
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                digest.update(f"{file.relative_to(path)}\0{file.stat().st_size}\0".encode())
+    else:
+        return ""
+    return digest.hexdigest()
 
 
 def _objective(objective: str | keras_tuner.Objective) -> keras_tuner.Objective:
@@ -132,20 +160,31 @@ def claimed(plan: Plan, directory: Path) -> Iterator[None]:
     sweep = directory / layout.SWEEP
     if not sweep.is_file() and directory.is_dir() and {entry.name for entry in directory.iterdir()} - {layout.LOCK}:
         raise UsageError(f"{directory} is not empty and holds no sweep; give another directory")
+    made = not directory.exists()
     make_folder(directory, "sweep's directory")
     with locked(directory / layout.LOCK):
         remove_debris(directory)
-        new = not sweep.is_file()
+        new = not (directory / layout.JOURNAL).is_file()  # nothing was tried yet
         if new:
+            _empty(directory)
             write_json(sweep, plan.identity())
         elif differs := _differences(read_identity(directory), plan.identity()):
             raise UsageError(f"{directory} holds another sweep: {'; '.join(differs)}; give another directory")
         try:
             yield
         except UsageError:
-            if new and not (directory / layout.JOURNAL).exists():
-                shutil.rmtree(directory)
+            if not (directory / layout.JOURNAL).exists():
+                _empty(directory)
+                if made:
+                    (directory / layout.LOCK).unlink()
+                    directory.rmdir()
             raise
+
+
+def _empty(directory: Path) -> None:
+    for entry in (layout.SWEEP, layout.PROGRAM, layout.EXPLORED):
+        (directory / entry).unlink(missing_ok=True)
+    shutil.rmtree(directory / layout.DATA, ignore_errors=True)
 
 
 def read_identity(directory: Path) -> dict[str, Any]:
@@ -157,7 +196,7 @@ def read_identity(directory: Path) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
         config_from_dict(found["config"])
         keras_tuner.HyperParameters.from_config(copy.deepcopy(found["space"]))  # which changes what it is given
-        return {name: found[name] for name in ("algorithm", "objective", "direction", "hypermodel", "config", "space")}
+        return {name: found[name] for name in FIELDS}
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{path} does not describe a sweep: {error}") from None
 
@@ -168,5 +207,7 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
         for name in ("algorithm", "objective", "direction", "hypermodel")
         if before[name] != now[name]
     ]
+    if before["fingerprint"] != now["fingerprint"]:
+        lines.append("the data has changed")
     lines += config_differences(config_from_dict(before["config"]), config_from_dict(now["config"]))
     return lines + differences(before["space"], now["space"])

@@ -14,9 +14,9 @@ import tensorflow as tf
 from keras_rnn.datasets import TextDataset
 from keras_rnn.errors import UsageError
 from keras_rnn.search import layout
-from keras_rnn.search.hypermodel import REPORTED, TextClassifierHyperModel
-from keras_rnn.search.program import Program
-from keras_rnn.search.run_trial import fit_arguments, set_up_device
+from keras_rnn.search.hypermodel import TextClassifierHyperModel
+from keras_rnn.search.program import Program, read_program
+from keras_rnn.search.run_trial import check_objective, fit_arguments, returned_rows, set_up_device
 from keras_rnn.search.space import covering_values
 from keras_rnn.training.config import RunConfig
 from keras_rnn.training.prepare import MANIFEST, PreparedData, open_prepared, prepare_configured
@@ -41,7 +41,7 @@ def prepare_data(config: RunConfig, dataset: TextDataset | None, folder: Path, r
     return str(open_prepared(folder) if found else prepare_configured(config, folder, dataset))
 
 
-def explore(directory: Path, program: Program, report: Callable) -> dict[str, Any]:
+def explore(directory: Path, report: Callable) -> dict[str, Any]:
     """Builds and fits a user's HyperModel as far as one step, for its whole space and for the names of its metrics.
 
     Returns:
@@ -50,6 +50,7 @@ def explore(directory: Path, program: Program, report: Callable) -> dict[str, An
     Raises:
         UsageError: `build` or `fit` raises, or training never reports the objective.
     """
+    program = read_program(directory / layout.PROGRAM)
     set_up_device(program.threads)
     folder = directory / layout.DATA
     data = open_prepared(folder) if (folder / MANIFEST).is_file() else None
@@ -69,13 +70,12 @@ def whole_space(hypermodel: keras_tuner.HyperModel, space: keras_tuner.HyperPara
     """
     tried: list[dict] = []
     while untried := [values for values in covering_values(space) or [{}] if values not in tried]:
-        for values in untried[: MAX_BUILDS - len(tried)]:
-            hp = space.copy()
-            hp.values = dict(values)
-            _build(hypermodel, hp)
-            space.merge(hp.space, overwrite=False)  # True would have each of them twice
-            tried.append(values)
-            keras.backend.clear_session()
+        hp = space.copy()
+        hp.values = dict(untried[0])  # the others may lack what this build declares
+        _build(hypermodel, hp)
+        space.merge(hp.space, overwrite=False)  # True would have each of them twice
+        tried.append(untried[0])
+        keras.backend.clear_session()
         if len(tried) == MAX_BUILDS:
             break
     return space
@@ -103,21 +103,17 @@ class _FirstStep(keras.callbacks.Callback):
 
 def _check_objective(program: Program, data: PreparedData | None, space: keras_tuner.HyperParameters) -> None:
     hp = space.copy()
+    hp.values = covering_values(space)[0]  # the defaults, which keras-tuner leaves out of a space it is given
     model = _build(program.hypermodel, hp)
     first = _FirstStep()
     arguments = {"verbose": 0, **fit_arguments(program, data, 0)}
     callbacks = [*arguments.pop("callbacks", ()), first]
     try:
-        program.hypermodel.fit(hp, model, epochs=1, initial_epoch=0, callbacks=callbacks, **arguments)
-        return  # it keeps callbacks to itself: the first trial will tell
+        returned = program.hypermodel.fit(hp, model, epochs=1, initial_epoch=0, callbacks=callbacks, **arguments)
+        objective = keras_tuner.Objective(program.objective, program.direction)
+        reported = [name for row in returned_rows(returned, objective) for name in row]
     except _FirstStepDone:
-        reported = first.reported
+        reported = [*first.reported, *(f"val_{name}" for name in first.reported)]
     except Exception as error:
         raise UsageError(f"HyperModel.fit raises {type(error).__name__}: {error}") from error
-    check_objective(program.objective, [*reported, *(f"val_{name}" for name in reported)])
-
-
-def check_objective(objective: str, reported: list[str] | tuple[str, ...] = REPORTED) -> None:
-    """UsageError unless training reports the objective."""
-    if objective not in reported:
-        raise UsageError(f"training never reports the objective {objective!r}; it reports {', '.join(reported)}")
+    check_objective(program.objective, dict.fromkeys(reported))

@@ -109,7 +109,7 @@ class ProcessExecutor:
         limits = [attempt.left(self.trial_timeout) for attempt in self.busy.values()]
         by_connection = {slot.connection: slot for slot in self.busy}
         ready = wait(list(by_connection), timeout=max(0.0, min([seconds, *limits])))
-        events = [self._event(by_connection[connection]) for connection in ready]
+        events = [event for connection in ready if (event := self._event(by_connection[connection])) is not None]
         for slot, attempt in list(self.busy.items()):
             if attempt.left(self.trial_timeout) <= 0 and slot.connection not in ready:
                 slot.restart()
@@ -121,8 +121,11 @@ class ProcessExecutor:
             slot.close()
         self.idle, self.busy = [], {}
 
-    def _event(self, slot: Slot) -> EpochDone | Ended:
+    def _event(self, slot: Slot) -> EpochDone | Ended | None:
         kind, *message = slot.receive()
+        if kind == "began":
+            self.busy[slot].began = time.monotonic()
+            return None
         if kind == "report":
             return EpochDone(self.busy[slot].job.trial_id, message[0])
         if kind == "returned":
@@ -153,16 +156,19 @@ class ProcessExecutor:
             if out_of_memory
             else f"its process ended by {how}",
             traceback=written or slot.output(),
-            seconds=time.monotonic() - attempt.began,
+            seconds=time.monotonic() - attempt.began if attempt.began is not None else 0.0,
         )
 
 
 class _Attempt:
     def __init__(self, job: Job):
-        self.job, self.began, self.oom_kills = job, time.monotonic(), oom_kills()
+        self.job, self.oom_kills = job, oom_kills()
+        self.began: float | None = None  # not while its slot still imports TensorFlow, which is not the trial's time
 
     def left(self, limit: float | None) -> float:
-        return float("inf") if limit is None else self.began + limit + GRACE_SECONDS - time.monotonic()
+        if limit is None or self.began is None:
+            return float("inf")
+        return self.began + limit + GRACE_SECONDS - time.monotonic()
 
 
 def call(slot: Slot, function: Callable, *arguments: Any) -> Any:
@@ -187,9 +193,9 @@ def call(slot: Slot, function: Callable, *arguments: Any) -> Any:
 
 
 def oom_kills() -> int:
-    """How many processes the system has killed in this control group for lack of memory; 0 where it does not tell."""
+    """How many processes the system has killed for lack of memory since it started; 0 where it does not tell."""
     with contextlib.suppress(OSError, ValueError):
-        for line in Path("/sys/fs/cgroup/memory.events").read_text().splitlines():
+        for line in Path("/proc/vmstat").read_text().splitlines():
             name, count = line.split()
             if name == "oom_kill":
                 return int(count)

@@ -1,6 +1,8 @@
 """What every trial of a sweep shares, in one value that goes to the process of each."""
 
 import copy
+import mmap
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +13,8 @@ import keras_tuner
 
 from keras_rnn.files import replacing
 
+ALIGNMENT = 64  # bytes
+
 
 @dataclass(frozen=True)
 class Program:
@@ -18,7 +22,8 @@ class Program:
 
     Args:
         hypermodel: builds and fits the model. Its attribute `data` is set to the sweep's PreparedData, where there is
-            one; a method `should_stop(hp, history)` of it, where it has one, is asked after each epoch.
+            one; a method `should_stop(hp, history)` of it, where it has one, is asked after each epoch. A trial that
+            was broken off starts again, or from its last whole epoch if the attribute `resumable` is true.
         space: the configuration of the hyperparameters, `HyperParameters.get_config()`.
         objective: a metric that training reports.
         direction: "max" or "min".
@@ -47,11 +52,33 @@ class Program:
 
 
 def write_program(program: Program, path: Path) -> None:
-    """Classes and functions of the user's own script or notebook go into the file whole, not by name."""
-    with replacing(path) as beside:
-        beside.write_bytes(cloudpickle.dumps(program))
+    """Writes the program with all it refers to.
+
+    Classes and functions of the user's own script or notebook go into the file whole, not by name; numpy's arrays stand
+    apart from the rest, so that those who read it share them.
+    """
+    buffers: list[pickle.PickleBuffer] = []
+    pickled = cloudpickle.dumps(program, protocol=5, buffer_callback=buffers.append)
+    parts = [pickled, *(buffer.raw() for buffer in buffers)]
+    with replacing(path) as beside, open(beside, "wb") as file:
+        lengths = pickle.dumps([memoryview(part).nbytes for part in parts])
+        file.write(len(lengths).to_bytes(8, "little") + lengths)
+        for part in parts:
+            file.write(bytes(-file.tell() % ALIGNMENT))
+            file.write(part)
 
 
 def read_program(path: Path) -> Program:
-    """What `write_program` wrote; only from a sweep of one's own, since a pickle can run code."""
-    return cloudpickle.loads(path.read_bytes())
+    """What `write_program` wrote, its arrays memory-mapped and read-only.
+
+    Only for a sweep of one's own: a pickle can run code.
+    """
+    with open(path, "rb") as file:
+        mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    at = 8 + int.from_bytes(mapped[:8], "little")
+    parts = []
+    for length in pickle.loads(mapped[8:at]):
+        start = at + -at % ALIGNMENT
+        at = start + length
+        parts.append(mapped[start:at])
+    return cloudpickle.loads(parts[0], buffers=parts[1:])

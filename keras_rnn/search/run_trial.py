@@ -1,25 +1,30 @@
 """One trial, in the process that is its own: build, train, report; whatever goes wrong comes back as a result."""
 
 import contextlib
+import errno
 import math
 import resource
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import keras
+import keras_tuner
 import tensorflow as tf
 
 from keras_rnn.errors import UsageError
 from keras_rnn.search import layout
 from keras_rnn.search.program import Program
-from keras_rnn.search.trial import ERROR, NAN_LOSS, OUT_OF_MEMORY, TIME_OUT, Job, Result
+from keras_rnn.search.trial import ERROR, NAN_LOSS, NO_SPACE, OUT_OF_MEMORY, TIME_OUT, Job, Result
 from keras_rnn.training.batches import training_batches, validation_batches
 from keras_rnn.training.checkpoint import load_checkpoint, save_checkpoint
 from keras_rnn.training.device import gpu_names, grow_gpu_memory
 from keras_rnn.training.prepare import PreparedData
+
+NO_SPACE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
 class TrialFailure(Exception):
@@ -79,7 +84,7 @@ def run_trial(
             raise TypeError(f"HyperModel.build takes to return a keras.Model, got {type(model).__name__}")
         parameters = model.count_params() if model.built else None
         space = hp.get_config() if len(hp.space) > len(program.space["space"]) else None
-        _restore(model, recorder, checkpoint if checkpoint.is_file() else source)
+        _restore(program, model, recorder, checkpoint, source)
         recorder.hypermodel_stops(program.hypermodel, hp)
         if len(recorder.history) < job.epochs and not recorder.stops():
             returned = _fit(program, data, hp, model, recorder, job.epochs)
@@ -92,7 +97,8 @@ def run_trial(
     except (MemoryError, tf.errors.ResourceExhaustedError) as caught:
         failure, error = OUT_OF_MEMORY, _one_line(caught)
     except Exception as caught:
-        failure, error, trace = ERROR, _one_line(caught), traceback.format_exc()
+        no_space = isinstance(caught, OSError) and caught.errno in NO_SPACE_ERRORS
+        failure, error, trace = NO_SPACE if no_space else ERROR, _one_line(caught), traceback.format_exc()
     finally:
         keras.backend.clear_session()
     return Result(
@@ -129,15 +135,43 @@ def _fit(program: Program, data, hp, model: keras.Model, recorder: "EpochRecorde
     return program.hypermodel.fit(hp, model, epochs=epochs, initial_epoch=first, callbacks=callbacks, **arguments)
 
 
-def _restore(model: keras.Model, recorder: "EpochRecorder", checkpoint: Path | None) -> None:
-    if checkpoint is None:
+def _restore(program: Program, model: keras.Model, recorder: "EpochRecorder", own: Path, source: Path | None) -> None:
+    """Goes on from the trial's own last epoch, or else from that of its source; where neither will do, from none."""
+    own_will_do = getattr(program.hypermodel, "resumable", False) and own.is_file()
+    checkpoint = own if own_will_do else source
+    if checkpoint is None or not checkpoint.is_file() or not model.built or model.optimizer is None:
         return
-    if not model.built or model.optimizer is None:
-        raise TypeError("a trial can only be gone on with where HyperModel.build returns a built, compiled model")
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     recorder.history[:] = load_checkpoint(checkpoint, model)
     recorder.earlier_seconds = sum(row["seconds"] for row in recorder.history)
+
+
+def returned_rows(returned: Any, objective: keras_tuner.Objective) -> list[dict[str, float]]:
+    """The metrics in what `HyperModel.fit` returned, a row an epoch, as keras-tuner reads it.
+
+    Args:
+        returned: a History; a dict of metrics; the objective as a number; or a list of such, which are averaged, of a
+            History the best epoch.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if isinstance(returned, keras.callbacks.History):
+        figures = zip(*returned.history.values(), strict=True)
+        return [dict(zip(returned.history, map(float, row), strict=True)) for row in figures]
+    if isinstance(returned, Mapping):
+        return [{name: float(value) for name, value in returned.items()}]
+    if isinstance(returned, Real):
+        return [{objective.name: float(returned)}]
+    if isinstance(returned, list) and returned:
+        best = max if objective.direction == "max" else min
+        parts = [best(returned_rows(part, objective), key=lambda row: row[objective.name]) for part in returned]
+        return [{name: sum(part[name] for part in parts) / len(parts) for name in parts[0]}]
+    raise TypeError(
+        "HyperModel.fit takes to call the callbacks it is given, or to return a History, a dict of metrics, the "
+        f"objective as a number, or a list of these; it returned {type(returned).__name__}"
+    )
 
 
 class EpochRecorder(keras.callbacks.Callback):
@@ -171,42 +205,34 @@ class EpochRecorder(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         row = {name: float(value) for name, value in logs.items()}
-        self._add({"epoch": epoch + 1, "seconds": time.perf_counter() - self.epoch_began, **row})
+        self._add(time.perf_counter() - self.epoch_began, row)
         if self.model.optimizer is not None:
             save_checkpoint(self.checkpoint, self.model, self.history)
         if self.stops():
             self.model.stop_training = True
 
     def take(self, returned: Any) -> None:
-        """Takes what `HyperModel.fit` returned where it kept the callbacks to itself, as keras-tuner would."""
-        if not self.history:
-            if isinstance(returned, keras.callbacks.History):
-                figures = zip(*returned.history.values(), strict=True)
-                rows = [dict(zip(returned.history, row, strict=True)) for row in figures]
-            elif isinstance(returned, Mapping):
-                rows = [returned]
-            elif isinstance(returned, (int, float)):
-                rows = [{self.program.objective: returned}]
-            else:
-                rows = []
-            for number, row in enumerate(rows, 1):
-                self._add({"epoch": number, "seconds": 0.0, **{name: float(value) for name, value in row.items()}})
-        if not self.history:
-            raise TypeError(
-                "HyperModel.fit takes to call the callbacks it is given, or to return a History, a dict of metrics or "
-                f"the objective as a number; it returned {type(returned).__name__}"
-            )
+        """Takes what `HyperModel.fit` returned where it kept the callbacks to itself."""
+        objective = keras_tuner.Objective(self.program.objective, self.program.direction)
+        for row in [] if self.history else returned_rows(returned, objective):
+            self._add(0.0, row)
 
-    def _add(self, row: dict) -> None:
+    def _add(self, seconds: float, metrics: dict[str, float]) -> None:
         objective = self.program.objective
-        if objective not in row:
-            reported = ", ".join(name for name in row if name not in ("epoch", "seconds"))
-            raise UsageError(f"training never reports the objective {objective!r}; it reports {reported}")
+        check_objective(objective, metrics)
+        # Counted here: a HyperModel may call `fit` several times.
+        row = {"epoch": len(self.history) + 1, "seconds": seconds, **metrics}
         self.history.append(row)
         for name in {"loss", "val_loss", objective} & set(row):
             if not math.isfinite(row[name]):
                 raise TrialFailure(NAN_LOSS, f"{name} is {row[name]} after epoch {row['epoch']}")
         self.report(row)
+
+
+def check_objective(objective: str, reported: Iterable[str]) -> None:
+    """UsageError unless training reports the objective."""
+    if objective not in reported:
+        raise UsageError(f"training never reports the objective {objective!r}; it reports {', '.join(reported)}")
 
 
 def time_out(limit: float) -> TrialFailure:

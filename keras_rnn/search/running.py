@@ -47,10 +47,13 @@ def run(plan: Plan, settings: Settings, data: Data, directory: Path, console: Co
         share = _ray_share(settings, stack) if settings.executor == "ray" else None
         # With Ray there is one process here, to prepare the data; what trials use is the cluster's.
         environments, threads = slot_environments(*((1, 0) if share else (settings.workers, settings.gpus)))
-        slots = [Slot(environment, settings.reuse_workers) for environment in environments]
-        for slot in slots:
-            stack.callback(slot.close)
+        slots = []
+        for environment in environments:
+            slots.append(Slot(environment, settings.reuse_workers))
+            stack.callback(slots[-1].close)
         program = _prepare(plan, settings, data, directory, slots[0], threads, console)
+        if settings.reuse_workers:
+            slots[0].restart()  # what prepared the data has hidden its GPU
         if share:
             slots[0].close()
             executor = _ray_executor(settings, share, program, data, directory)
@@ -87,10 +90,11 @@ def _prepare(
     if data.prepared:
         facts = call(slot, prepare_data, plan.config, data.dataset, directory / layout.DATA)
         console.print(facts, highlight=False, soft_wrap=True)
-    if not plan.ours:
-        program = replace(program, space=call(slot, explore, directory, program))
-        _check_explored(directory, program.space)
     write_program(program, directory / layout.PROGRAM)
+    if not plan.ours:
+        program = replace(program, space=call(slot, explore, directory))
+        _check_explored(directory, program.space)
+        write_program(program, directory / layout.PROGRAM)
     for line in describe(program.hyperparameters()):
         console.print(line, highlight=False, soft_wrap=True)
     return program

@@ -121,8 +121,10 @@ def search(
         UsageError: an option or the directory cannot be used; before any trial has started.
         SearchFailedError: no trial completed.
     """
+    in_memory = dataset if isinstance(dataset, TextDataset) else None
     plan = make_plan(
         _with_dataset(options, dataset),
+        dataset=in_memory,
         hypermodel=hypermodel,
         hyperparameters=hyperparameters,
         objective=objective,
@@ -136,14 +138,17 @@ def search(
         raise UsageError("train_best trains keras_rnn's own models again, and this sweep has another HyperModel")
     if plan.ours and fit_arguments:
         raise UsageError("fit_arguments takes a hypermodel beside it: keras_rnn's own models train on the dataset")
-    in_memory = dataset if isinstance(dataset, TextDataset) else None
     prepared = plan.ours or dataset is not None or "data" in options
     data = Data(prepared, in_memory, fit_arguments or {})
     directory = Path(out) if out is not None else _default_directory(plan, data)
     console = console or Console(stderr=True, markup=False)
     with _told_to_stop(), claimed(plan, directory):
         console.print(f"sweep directory: {directory}", highlight=False, soft_wrap=True)
-        trials = run(plan, settings, data, directory, console)
+        try:
+            trials = run(plan, settings, data, directory, console)
+        except (KeyboardInterrupt, SystemExit):
+            console.print("stopped; the same command goes on with the sweep", highlight=False)
+            raise
         if max_trials is not None and len(trials) < max_trials:
             console.print(f"{algorithm} found no other trials than these {len(trials)}", highlight=False)
         sweep = Sweep(directory, trials, plan.objective.name, plan.objective.direction)

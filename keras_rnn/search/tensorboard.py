@@ -45,8 +45,8 @@ def write_hparams(records: Iterable[TrialRecord], folder: Path) -> int:
             for event in _events(record, time.time()):
                 writer.write(event.SerializeToString())
             writer.flush()
-        for other in run.iterdir():  # an earlier state of the trial, or what a killed process left
-            if other != path:
+        for other in run.iterdir():  # an earlier state of the trial
+            if other != path and ".tmp" not in other.name:  # a driver may be at one
                 other.unlink()
         written += 1
     return written

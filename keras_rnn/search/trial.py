@@ -15,6 +15,7 @@ DIED = "died"  # its process ended without a result
 NAN_LOSS = "NaN loss"
 OUT_OF_MEMORY = "out of memory"
 TIME_OUT = "time-out"
+NO_SPACE = "no space"  # to write in: no fault of the trial's, so that the sweep stops and the trial stays to be run
 RETRIED = {ERROR, DIED}  # the others would fail again
 
 

@@ -18,6 +18,7 @@ def trial_task(directory: Path, job: Job, report: Callable) -> Result:
     output = os.open(folder / layout.OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(output, 1)
     os.dup2(output, 2)
+    os.close(output)
 
     from keras_rnn.search.program import read_program
     from keras_rnn.search.run_trial import run_trial

@@ -4,7 +4,8 @@ A fork of a process that has imported TensorFlow, but never computed with it, is
 sooner; its memory is given back with it. The process talks over one connection, whose descriptor is its argument:
 
     in   a task: cloudpickle of (function, arguments); the function is called with `report=` besides
-    out  ("report", value)    what the task reported
+    out  ("began",)           the process is there, and the task begins
+         ("report", value)    what the task reported
          ("returned", value)  what it returned
          ("raised", kind, message, traceback)  kind: the name of the exception's class
          ("died", status)     it ended without either; `status` as os.waitpid tells it
@@ -15,8 +16,10 @@ only way where there is no fork that TensorFlow survives.
 
 import ctypes
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import traceback
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
@@ -33,7 +36,9 @@ def main() -> None:
     run = run_here if mode == "in-process" else run_in_fork
     try:
         while True:
-            run(connection, connection.recv_bytes())
+            task = connection.recv_bytes()
+            connection.send(("began",))
+            run(connection, task)
     except (EOFError, BrokenPipeError, ConnectionResetError):  # whoever asked is gone
         os._exit(1)
 
@@ -65,8 +70,10 @@ def run_in_fork(connection: Connection, task: bytes) -> None:
     """Runs a task in a child, passing on what it sends, and says how it died if it did."""
     ours, theirs = Pipe()
     parent = os.getpid()
+    scratch = tempfile.mkdtemp(prefix="keras_rnn-")  # whatever a trial leaves there goes with it
     child = os.fork()
     if not child:
+        tempfile.tempdir = os.environ["TMPDIR"] = scratch
         die_with(parent)
         connection.close()
         ours.close()
@@ -87,6 +94,7 @@ def run_in_fork(connection: Connection, task: bytes) -> None:
         connection.send(message)
     ours.close()
     _, status = os.waitpid(child, 0)
+    shutil.rmtree(scratch, ignore_errors=True)
     if not ended:
         connection.send(("died", status))
 
