@@ -23,6 +23,7 @@ from keras_rnn.search.trial_task import trial_task
 
 FORKS = sys.platform == "linux"  # elsewhere TensorFlow does not survive a fork, and a fresh process starts anew
 OUTPUT_LINES = 20
+CALLS = 3
 GRACE_SECONDS = 5.0  # a trial that is not stuck ends itself when its time is up
 
 
@@ -145,16 +146,14 @@ class ProcessExecutor:
     def _death(self, slot: Slot, status: int) -> Result:
         attempt = self.busy[slot]
         folder = layout.trial_folder(self.directory, attempt.job.trial_id)
-        number = status & 0x7F
-        how = f"signal {number} ({signal.Signals(number).name})" if number else f"exit status {status >> 8}"
-        out_of_memory = number == signal.SIGKILL and oom_kills() > attempt.oom_kills
+        out_of_memory = status & 0x7F == signal.SIGKILL and oom_kills() > attempt.oom_kills
         output = folder / layout.OUTPUT
         written = _last_lines(output.read_bytes()) if output.is_file() else ""
         return Result(
             failure=OUT_OF_MEMORY if out_of_memory else DIED,
             error="the system killed its process for lack of memory"
             if out_of_memory
-            else f"its process ended by {how}",
+            else f"its process ended by {_how(status)}",
             traceback=written or slot.output(),
             seconds=time.monotonic() - attempt.began if attempt.began is not None else 0.0,
         )
@@ -172,14 +171,14 @@ class _Attempt:
 
 
 def call(slot: Slot, function: Callable, *arguments: Any) -> Any:
-    """What `function` returns in the slot's process.
+    """What `function` returns in the slot's process; called again where that process dies.
 
     Raises:
         UsageError: the function raised one.
-        RuntimeError: it raised something else, or its process died; the traceback is in the error's notes.
+        RuntimeError: it raised something else, or its process died each time; the traceback is in the error's notes.
     """
-    slot.send(function, *arguments)
-    while True:
+    for _ in range(CALLS):
+        slot.send(function, *arguments)
         kind, *message = slot.receive()
         if kind == "returned":
             return message[0]
@@ -188,8 +187,15 @@ def call(slot: Slot, function: Callable, *arguments: Any) -> Any:
             error = UsageError(text) if name == "UsageError" else RuntimeError(f"{name}: {text}")
             error.add_note(trace)
             raise error
-        if kind == "died":
-            raise RuntimeError(f"a worker process ended with status {message[0]}: {slot.output()}")
+    error = RuntimeError(f"a worker process ended by {_how(message[0])} {CALLS} times")
+    error.add_note(slot.output())
+    raise error
+
+
+def _how(status: int) -> str:
+    """What ended a process, of its status as os.waitpid tells it."""
+    number = status & 0x7F
+    return f"signal {number} ({signal.Signals(number).name})" if number else f"exit status {status >> 8}"
 
 
 def oom_kills() -> int:
