@@ -180,6 +180,8 @@ def call(slot: Slot, function: Callable, *arguments: Any) -> Any:
     for _ in range(CALLS):
         slot.send(function, *arguments)
         kind, *message = slot.receive()
+        if kind == "began":
+            kind, *message = slot.receive()
         if kind == "returned":
             return message[0]
         if kind == "raised":
