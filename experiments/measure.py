@@ -1,10 +1,14 @@
-"""A command run as a user would run it, with its wall time and the peak of its resident memory."""
+"""A command run as a user would run it, with its wall time and the peak of its resident memory; and on what it ran."""
 
 import contextlib
+import os
+import platform
 import subprocess
 import threading
 import time
 from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
 
 import psutil
 
@@ -46,3 +50,16 @@ def measured(command: list[str], **options) -> Measured:
     if process.returncode:
         raise RuntimeError(f"{' '.join(map(str, command))} failed:\n{output}")
     return Measured(seconds, peak, output)
+
+
+def environment(packages: list[str]) -> dict:
+    """The machine and the versions of `packages`, for the results of an experiment."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = {line.split(":")[1].strip() for line in lines if line.startswith("model name")}
+    return {
+        "processor": ", ".join(sorted(names)) or platform.processor(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        **{package: version(package) for package in packages},
+    }

@@ -8,19 +8,16 @@ machine, the versions and the time it took beside them. `--quick` runs four tria
 
 import argparse
 import json
-import os
-import platform
 import shutil
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from measure import measured  # noqa: E402
+from measure import environment, measured  # noqa: E402
 
 SPACE = "--cell simple_rnn,lstm,gru --num-layers 1,2,3 --hidden-size 32,64,128"
 QUICK_SPACE = "--cell simple_rnn,lstm --num-layers 1 --hidden-size 16,32"
@@ -50,10 +47,7 @@ def main() -> None:
             "date": began,
             "seconds": round(run.seconds),
             "peak_mib": round(run.peak_bytes / 2**20),
-            "processor": processor(),
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-            **{package: version(package) for package in PACKAGES},
+            **environment(PACKAGES),
         }
         print(json.dumps(facts, indent=2))
         if not arguments.quick:
@@ -61,13 +55,6 @@ def main() -> None:
             for name in FILES:
                 shutil.copy(sweep / name, HERE / "results" / name)
             (HERE / "results" / "environment.json").write_text(json.dumps(facts, indent=2) + "\n")
-
-
-def processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = {line.split(":")[1].strip() for line in lines if line.startswith("model name")}
-    return ", ".join(sorted(names)) or platform.processor()
 
 
 if __name__ == "__main__":

@@ -9,31 +9,20 @@ bar was met. `--quick` takes seconds a part, shows that all works, and writes no
 import argparse
 import importlib
 import json
-import os
-import platform
 import signal
 import sys
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 from keras_rnn.cli.quiet import import_tensorflow
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+
+from measure import environment  # noqa: E402
+
 PARTS = ["client", "load", "batching", "single", "switches", "malformed", "kill", "overload"]
 PACKAGES = ["tensorflow", "keras", "grpcio", "starlette", "uvicorn", "httptools", "uvloop", "hypothesis"]
-
-
-def environment() -> dict:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = {line.split(":")[1].strip() for line in lines if line.startswith("model name")}
-    return {
-        "processor": ", ".join(sorted(names)) or platform.processor(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        **{package: version(package) for package in PACKAGES},
-    }
 
 
 def main() -> None:
@@ -62,7 +51,7 @@ def main() -> None:
         missed += [name for met in verdicts.values() if not met]
         if not arguments.quick:
             command = f"python experiments/serving/run.py --seed {arguments.seed} {name}"
-            result = {"command": command, "seconds": seconds, **environment(), "bars": verdicts, "rows": rows}
+            result = {"command": command, "seconds": seconds, **environment(PACKAGES), "bars": verdicts, "rows": rows}
             (HERE / "results").mkdir(exist_ok=True)
             (HERE / "results" / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
     sys.exit(1 if missed else 0)

@@ -10,35 +10,21 @@ import argparse
 import csv
 import importlib
 import json
-import os
-import platform
 import signal
 import sys
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
+from measure import environment  # noqa: E402
 from options import ALGORITHMS, Options  # noqa: E402
 
 PARTS = ["against_keras_tuner", "overhead", "memory", "kills"]
 FURTHER_PARTS = ["kills_ray"]  # only where named
 NEED_DATA = {"against_keras_tuner", "overhead"}
 PACKAGES = ["tensorflow", "keras", "keras-tuner", "numpy"]
-
-
-def environment(packages: list[str]) -> dict:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = {line.split(":")[1].strip() for line in lines if line.startswith("model name")}
-    return {
-        "processor": ", ".join(sorted(names)) or platform.processor(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        **{package: version(package) for package in packages},
-    }
 
 
 def write(name: str, seconds: float, bars: dict[str, bool], rows: list[dict]) -> None:
