@@ -55,12 +55,20 @@ class ThoroughHyperbandOracle(HyperbandOracle):
 
     keras-tuner's own ends the sweep, nothing promoted, once no combination is left that no bracket has tried. Here each
     bracket draws from the whole space; where that holds fewer combinations than the bracket's first round, the round
-    has those, and the later ones shrink with it.
+    has those, and the later ones shrink with it. A trial that failed counts as the worst of its round, where
+    keras-tuner's would promote one fewer for it, or none.
     """
 
     def __init__(self, **options):
         self._whole: dict[int, int] = {}  # the size of first rounds that hold the whole space, by bracket
         super().__init__(**options)
+
+    def end_trial(self, trial):
+        if trial.status == "FAILED":
+            worst = -math.inf if self.objective.direction == "max" else math.inf
+            self.update_trial(trial.trial_id, {self.objective.name: worst})
+            trial.status = "COMPLETED"
+        super().end_trial(trial)
 
     def _random_values(self):
         bracket = next(b for b in self._brackets if len(b["rounds"][0]) < self._get_size(b["bracket_num"], 0))

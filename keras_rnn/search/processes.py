@@ -179,8 +179,8 @@ def call(slot: Slot, function: Callable, *arguments: Any) -> Any:
     """
     for _ in range(CALLS):
         slot.send(function, *arguments)
-        kind, *message = slot.receive()
-        if kind == "began":
+        kind = "began"
+        while kind in ("began", "report"):
             kind, *message = slot.receive()
         if kind == "returned":
             return message[0]

@@ -24,6 +24,7 @@ from keras_rnn.search.trial import COMPLETED, FAILED, TrialRecord
 
 FILE = "events.out.tfevents"  # TensorBoard reads the files that are named so
 SCORE = "score"  # the best epoch's; of the other metrics, the HParams tab shows the last epoch
+MINUTE = 60.0  # seconds
 STATUS = {COMPLETED: api_pb2.STATUS_SUCCESS, FAILED: api_pb2.STATUS_FAILURE}
 
 
@@ -46,10 +47,15 @@ def write_hparams(records: Iterable[TrialRecord], folder: Path) -> int:
                 writer.write(event.SerializeToString())
             writer.flush()
         for other in run.iterdir():  # an earlier state of the trial
-            if other != path and ".tmp" not in other.name:  # a driver may be at one
-                other.unlink()
+            if other != path and not _being_written(other):
+                other.unlink(missing_ok=True)
         written += 1
     return written
+
+
+def _being_written(path: Path) -> bool:
+    """True of what another process may be at, as when a report is drawn beside a sweep."""
+    return ".tmp" in path.name and path.is_file() and time.time() - path.stat().st_mtime < MINUTE
 
 
 def _digest(record: TrialRecord) -> str:

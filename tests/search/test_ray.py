@@ -1,3 +1,4 @@
+import contextlib
 import os
 import signal
 import socket
@@ -368,7 +369,7 @@ def test_killing_the_driver_ends_its_trials(cluster, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_ray_of_the_drivers_own_ends_with_it(number, tmp_path):
-    """All of it at once where the driver can say so; after SIGKILL, Ray's idle agents take a minute to notice."""
+    """All of it at once where the driver can say so; after SIGKILL its trial, and idle agents within a minute."""
     driver = Popen([sys.executable, "-c", DRIVER, tmp_path, "", "1"], stdout=PIPE, stderr=PIPE, text=True)
     wait_until(lambda: driver.poll() is not None or pids_in([tmp_path / "0000"]), "the trial runs")
     assert driver.poll() is None, driver.stderr.read()
@@ -379,7 +380,11 @@ def test_a_ray_of_the_drivers_own_ends_with_it(number, tmp_path):
     if number == signal.SIGTERM:
         assert driver.returncode == 1
         assert written == ("", "")
-    wait_until(lambda: all(gone(process.pid) for process in family), "every process of Ray ended")
+    waited_for = pids_in([tmp_path / "0000"]) if number == signal.SIGKILL else [process.pid for process in family]
+    wait_until(lambda: all(map(gone, waited_for)), "what it started has ended")
+    for process in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 @pytest.mark.slow
@@ -444,3 +449,39 @@ def test_ray_is_an_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UsageError, match=r'executor ray takes the package ray: pip install "keras-rnn\[ray\]"'):
         RayExecutor(None, None, tmp_path, capacity=1)
+
+
+FOUR_AND_TWO = [{"CPU": 4.0}, {"CPU": 2.0}]
+GPUS = [{"CPU": 8.0, "GPU": 2.0}, {"CPU": 8.0, "GPU": 1.0}]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "workers", "gpus", "share"),
+    [
+        (FOUR_AND_TWO, None, None, (1, 4, 0)),  # no trial stands on two nodes
+        (FOUR_AND_TWO, 2, None, (2, 2, 0)),  # 3 would leave no room for the second
+        (FOUR_AND_TWO, 6, None, (6, 1, 0)),
+        (FOUR_AND_TWO, 7, None, (7, 1, 0)),  # which the executor refuses
+        (GPUS, None, None, (3, 4, 1)),
+        (GPUS, None, 2, (2, 8, 1)),
+        (GPUS, 1, None, (1, 8, 1)),
+        (GPUS, 4, 0, (4, 4, 0)),
+    ],
+)
+def test_trials_share_the_cluster_evenly(nodes, workers, gpus, share, monkeypatch):
+    monkeypatch.setattr(ray_executor, "_nodes", lambda ray: nodes)
+    names = ("capacity", "cpus_per_trial", "gpus_per_trial")
+    assert ray_executor.fair_share(workers, gpus) == dict(zip(names, share, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("workers", "gpus", "message"),
+    [
+        (None, 4, "gpus takes at most the 3 that the Ray cluster has, got 4"),
+        (4, None, "workers takes at most one a GPU, of which the Ray cluster has 3, got 4"),
+    ],
+)
+def test_more_gpus_than_the_cluster_has(workers, gpus, message, monkeypatch):
+    monkeypatch.setattr(ray_executor, "_nodes", lambda ray: GPUS)
+    with pytest.raises(UsageError, match=message):
+        ray_executor.fair_share(workers, gpus)

@@ -1,3 +1,4 @@
+import os
 from dataclasses import replace
 
 import pytest
@@ -61,9 +62,16 @@ def test_only_what_is_new_or_has_changed_is_written(tmp_path):
     assert write_hparams([first, second], tmp_path) == 1
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
 
-    (tmp_path / "0000" / ".events.out.tfevents.1.tmp.0").touch()  # of a process that was killed
+    left = tmp_path / "0000" / ".events.out.tfevents.1.tmp.0"  # of a process that was killed
+    left.touch()
+    os.utime(left, (0, 0))
     assert write_hparams([replace(first, score=0.8), second], tmp_path) == 1
     (file,) = (tmp_path / "0000").iterdir()
     assert file not in before
+    left.touch()  # of one that is at it
+    write_hparams([replace(first, score=0.7), second], tmp_path)
+    assert left.exists()
+    write_hparams([replace(first, score=0.8), second], tmp_path)
+    left.unlink()
     runs, _ = shown(tmp_path)
     assert scalars(runs, "0000", "score") == [(2, 0.8)]
