@@ -17,7 +17,7 @@ from options import Options
 OURS = {"keras-rnn, 1 worker": 1, "keras-rnn, 2 workers": 2}
 THEIRS = {"keras-tuner, strings": "strings", "keras-tuner, ids": "ids"}
 SPACE = "--cell simple_rnn,lstm,gru --num-layers 1,2 --hidden-size 32,64"
-SIZE, QUICK_SIZE = "--max-trials 6 --limit 9000 --epochs 2", "--max-trials 2 --limit 600 --epochs 1"
+SIZE, QUICK_SIZE = "--max-trials 6 --limit 18000 --epochs 2", "--max-trials 2 --limit 600 --epochs 1"
 TEXT = "--max-length 64 --vocabulary-size 10000"
 SCRIPT = Path(__file__).with_name("plain_keras_tuner.py")
 HYPERPARAMETERS = ("num_layers", "cell", "hidden_size")
