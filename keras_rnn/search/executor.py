@@ -6,6 +6,8 @@ from typing import Protocol
 
 from keras_rnn.search.trial import Job, Result
 
+GRACE_SECONDS = 5.0  # beyond its time in which a trial can end itself, history and all, before it is killed
+
 
 @dataclass(frozen=True)
 class EpochDone:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from keras_rnn.search.space import SIZE_OF_LAYER
+
 
 def short(value: Any) -> str:
     """A hyperparameter's value: three significant digits of a float, one line of anything else."""
@@ -33,7 +35,7 @@ def describe(values: Mapping[str, Any]) -> str:
     The cell comes first, then layers x hidden size ("3x64/32/32" where each layer has its own), then the others.
     """
     rest = dict(values)
-    widths = [rest.pop(name) for name in list(rest) if name == "hidden_size" or _is_layer_width(name)]
+    widths = [rest.pop(name) for name in list(rest) if name == "hidden_size" or SIZE_OF_LAYER.fullmatch(name)]
     layers, cell = rest.pop("num_layers", None), rest.pop("cell", None)
     width = "/".join(map(short, widths))
     shape = [short(cell)] if cell is not None else []
@@ -50,7 +52,3 @@ def failure_line(failure: str, error: str) -> str:
     """Why a trial failed: "NaN loss: the loss of epoch 2 is nan"."""
     error = one_line(error)
     return f"{failure}: {error}" if error else failure
-
-
-def _is_layer_width(name: str) -> bool:
-    return name.startswith("hidden_size_") and name.removeprefix("hidden_size_").isdigit()

@@ -1,7 +1,6 @@
 """keras-tuner's oracles, asked for trials by one process and brought back to where they were by what was journalled."""
 
 import contextlib
-import copy
 import itertools
 import math
 import warnings
@@ -12,6 +11,7 @@ import keras_tuner
 import numpy as np
 from keras_tuner.oracles import BayesianOptimizationOracle, GridSearchOracle, HyperbandOracle, RandomSearchOracle
 
+from keras_rnn.search.space import space_of
 from keras_rnn.search.trial import Job, Result
 
 HYPERBAND_FACTOR = 3  # keras-tuner's default
@@ -172,7 +172,7 @@ class Proposals:
         """Tells the oracle how a trial ended."""
         trial = self.oracle.get_trial(trial_id)
         if result.space is not None:
-            trial.hyperparameters = keras_tuner.HyperParameters.from_config(copy.deepcopy(result.space))
+            trial.hyperparameters = space_of(result.space)
         for row in result.history if result.failure is None else ():
             metrics = {name: value for name, value in row.items() if name not in ("epoch", "seconds")}
             self.oracle.update_trial(trial_id, metrics, step=row["epoch"])

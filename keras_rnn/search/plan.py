@@ -1,6 +1,5 @@
 """What a sweep searches, and after what: all that must stay the same when it is gone on with."""
 
-import copy
 import dataclasses
 import hashlib
 import json
@@ -23,7 +22,7 @@ from keras_rnn.search.hypermodel import REPORTED, TextClassifierHyperModel
 from keras_rnn.search.journal import locked
 from keras_rnn.search.oracles import ALGORITHMS
 from keras_rnn.search.run_trial import check_objective
-from keras_rnn.search.space import check_names, differences, search_space
+from keras_rnn.search.space import check_names, differences, search_space, space_config, space_of
 from keras_rnn.training.config import DataConfig, RunConfig, TextConfig, config_from_dict, config_to_dict, run_config
 from keras_rnn.training.config import differences as config_differences
 
@@ -68,7 +67,7 @@ class Plan:
             "hypermodel": None if self.ours else self.hypermodel.name or type(self.hypermodel).__name__,
             "config": config_to_dict(self.config),
             "fingerprint": self.fingerprint,
-            "space": {**self.hyperparameters.get_config(), "values": {}},
+            "space": space_config(self.hyperparameters),
         }
 
 
@@ -195,7 +194,7 @@ def read_identity(directory: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         config_from_dict(found["config"])
-        keras_tuner.HyperParameters.from_config(copy.deepcopy(found["space"]))  # which changes what it is given
+        space_of(found["space"])
         return {name: found[name] for name in FIELDS}
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{path} does not describe a sweep: {error}") from None

@@ -17,7 +17,7 @@ from keras_rnn.search import layout
 from keras_rnn.search.hypermodel import TextClassifierHyperModel
 from keras_rnn.search.program import Program, read_program
 from keras_rnn.search.run_trial import check_objective, fit_arguments, returned_rows, set_up_device
-from keras_rnn.search.space import covering_values
+from keras_rnn.search.space import covering_values, space_config, space_of
 from keras_rnn.training.config import RunConfig
 from keras_rnn.training.prepare import MANIFEST, PreparedData, open_prepared, prepare_configured
 from keras_rnn.training.token_model import check_hyperparameters
@@ -29,7 +29,7 @@ def check_models(options: dict[str, Any], space: dict[str, Any], report: Callabl
     """Builds one of our models with each hyperparameter value at least once; UsageError where one is refused."""
     tf.config.set_visible_devices([], "GPU")
     hypermodel = TextClassifierHyperModel(options)
-    for values in covering_values(keras_tuner.HyperParameters.from_config(space)):
+    for values in covering_values(space_of(space)):
         check_hyperparameters(hypermodel.config(values))
         keras.backend.clear_session()
 
@@ -60,7 +60,7 @@ def explore(directory: Path, report: Callable) -> dict[str, Any]:
     if not space.space:
         raise UsageError("nothing to search: neither the HyperModel nor `hyperparameters` declares a hyperparameter")
     _check_objective(program, data, space)
-    return {**space.get_config(), "values": {}}
+    return space_config(space)
 
 
 def whole_space(hypermodel: keras_tuner.HyperModel, space: keras_tuner.HyperParameters) -> keras_tuner.HyperParameters:
@@ -110,8 +110,7 @@ def _check_objective(program: Program, data: PreparedData | None, space: keras_t
     callbacks = [*arguments.pop("callbacks", ()), first]
     try:
         returned = program.hypermodel.fit(hp, model, epochs=1, initial_epoch=0, callbacks=callbacks, **arguments)
-        objective = keras_tuner.Objective(program.objective, program.direction)
-        reported = [name for row in returned_rows(returned, objective) for name in row]
+        reported = [name for row in returned_rows(returned, program) for name in row]
     except _FirstStepDone:
         reported = [*first.reported, *(f"val_{name}" for name in first.reported)]
     except Exception as error:

@@ -17,14 +17,13 @@ import cloudpickle
 
 from keras_rnn.errors import UsageError
 from keras_rnn.search import layout
-from keras_rnn.search.executor import Ended, EpochDone
-from keras_rnn.search.trial import DIED, ERROR, OUT_OF_MEMORY, TIME_OUT, Job, Result
+from keras_rnn.search.executor import GRACE_SECONDS, Ended, EpochDone
+from keras_rnn.search.trial import DIED, ERROR, OUT_OF_MEMORY, TIME_OUT, Job, Result, not_done
 from keras_rnn.search.trial_task import trial_task
 
 FORKS = sys.platform == "linux"  # elsewhere TensorFlow does not survive a fork, and a fresh process starts anew
 OUTPUT_LINES = 20
 CALLS = 3
-GRACE_SECONDS = 5.0  # a trial that is not stuck ends itself when its time is up
 
 
 class Slot:
@@ -73,8 +72,9 @@ class Slot:
     def close(self) -> int:
         """Ends the process and all that it started, at once."""
         self.connection.close()
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        if self.process.returncode is None:  # else its number may be another's by now
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
         code = self.process.wait()
         return -code if code < 0 else code << 8
 
@@ -114,7 +114,7 @@ class ProcessExecutor:
         for slot, attempt in list(self.busy.items()):
             if attempt.left(self.trial_timeout) <= 0 and slot.connection not in ready:
                 slot.restart()
-                events.append(self._ended(slot, Result(TIME_OUT, f"not done after {self.trial_timeout:g} s")))
+                events.append(self._ended(slot, Result(TIME_OUT, not_done(self.trial_timeout))))
         return events
 
     def close(self) -> None:

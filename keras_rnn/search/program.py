@@ -1,6 +1,5 @@
 """What every trial of a sweep shares, in one value that goes to the process of each."""
 
-import copy
 import mmap
 import pickle
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ import cloudpickle
 import keras_tuner
 
 from keras_rnn.files import replacing
+from keras_rnn.search.space import space_of
 
 ALIGNMENT = 64  # bytes
 
@@ -48,7 +48,7 @@ class Program:
 
     def hyperparameters(self) -> keras_tuner.HyperParameters:
         """The space, every value at its default."""
-        return keras_tuner.HyperParameters.from_config(copy.deepcopy(self.space))  # which changes what it is given
+        return space_of(self.space)
 
 
 def write_program(program: Program, path: Path) -> None:

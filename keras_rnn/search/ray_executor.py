@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,10 +22,12 @@ from typing import Any
 import numpy as np
 
 from keras_rnn.errors import UsageError
-from keras_rnn.files import replacing, write_json
+from keras_rnn.files import replacing
 from keras_rnn.search import layout
-from keras_rnn.search.executor import Ended, EpochDone
-from keras_rnn.search.trial import DIED, ERROR, OUT_OF_MEMORY, TIME_OUT, Job, Result
+from keras_rnn.search.executor import GRACE_SECONDS, Ended, EpochDone
+from keras_rnn.search.settings import share_gpus
+from keras_rnn.search.trial import DIED, ERROR, OUT_OF_MEMORY, TIME_OUT, Job, Result, not_done
+from keras_rnn.search.trial_task import write_result
 
 # Where the user has not set them.
 RAY_ENVIRONMENT = {
@@ -37,7 +39,6 @@ RAY_ENVIRONMENT = {
 QUIET = {"log_to_driver": False, "logging_level": logging.ERROR}
 REHEARSAL = "import logging, ray, sys; ray.init(sys.argv[1], log_to_driver=False, logging_level=logging.ERROR)"
 CONNECT = 15.0  # seconds in which a cluster has to answer
-GRACE = 5.0  # seconds beyond the limit in which a trial can end itself, history and all, before its process is killed
 CLOSING = 10.0  # seconds in which cancelled trials have to end; the connection's end ends them too
 
 
@@ -53,7 +54,7 @@ class _Attempt:
         """When it is to be killed, in the time of time.monotonic()."""
         if trial_timeout is None or self.started is None or self.overdue:
             return float("inf")
-        return self.started + trial_timeout + GRACE
+        return self.started + trial_timeout + GRACE_SECONDS
 
 
 class RayExecutor:
@@ -217,7 +218,7 @@ class RayExecutor:
             with replacing(path) as beside:
                 beside.write_bytes(checkpoint)
         if result.failure is None:  # so that it outlives a driver that dies before it has put it into the journal
-            write_json(path.parent / layout.RESULT, asdict(result))
+            write_result(self.directory, trial_id, result)
         return Ended(trial_id, result)
 
     def _failure(self, attempt: _Attempt, error: Exception) -> Result:
@@ -225,7 +226,7 @@ class RayExecutor:
         seconds = time.monotonic() - (attempt.started or attempt.submitted)
         text = re.sub(r"\x1b\[[\d;]*m", "", str(error)).strip()  # Ray colours it
         if attempt.overdue:
-            return Result(TIME_OUT, f"not done after {self.trial_timeout:g} s", seconds=seconds)
+            return Result(TIME_OUT, not_done(self.trial_timeout), seconds=seconds)
         if isinstance(error, exceptions.OutOfMemoryError):
             return Result(OUT_OF_MEMORY, "Ray killed its process for lack of memory", text, seconds=seconds)
         if isinstance(error, exceptions.RayTaskError):  # its program cannot be read there, its folder not written to
@@ -272,13 +273,7 @@ def fair_share(workers: int | None, gpus: int | None) -> dict[str, int]:
     """
     nodes = _nodes(_import_ray())
     there = int(sum(node.get("GPU", 0) for node in nodes))
-    if gpus is None:
-        gpus = there
-    if gpus > there:
-        raise UsageError(f"gpus takes at most the {there} that the Ray cluster has, got {gpus}")
-    workers = workers or max(gpus, 1)
-    if gpus and workers > gpus:
-        raise UsageError(f"workers takes at most one a GPU, of which the Ray cluster has {gpus}, got {workers}")
+    workers, gpus = share_gpus(workers, gpus, there, "that the Ray cluster has", "the Ray cluster has")
     cpus = max(int(sum(node.get("CPU", 0) for node in nodes)) // workers, 1)
     while cpus > 1 and _room(nodes, cpus, min(gpus, 1)) < workers:
         cpus -= 1

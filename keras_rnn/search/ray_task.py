@@ -12,6 +12,8 @@ import ray
 from keras_rnn.search.layout import CHECKPOINT
 from keras_rnn.search.trial import Job, Result
 
+REPORT_SECONDS = 5.0  # for which a trial waits until a report has arrived, should the actor have died
+
 
 def ray_task(
     run: Callable[..., Result],
@@ -45,8 +47,13 @@ def ray_task(
         source_path = Path(folder) / "source.npz" if source is not None else None
         if source_path is not None:
             source_path.write_bytes(source)
-        reports.put.remote(attempt, None)
-        result = run(program, data, job, trial, source_path, lambda row: reports.put.remote(attempt, dict(row)))
+
+        def report(row: Mapping[str, float] | None) -> None:
+            # Calls of an asynchronous actor may overtake each other, so each waits for the one before it.
+            ray.wait([reports.put.remote(attempt, row)], timeout=REPORT_SECONDS)
+
+        report(None)
+        result = run(program, data, job, trial, source_path, lambda row: report(dict(row)))
         left = trial / CHECKPOINT
         return result, left.read_bytes() if left.is_file() else None
 

@@ -35,4 +35,4 @@ def redraw(directory: str | Path) -> list[Path]:
     from keras_rnn.search.sweep import open_sweep  # which itself writes reports
 
     sweep = open_sweep(directory)
-    return write_report(Path(sweep.directory), sweep.trials, sweep.objective, sweep.direction)
+    return write_report(sweep.directory, sweep.trials, sweep.objective, sweep.direction)

@@ -4,8 +4,7 @@ import os
 
 import tensorflow as tf
 
-from keras_rnn.checks import whole_number
-from keras_rnn.errors import UsageError
+from keras_rnn.search.settings import share_gpus
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -39,15 +38,7 @@ def slot_environments(workers: int | None, gpus: int | None) -> tuple[list[dict[
         UsageError: fewer than one worker, or more of them than GPUs to use, or more of those than there are.
     """
     visible = visible_gpus()
-    if gpus is None:
-        gpus = len(visible)
-    elif whole_number("gpus", gpus, minimum=0) > len(visible):
-        raise UsageError(f"gpus takes at most the {len(visible)} that TensorFlow sees, got {gpus}")
-    workers = whole_number("workers", workers) if workers is not None else max(gpus, 1)
-    if gpus and workers > gpus:
-        raise UsageError(
-            f"workers takes at most one a GPU, of which there are {gpus}, got {workers}; gpus=0 trains on the processor"
-        )
+    workers, gpus = share_gpus(workers, gpus, len(visible), "that TensorFlow sees", "there are")
     threads = max(1, cores() // workers)
     environments = [dict.fromkeys(THREAD_VARIABLES, str(threads)) for _ in range(workers)]
     for number, environment in enumerate(environments):

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import keras_tuner
 import tensorflow as tf
 
 from keras_rnn.errors import UsageError
 from keras_rnn.search import layout
 from keras_rnn.search.program import Program
-from keras_rnn.search.trial import ERROR, NAN_LOSS, NO_SPACE, OUT_OF_MEMORY, TIME_OUT, Job, Result
+from keras_rnn.search.trial import ERROR, NAN_LOSS, NO_SPACE, OUT_OF_MEMORY, TIME_OUT, Job, Result, not_done
 from keras_rnn.training.batches import training_batches, validation_batches
 from keras_rnn.training.checkpoint import load_checkpoint, save_checkpoint
 from keras_rnn.training.device import gpu_names, grow_gpu_memory
@@ -147,12 +146,13 @@ def _restore(program: Program, model: keras.Model, recorder: "EpochRecorder", ow
     recorder.earlier_seconds = sum(row["seconds"] for row in recorder.history)
 
 
-def returned_rows(returned: Any, objective: keras_tuner.Objective) -> list[dict[str, float]]:
+def returned_rows(returned: Any, program: Program) -> list[dict[str, float]]:
     """The metrics in what `HyperModel.fit` returned, a row an epoch, as keras-tuner reads it.
 
     Args:
         returned: a History; a dict of metrics; the objective as a number; or a list of such, which are averaged, of a
             History the best epoch.
+        program: says what the objective is.
 
     Raises:
         TypeError: it is something else.
@@ -163,10 +163,10 @@ def returned_rows(returned: Any, objective: keras_tuner.Objective) -> list[dict[
     if isinstance(returned, Mapping):
         return [{name: float(value) for name, value in returned.items()}]
     if isinstance(returned, Real):
-        return [{objective.name: float(returned)}]
+        return [{program.objective: float(returned)}]
     if isinstance(returned, list) and returned:
-        best = max if objective.direction == "max" else min
-        parts = [best(returned_rows(part, objective), key=lambda row: row[objective.name]) for part in returned]
+        best = max if program.direction == "max" else min
+        parts = [best(returned_rows(part, program), key=lambda row: row[program.objective]) for part in returned]
         return [{name: sum(part[name] for part in parts) / len(parts) for name in parts[0]}]
     raise TypeError(
         "HyperModel.fit takes to call the callbacks it is given, or to return a History, a dict of metrics, the "
@@ -198,7 +198,7 @@ class EpochRecorder(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         limit = self.program.trial_timeout
         if limit is not None and time.perf_counter() - self.began > limit:
-            raise time_out(limit)
+            raise TrialFailure(TIME_OUT, not_done(limit))
         loss = (logs or {}).get("loss", 0.0)
         if not math.isfinite(loss):
             raise TrialFailure(NAN_LOSS, f"the loss is {loss} in epoch {len(self.history) + 1}, step {batch + 1}")
@@ -213,8 +213,7 @@ class EpochRecorder(keras.callbacks.Callback):
 
     def take(self, returned: Any) -> None:
         """Takes what `HyperModel.fit` returned where it kept the callbacks to itself."""
-        objective = keras_tuner.Objective(self.program.objective, self.program.direction)
-        for row in [] if self.history else returned_rows(returned, objective):
+        for row in [] if self.history else returned_rows(returned, self.program):
             self._add(0.0, row)
 
     def _add(self, seconds: float, metrics: dict[str, float]) -> None:
@@ -233,10 +232,6 @@ def check_objective(objective: str, reported: Iterable[str]) -> None:
     """UsageError unless training reports the objective."""
     if objective not in reported:
         raise UsageError(f"training never reports the objective {objective!r}; it reports {', '.join(reported)}")
-
-
-def time_out(limit: float) -> TrialFailure:
-    return TrialFailure(TIME_OUT, f"not done after {limit:g} s")
 
 
 def _one_line(error: BaseException) -> str:

@@ -23,7 +23,7 @@ from keras_rnn.search.processes import ProcessExecutor, Slot, call
 from keras_rnn.search.program import Program, write_program
 from keras_rnn.search.resources import slot_environments
 from keras_rnn.search.settings import Settings
-from keras_rnn.search.space import describe, differences
+from keras_rnn.search.space import describe, differences, space_config
 from keras_rnn.search.trial import TrialRecord
 from keras_rnn.training.prepare import open_prepared
 
@@ -52,12 +52,12 @@ def run(plan: Plan, settings: Settings, data: Data, directory: Path, console: Co
             slots.append(Slot(environment, settings.reuse_workers))
             stack.callback(slots[-1].close)
         program = _prepare(plan, settings, data, directory, slots[0], threads, console)
-        if settings.reuse_workers:
-            slots[0].restart()  # what prepared the data has hidden its GPU
         if share:
             slots[0].close()
             executor = _ray_executor(settings, share, program, data, directory)
         else:
+            if settings.reuse_workers:
+                slots[0].restart()  # what prepared the data has hidden its GPU
             executor = ProcessExecutor(directory, slots, settings.trial_timeout)
         stack.callback(executor.close)
         return _drive(plan, settings, program, directory, executor, console)
@@ -75,7 +75,7 @@ def _prepare(
 ) -> Program:
     program = Program(
         hypermodel=plan.hypermodel,
-        space={**plan.hyperparameters.get_config(), "values": {}},
+        space=space_config(plan.hyperparameters),
         objective=plan.objective.name,
         direction=plan.objective.direction,
         seed=plan.config.training.seed,

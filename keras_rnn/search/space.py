@@ -6,6 +6,7 @@ every value of a linear range of whole numbers; of any other range its low end a
 95 % of the way (of the logarithm's in a log range), so never the high end.
 """
 
+import copy
 import dataclasses
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -286,6 +287,18 @@ def covering_values(hyperparameters: "keras_tuner.HyperParameters") -> list[dict
                 trial.values[hyperparameter.name] = values[min(row, len(values) - 1)]
         sets.append(trial.values)
     return sets
+
+
+def space_config(hyperparameters: "keras_tuner.HyperParameters") -> dict[str, Any]:
+    """`HyperParameters.get_config()` of the space alone, without the values that it happens to hold."""
+    return {**hyperparameters.get_config(), "values": {}}
+
+
+def space_of(config: Mapping[str, Any]) -> "keras_tuner.HyperParameters":
+    """The inverse of `HyperParameters.get_config()`, which leaves `config` as it is: keras-tuner's own changes it."""
+    import keras_tuner
+
+    return keras_tuner.HyperParameters.from_config(copy.deepcopy(dict(config)))
 
 
 def trial_options(values: Mapping[str, Any]) -> dict[str, Any]:

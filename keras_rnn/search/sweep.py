@@ -186,9 +186,8 @@ def open_sweep(directory: str | Path) -> Sweep:
 
 
 def _default_directory(plan: Plan, data: Data) -> Path:
-    source = plan.config.data.dataset or Path(plan.config.data.data).name.split(".")[0]
     what = plan.config.model.model if plan.ours else plan.identity()["hypermodel"]
-    return Path("sweeps") / "-".join([source, what, plan.algorithm] if data.prepared else [what, plan.algorithm])
+    return Path("sweeps") / "-".join([plan.config.data.name] * data.prepared + [what, plan.algorithm])
 
 
 @contextmanager

@@ -19,6 +19,11 @@ NO_SPACE = "no space"  # to write in: no fault of the trial's, so that the sweep
 RETRIED = {ERROR, DIED}  # the others would fail again
 
 
+def not_done(limit: float) -> str:
+    """The error of a TIME_OUT after `limit` seconds."""
+    return f"not done after {limit:g} s"
+
+
 @dataclass(frozen=True)
 class Job:
     """One trial, as the oracle made it.

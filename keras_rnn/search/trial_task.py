@@ -34,11 +34,16 @@ def trial_task(directory: Path, job: Job, report: Callable) -> Result:
         report,
     )
     if result.failure is None:
-        write_json(folder / layout.RESULT, asdict(result))
+        write_result(directory, job.trial_id, result)
     return result
 
 
+def write_result(directory: Path, trial_id: str, result: Result) -> None:
+    """Writes a good result down, for a driver that may not live to hear of it."""
+    write_json(layout.trial_folder(directory, trial_id) / layout.RESULT, asdict(result))
+
+
 def written_result(directory: Path, trial_id: str) -> Result | None:
-    """The good result of a trial whose driver did not live to hear of it."""
+    """What `write_result` left, if anything."""
     path = layout.trial_folder(directory, trial_id) / layout.RESULT
     return Result(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None

@@ -24,13 +24,13 @@ import traceback
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 
+import cloudpickle
+
 
 def main() -> None:
     descriptor, parent, mode = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     die_with(parent)
     connection = Connection(descriptor)
-    import cloudpickle  # noqa: F401
-
     import keras_rnn.search.run_trial  # noqa: F401  TensorFlow and all that trials need
 
     run = run_here if mode == "in-process" else run_in_fork
@@ -53,8 +53,6 @@ def die_with(parent: int) -> None:
 
 def run_here(connection: Connection, task: bytes) -> None:
     """Runs a task and sends what comes of it."""
-    import cloudpickle
-
     try:
         function, arguments = cloudpickle.loads(task)
         value = function(*arguments, report=lambda value: connection.send(("report", value)))

@@ -57,6 +57,11 @@ class DataConfig:
         if self.limit is not None:
             whole_number("limit", self.limit, minimum=2)
 
+    @property
+    def name(self) -> str:
+        """The dataset's, or that of its file or folder without what follows the first dot."""
+        return self.dataset or Path(self.data).name.split(".")[0]
+
 
 @dataclass(frozen=True)
 class TextConfig:

@@ -69,8 +69,7 @@ def train(
         raise UsageError(f"no embeddings file {config.text.embeddings}")
     check_hyperparameters(config)  # before any data is read
     strategy = _strategy(config)
-    name = f"{config.data.dataset or Path(config.data.data).name.split('.')[0]}-{config.model.model}"
-    directory = run_files.claim(config, out, name, resume)
+    directory = run_files.claim(config, out, f"{config.data.name}-{config.model.model}", resume)
     console.print(f"run directory: {directory}", highlight=False, soft_wrap=True)
     if not (directory / run_files.METRICS).is_file():
         began = time.perf_counter()

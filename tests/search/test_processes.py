@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 import cloudpickle
-import psutil
 import pytest
 
 from keras_rnn.errors import UsageError
@@ -14,8 +13,8 @@ from keras_rnn.search import layout, processes
 from keras_rnn.search.executor import Ended, EpochDone
 from keras_rnn.search.processes import ProcessExecutor, Slot, call
 from keras_rnn.search.trial import DIED, ERROR, OUT_OF_MEMORY, TIME_OUT, Job, Result
+from tests.support.executors import PATIENCE, gone, run_all, wait_until
 
-PATIENCE = 120  # seconds, on a machine that is busy with other things
 DRIVER = """
 import sys
 from pathlib import Path
@@ -74,17 +73,6 @@ def pids(directory: Path) -> list[int]:
     return [int(line.split()[1]) for line in (directory / "pids").read_text().splitlines()]
 
 
-def gone(pid: int) -> bool:
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-
-
-def wait_until(condition, what):
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"not so after {PATIENCE} s: {what}"
-        time.sleep(0.02)
-
-
 @pytest.fixture(scope="module")
 def slots():
     """One that forks, and one that does not."""
@@ -115,21 +103,8 @@ def run(tmp_path, monkeypatch):
 
     def run(slots, *does, during=lambda: None, **options):
         executor = ProcessExecutor(tmp_path, slots, **options)
-        waiting = [Job(f"{number:04}", {"does": what}, 1) for number, what in enumerate(does)]
-        under_way, results = set(), {}
-        deadline = time.monotonic() + PATIENCE
-        while waiting or under_way:
-            assert time.monotonic() < deadline, f"{under_way} did not end"
-            while waiting and len(under_way) < executor.capacity:
-                under_way.add(waiting[0].trial_id)
-                executor.start(waiting.pop(0))
-            for event in executor.wait(0.05):
-                events.append(event)
-                if isinstance(event, Ended):
-                    under_way.remove(event.trial_id)
-                    results[event.trial_id] = event.result
-            during()
-        assert executor.wait(0.01) == []
+        jobs = [Job(f"{number:04}", {"does": what}, 1) for number, what in enumerate(does)]
+        results = run_all(executor, jobs, on_event=events.append, each_round=during, tick=0.05)
         assert len(executor.idle) == executor.capacity
         return [results[trial_id] for trial_id in sorted(results)]
 

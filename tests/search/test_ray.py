@@ -13,12 +13,12 @@ import pytest
 
 from keras_rnn.errors import UsageError
 from keras_rnn.search import ray_executor
-from keras_rnn.search.executor import Ended, EpochDone
+from keras_rnn.search.executor import EpochDone
 from keras_rnn.search.ray_executor import RayExecutor
 from keras_rnn.search.trial import DIED, ERROR, OUT_OF_MEMORY, TIME_OUT, Job, Result
+from tests.support.executors import PATIENCE, gone, run_all, wait_until
 
 NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20, "include_dashboard": False}
-PATIENCE = 90  # seconds, on a machine that is busy with other things
 DRIVER = """
 import signal, sys
 from pathlib import Path
@@ -78,39 +78,10 @@ def jobs(count):
     return [Job(f"{number:04}", {}, epochs=1) for number in range(count)]
 
 
-def run_all(executor, jobs, during=lambda event: None):
-    """Runs the jobs as the driver would; returns the results by id, of which each must come once."""
-    waiting, under_way, results = list(jobs), set(), {}
-    deadline = time.monotonic() + PATIENCE
-    while waiting or under_way:
-        assert time.monotonic() < deadline, f"{under_way} did not end"
-        while waiting and len(under_way) < executor.capacity:
-            under_way.add(waiting[0].trial_id)
-            executor.start(waiting.pop(0))
-        for event in executor.wait(1):
-            during(event)
-            if isinstance(event, Ended):
-                under_way.remove(event.trial_id)
-                results[event.trial_id] = event.result
-    assert executor.wait(0.1) == []
-    return results
-
-
-def wait_until(condition, what):
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"not so after {PATIENCE} s: {what}"
-        time.sleep(0.1)
-
-
 def pids_in(paths):
     """The numbers that trials wrote, once they all have; else nothing."""
     texts = [path.read_text() for path in paths if path.exists()]
     return [int(text) for text in texts] if len(texts) == len(paths) and all(texts) else []
-
-
-def gone(pid):
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 def test_each_trial_has_a_process_of_its_own_on_some_node_and_shares_the_data(executor, tmp_path):
@@ -118,7 +89,6 @@ def test_each_trial_has_a_process_of_its_own_on_some_node_and_shares_the_data(ex
 
     def run(program, data, job, directory, source, report):
         import os
-        import time
 
         import ray
 
@@ -239,7 +209,7 @@ def test_a_trial_that_hangs_ends_by_the_limit_and_is_not_tried_again(executor, t
             ctypes.PyDLL(None).sleep(1000)  # holds the interpreter, so no signal handler or thread of it runs
         return Result()
 
-    monkeypatch.setattr(ray_executor, "GRACE", 0.5)
+    monkeypatch.setattr(ray_executor, "GRACE_SECONDS", 0.5)
     results = run_all(executor(run, tmp_path, capacity=1, trial_timeout=1.0, retries=3), jobs(3))
     assert [result.failure for result in results.values()] == [None, TIME_OUT, None]
     assert results["0001"].error == "not done after 1 s"
@@ -250,12 +220,11 @@ def test_a_trial_that_hangs_ends_by_the_limit_and_is_not_tried_again(executor, t
 
 def test_the_limit_counts_from_when_a_trial_runs(executor, monkeypatch):
     def run(program, data, job, directory, source, report):
-        import time
 
         time.sleep(0.6)
         return Result()
 
-    monkeypatch.setattr(ray_executor, "GRACE", 0.0)
+    monkeypatch.setattr(ray_executor, "GRACE_SECONDS", 0.0)
     running = executor(run, trial_timeout=1.1)
     running.capacity = 3  # on two CPUs: one waits in Ray's queue for as long as another runs
     assert [result.failure for result in run_all(running, jobs(3)).values()] == [None] * 3
@@ -265,7 +234,6 @@ def test_the_limit_counts_from_when_a_trial_runs(executor, monkeypatch):
 def test_trials_of_a_node_that_dies_run_on_another(cluster, executor, tmp_path):
     def run(program, data, job, directory, source, report):
         import os
-        import time
 
         import ray
 
@@ -299,7 +267,6 @@ def test_trials_of_a_node_that_dies_run_on_another(cluster, executor, tmp_path):
 
 def test_a_sweep_outlives_the_death_of_its_reports(executor, tmp_path):
     def run(program, data, job, directory, source, report):
-        import time
 
         while not program.exists():
             report({"loss": 1.0})
@@ -395,7 +362,6 @@ def test_what_lacks_memory_is_named_and_not_tried_again(cluster, tmp_path, monke
     full = cluster.add_node(**{**NODE, "num_cpus": 2})
 
     def run(program, data, job, directory, source, report):
-        import time
 
         time.sleep(60)
 

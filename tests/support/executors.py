@@ -1,0 +1,42 @@
+"""Executors tested without a driver: jobs go through one, and the processes that it began are looked for."""
+
+import time
+
+import psutil
+
+from keras_rnn.search.executor import Ended
+
+PATIENCE = 120  # seconds, on a machine that is busy with other things
+
+
+def run_all(executor, jobs, on_event=lambda event: None, each_round=lambda: None, tick=1.0):
+    """Runs the jobs as the driver would; returns the results by id, of which each must come once, and nothing after.
+
+    `on_event` is called with each event, and `each_round` at least every `tick` seconds.
+    """
+    waiting, under_way, results = list(jobs), set(), {}
+    deadline = time.monotonic() + PATIENCE
+    while waiting or under_way:
+        assert time.monotonic() < deadline, f"{under_way} did not end"
+        while waiting and len(under_way) < executor.capacity:
+            under_way.add(waiting[0].trial_id)
+            executor.start(waiting.pop(0))
+        for event in executor.wait(tick):
+            on_event(event)
+            if isinstance(event, Ended):
+                under_way.remove(event.trial_id)
+                results[event.trial_id] = event.result
+        each_round()
+    assert executor.wait(0.1) == []
+    return results
+
+
+def wait_until(condition, what):
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"not so after {PATIENCE} s: {what}"
+        time.sleep(0.02)
+
+
+def gone(pid: int) -> bool:
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
