@@ -2,6 +2,8 @@
 
 One worker, so that nothing overlaps. The wall time is that of the whole command: imports, preparing the data, the
 reports at the end. The seconds of an epoch are those from its begin to its end inside `fit`, validation included.
+
+Of this recurs what a trial took beyond its epochs; the rest, what the command took beyond its trials, is paid once.
 """
 
 import tempfile
@@ -30,12 +32,16 @@ def measure(options: Options) -> Iterator[dict]:
             "epochs_seconds": round(training, 2),
             "first_epoch_seconds": round(epochs[row["trial"]][0]["seconds"], 2),
             "last_epoch_seconds": round(epochs[row["trial"]][-1]["seconds"], 2),
+            "recurring_seconds": round(float(row["seconds"]) - training, 2),
         }
+    trials = sum(float(row["seconds"]) for row in rows)
     training = sum(epoch["seconds"] for history in epochs.values() for epoch in history)
     yield {
         "trial": f"all {len(rows)}",
         "trial_seconds": round(run.seconds, 1),  # the sweep's wall time
         "epochs_seconds": round(training, 1),
+        "recurring_seconds": round((trials - training) / len(rows), 2),  # a trial
+        "once_seconds": round(run.seconds - trials, 1),
         "beyond_training_seconds_per_trial": round((run.seconds - training) / len(rows), 2),
         "beyond_training_percent": round((run.seconds / training - 1) * 100, 1),
     }

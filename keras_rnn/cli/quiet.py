@@ -2,13 +2,19 @@
 
 import os
 
+from keras_rnn.imports import lasting_imports
 from keras_rnn.quiet import quiet_stderr
+
+
+def quiet_tensorflow() -> None:
+    """Has TensorFlow log fatal errors alone, here and in processes begun from now on."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def import_tensorflow() -> None:
     """Imports TensorFlow and lets it find and set up its GPUs, quietly."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with quiet_stderr():
+    quiet_tensorflow()
+    with quiet_stderr(), lasting_imports():
         from keras_rnn.training.device import grow_gpu_memory
 
         grow_gpu_memory()

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keras_rnn.cli import options
-from keras_rnn.cli.quiet import import_tensorflow
+from keras_rnn.cli.quiet import import_tensorflow, quiet_tensorflow
 from keras_rnn.errors import UsageError
 from keras_rnn.search import layout
 from keras_rnn.search.labels import describe, figure
+from keras_rnn.search.processes import early_slot
+from keras_rnn.search.resources import thread_environment, threads_of
 from keras_rnn.search.space import parse
 
 if TYPE_CHECKING:
@@ -120,10 +122,13 @@ def tune(
         given["out"] = given.pop("directory")
     for name in [option for option in OPEN if option in given]:
         given[name] = parse(_typed_name(name), given[name])
-    import_tensorflow()
-    import keras_rnn
+    quiet_tensorflow()  # the slot, too
+    with early_slot(thread_environment(threads_of(workers or 1))):
+        import_tensorflow()
+        import keras_rnn
 
-    _print_outcome(keras_rnn.search(**given))
+        sweep = keras_rnn.search(**given)
+    _print_outcome(sweep)
 
 
 def _redraw(given: dict[str, Any]) -> None:

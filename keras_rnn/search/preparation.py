@@ -31,7 +31,6 @@ def check_models(options: dict[str, Any], space: dict[str, Any], report: Callabl
     hypermodel = TextClassifierHyperModel(options)
     for values in covering_values(space_of(space)):
         check_hyperparameters(hypermodel.config(values))
-        keras.backend.clear_session()
 
 
 def prepare_data(config: RunConfig, dataset: TextDataset | None, folder: Path, report: Callable) -> str:

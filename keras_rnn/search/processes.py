@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing import Pipe
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -27,33 +27,38 @@ CALLS = 3
 
 
 class Slot:
-    """One worker process (`keras_rnn.search.worker`) and the task it is at."""
+    """One worker process (`keras_rnn.search.worker`) and the task it is at.
+
+    Args:
+        environment: variables of the process.
+        in_process: trials share the process, where they otherwise have a fork or a new one each.
+    """
 
     def __init__(self, environment: Mapping[str, str], in_process: bool = False):
-        # A HyperModel from the user's own module is imported there too.
-        search_path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
-        self.environment = {**os.environ, "PYTHONPATH": search_path, **environment}
-        self.mode = "in-process" if in_process or not FORKS else "fork"
+        self.environment, self.in_process = environment, in_process
         self.log = tempfile.TemporaryFile()  # noqa: SIM115  as long as the slot
         self._begin()
 
     def _begin(self) -> None:
+        # A HyperModel from the user's own module is imported there too.
+        search_path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
         self.connection, theirs = Pipe()
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "keras_rnn.search.worker", str(theirs.fileno()), str(os.getpid()), self.mode],
+                [sys.executable, "-m", "keras_rnn.search.worker", str(theirs.fileno()), str(os.getpid())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=self.log,
                 stderr=self.log,
-                env=self.environment,
+                env={**os.environ, "PYTHONPATH": search_path, **self.environment},
                 start_new_session=True,  # Ctrl-C is for the driver; and all that a trial starts ends with its slot
             )
 
-    def send(self, function: Callable, *arguments: Any) -> None:
-        """Begins a task; `function` is called in the slot's process with these and `report=`."""
+    def send(self, function: Callable, *arguments: Any, fork: bool = FORKS) -> None:
+        """Begins a task; `function` is called in the slot's process, or a fork of it, with these and `report=`."""
+        task = cloudpickle.dumps((function, arguments))
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # `receive` will say so
-            self.connection.send_bytes(cloudpickle.dumps((function, arguments)))
+            self.connection.send((self.environment, fork, task))
 
     def receive(self) -> tuple:
         """The next message of the task (see `keras_rnn.search.worker`), waited for; a dead process starts anew."""
@@ -84,6 +89,31 @@ class Slot:
         return _last_lines(self.log.read())
 
 
+_early: list[Slot] = []  # what `early_slot` began and nobody has taken
+
+
+@contextlib.contextmanager
+def early_slot(environment: Mapping[str, str]) -> Iterator[None]:
+    """Begins a slot, so that it imports TensorFlow while this process does; `take_slot` hands it out."""
+    _early.append(Slot(environment))
+    try:
+        yield
+    finally:
+        while _early:
+            _early.pop().close()
+
+
+def take_slot(environment: Mapping[str, str], in_process: bool) -> Slot:
+    """The slot that was begun early, where its environment is a part of this one, or else a new one."""
+    if _early and _early[0].environment.items() <= environment.items():
+        slot = _early.pop()
+        slot.environment, slot.in_process = environment, in_process
+        return slot
+    while _early:
+        _early.pop().close()
+    return Slot(environment, in_process)
+
+
 class ProcessExecutor:
     """Runs each trial in a process of its own on this machine.
 
@@ -104,7 +134,7 @@ class ProcessExecutor:
     def start(self, job: Job) -> None:
         slot = self.idle.pop(0)
         self.busy[slot] = _Attempt(job)
-        slot.send(trial_task, self.directory, job)
+        slot.send(trial_task, self.directory, job, fork=FORKS and not slot.in_process)
 
     def wait(self, seconds: float) -> list[EpochDone | Ended]:
         limits = [attempt.left(self.trial_timeout) for attempt in self.busy.values()]
@@ -138,7 +168,7 @@ class ProcessExecutor:
 
     def _ended(self, slot: Slot, result: Result) -> Ended:
         attempt = self.busy.pop(slot)
-        if not FORKS and slot.mode == "in-process":
+        if not FORKS and not slot.in_process:
             slot.restart()
         self.idle.append(slot)
         return Ended(attempt.job.trial_id, result)

@@ -2,8 +2,6 @@
 
 import os
 
-import tensorflow as tf
-
 from keras_rnn.search.settings import share_gpus
 
 THREAD_VARIABLES = (
@@ -20,8 +18,20 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def threads_of(workers: int) -> int:
+    """Threads of the processor for each of so many trials at a time."""
+    return max(1, cores() // max(1, workers))
+
+
+def thread_environment(threads: int) -> dict[str, str]:
+    """What keeps the libraries that a process imports to so many threads."""
+    return dict.fromkeys(THREAD_VARIABLES, str(threads))
+
+
 def visible_gpus() -> list[str]:
     """The GPUs that TensorFlow sees, as CUDA_VISIBLE_DEVICES names them."""
+    import tensorflow as tf  # not before a slot is begun early
+
     count = len(tf.config.list_physical_devices("GPU"))
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     return [name.strip() for name in named.split(",")][:count] if named else [str(number) for number in range(count)]
@@ -39,8 +49,9 @@ def slot_environments(workers: int | None, gpus: int | None) -> tuple[list[dict[
     """
     visible = visible_gpus()
     workers, gpus = share_gpus(workers, gpus, len(visible), "that TensorFlow sees", "there are")
-    threads = max(1, cores() // workers)
-    environments = [dict.fromkeys(THREAD_VARIABLES, str(threads)) for _ in range(workers)]
-    for number, environment in enumerate(environments):
-        environment["CUDA_VISIBLE_DEVICES"] = visible[number] if gpus else "-1"
+    threads = threads_of(workers)
+    environments = [
+        {**thread_environment(threads), "CUDA_VISIBLE_DEVICES": visible[number] if gpus else "-1"}
+        for number in range(workers)
+    ]
     return environments, threads

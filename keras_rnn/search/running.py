@@ -19,7 +19,7 @@ from keras_rnn.search.live import SweepProgress
 from keras_rnn.search.oracles import Proposals, make_oracle, trial_count
 from keras_rnn.search.plan import Plan
 from keras_rnn.search.preparation import check_models, explore, prepare_data
-from keras_rnn.search.processes import ProcessExecutor, Slot, call
+from keras_rnn.search.processes import FORKS, ProcessExecutor, Slot, call, take_slot
 from keras_rnn.search.program import Program, write_program
 from keras_rnn.search.resources import slot_environments
 from keras_rnn.search.settings import Settings
@@ -49,14 +49,14 @@ def run(plan: Plan, settings: Settings, data: Data, directory: Path, console: Co
         environments, threads = slot_environments(*((1, 0) if share else (settings.workers, settings.gpus)))
         slots = []
         for environment in environments:
-            slots.append(Slot(environment, settings.reuse_workers))
+            slots.append(take_slot(environment, settings.reuse_workers))
             stack.callback(slots[-1].close)
         program = _prepare(plan, settings, data, directory, slots[0], threads, console)
         if share:
             slots[0].close()
             executor = _ray_executor(settings, share, program, data, directory)
         else:
-            if settings.reuse_workers:
+            if not FORKS:
                 slots[0].restart()  # what prepared the data has hidden its GPU
             executor = ProcessExecutor(directory, slots, settings.trial_timeout)
         stack.callback(executor.close)

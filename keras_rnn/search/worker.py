@@ -3,15 +3,16 @@
 A fork of a process that has imported TensorFlow, but never computed with it, is as good as a new process, seconds
 sooner; its memory is given back with it. The process talks over one connection, whose descriptor is its argument:
 
-    in   a task: cloudpickle of (function, arguments); the function is called with `report=` besides
+    in   (environment, fork, task): variables to set first, whether the task has a fork of its own, and cloudpickle of
+         (function, arguments); the function is called with `report=` besides
     out  ("began",)           the process is there, and the task begins
          ("report", value)    what the task reported
          ("returned", value)  what it returned
          ("raised", kind, message, traceback)  kind: the name of the exception's class
          ("died", status)     it ended without either; `status` as os.waitpid tells it
 
-Told to keep tasks in this very process ("in-process"), it does not fork: what is quicker where tasks are tiny, and the
-only way where there is no fork that TensorFlow survives.
+A task without a fork runs in this very process: what is quicker where tasks are tiny, and the only way where there is
+no fork that TensorFlow survives.
 """
 
 import ctypes
@@ -26,18 +27,22 @@ from multiprocessing.connection import Connection, wait
 
 import cloudpickle
 
+from keras_rnn.imports import lasting_imports
+
 
 def main() -> None:
-    descriptor, parent, mode = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    descriptor, parent = int(sys.argv[1]), int(sys.argv[2])
     die_with(parent)
     connection = Connection(descriptor)
-    import keras_rnn.search.run_trial  # noqa: F401  TensorFlow and all that trials need
+    with lasting_imports():
+        import keras_rnn.search.run_trial  # noqa: F401  TensorFlow and all that trials need
 
-    run = run_here if mode == "in-process" else run_in_fork
     try:
         while True:
-            task = connection.recv_bytes()
+            environment, fork, task = connection.recv()
+            os.environ.update(environment)
             connection.send(("began",))
+            run = run_in_fork if fork else run_here
             run(connection, task)
     except (EOFError, BrokenPipeError, ConnectionResetError):  # whoever asked is gone
         os._exit(1)

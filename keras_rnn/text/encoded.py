@@ -54,7 +54,8 @@ def encode(vectorizer: Callable, texts: Sequence[str], max_length: int | None = 
     """`texts` through an adapted TextVectorization layer, each row cut to its first `max_length` tokens."""
     rows: list[np.ndarray] = [np.zeros(0, np.int32)] * len(texts)
     for batch in length_batches(np.array([len(text) for text in texts], np.int64), ENCODE_CHARACTERS):
-        token_ids = np.asarray(vectorizer([texts[row] for row in batch]))[:, :max_length].astype(np.int32)
+        array = np.array([texts[row] for row in batch], object)  # of a list Keras would look at each text
+        token_ids = np.asarray(vectorizer(array))[:, :max_length].astype(np.int32)
         for row, length, ids in zip(batch, np.count_nonzero(token_ids, axis=1), token_ids, strict=True):
             rows[row] = ids[:length].copy()
     offsets = np.cumsum([0, *map(len, rows)], dtype=np.int64)

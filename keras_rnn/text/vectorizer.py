@@ -5,7 +5,8 @@ split a text in one and the same way. They promise at least one token a row: a t
 one unknown token, since cuDNN aborts on a row with no real step.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 import keras
 import tensorflow as tf
@@ -72,12 +73,16 @@ def _text_vectorization(tokens: str, max_tokens: int | None) -> keras.layers.Tex
 
 def text_batches(texts: Iterable[str], batch_size: int = ADAPT_BATCH) -> tf.data.Dataset:
     """A tf.data.Dataset of string batches, built without a second copy of the texts."""
-    batches = tf.data.Dataset.from_generator(lambda: iter(texts), output_signature=tf.TensorSpec((), tf.string)).batch(
-        batch_size
-    )
+
+    def batches() -> Iterator[list[str]]:
+        left = iter(texts)
+        while batch := list(islice(left, batch_size)):
+            yield batch
+
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=tf.TensorSpec((None,), tf.string))
     options = tf.data.Options()
     options.autotune.enabled = False  # its thread can hold up the end of a pass for as long as the pass took
-    return batches.with_options(options)
+    return dataset.with_options(options)
 
 
 def adapt_vectorizer(

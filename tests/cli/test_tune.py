@@ -1,5 +1,6 @@
 """`keras-rnn tune` as it is typed; what it asks of `keras_rnn.search` is recorded, and no trial runs."""
 
+import contextlib
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,6 +32,7 @@ def command(monkeypatch, capfd, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(keras_rnn, "search", search)
     monkeypatch.setattr(tune, "import_tensorflow", lambda: None)
+    monkeypatch.setattr(tune, "early_slot", contextlib.nullcontext)
 
     def run(line):
         monkeypatch.setattr(sys, "argv", ["keras-rnn", *line.split()])

@@ -1,3 +1,4 @@
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 from keras_rnn.errors import UsageError
 from keras_rnn.search import layout, processes
 from keras_rnn.search.executor import Ended, EpochDone
-from keras_rnn.search.processes import ProcessExecutor, Slot, call
+from keras_rnn.search.processes import ProcessExecutor, Slot, call, early_slot, take_slot
 from keras_rnn.search.trial import DIED, ERROR, OUT_OF_MEMORY, TIME_OUT, Job, Result
 from tests.support.executors import PATIENCE, gone, run_all, wait_until
 
@@ -248,6 +249,28 @@ def test_a_call_outlives_the_death_of_its_process(forking, tmp_path):
         return "done"
 
     assert call(forking[0], die_once) == "done"
+
+
+def test_a_slot_begun_early_is_taken_where_its_environment_will_do():
+    with early_slot({"OMP_NUM_THREADS": "1"}):
+        (early,) = processes._early
+        slot = take_slot({"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "5"}, in_process=False)
+    assert slot is early
+    assert call(slot, lambda report: os.environ["CUDA_VISIBLE_DEVICES"]) == "5"
+    slot.close()
+    with early_slot({"OMP_NUM_THREADS": "1"}):
+        (early,) = processes._early
+        slot = take_slot({"OMP_NUM_THREADS": "2"}, in_process=False)
+    slot.close()
+    assert slot is not early
+    assert gone(early.process.pid)
+
+
+def test_a_slot_begun_early_that_nobody_takes_ends():
+    with contextlib.suppress(UsageError), early_slot({}):
+        (early,) = processes._early
+        raise UsageError("no such dataset")
+    assert gone(early.process.pid)
 
 
 def test_a_killed_driver_leaves_no_process(tmp_path):

@@ -122,7 +122,7 @@ def no_processes(monkeypatch):
         made[-1].slots = slots
         return made[-1]
 
-    monkeypatch.setattr(running, "Slot", Slot)
+    monkeypatch.setattr(running, "take_slot", Slot)
     monkeypatch.setattr(running, "call", call_here)
     monkeypatch.setattr(running, "ProcessExecutor", executor)
     monkeypatch.setattr(preparation, "set_up_device", lambda threads: None)
