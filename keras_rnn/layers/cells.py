@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import keras
 
 from keras_rnn.errors import UsageError, unknown_name
+from keras_rnn.layers import recurrent
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,6 @@ def get_cell(name: str) -> Cell:
     return _CELLS[name]
 
 
-register_cell("simple_rnn")(keras.layers.SimpleRNN)
-register_cell("lstm", cudnn=True)(keras.layers.LSTM)
-register_cell("gru", cudnn=True)(keras.layers.GRU)
+register_cell("simple_rnn")(recurrent.SimpleRNN)
+register_cell("lstm", cudnn=True)(recurrent.LSTM)
+register_cell("gru", cudnn=True)(recurrent.GRU)

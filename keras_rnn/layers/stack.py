@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-import keras
-
 from keras_rnn.checks import rate, whole_number
 from keras_rnn.errors import UsageError
 from keras_rnn.layers.cells import get_cell
+from keras_rnn.layers.recurrent import Bidirectional
 
 
 def hidden_sizes(hidden_size: int | Sequence[int], num_layers: int) -> tuple[int, ...]:
@@ -77,5 +76,5 @@ def rnn_stack(
             name=f"{layer_name}_cell" if bidirectional else layer_name,
             **options,
         )
-        x = (keras.layers.Bidirectional(layer, name=layer_name) if bidirectional else layer)(x)
+        x = (Bidirectional(layer, name=layer_name) if bidirectional else layer)(x)
     return x

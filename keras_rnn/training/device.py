@@ -5,10 +5,8 @@ import os
 import keras
 import tensorflow as tf
 
-CUDNN_ACTIVATIONS = {
-    keras.layers.LSTM: {"activation": "tanh", "recurrent_activation": "sigmoid"},
-    keras.layers.GRU: {"activation": "tanh", "recurrent_activation": "sigmoid"},
-}
+CUDNN_LAYERS = (keras.layers.LSTM, keras.layers.GRU)
+CUDNN_ACTIVATIONS = {"activation": "tanh", "recurrent_activation": "sigmoid"}
 
 
 def grow_gpu_memory() -> None:
@@ -60,11 +58,11 @@ def recurrent_layers(model: keras.Model) -> list[keras.layers.RNN]:
 
 
 def _layer_obstacles(layer) -> list[str]:
-    if type(layer) not in CUDNN_ACTIVATIONS:
+    if not isinstance(layer, CUDNN_LAYERS):
         return [f"{layer.name} is a {type(layer).__name__}, and cuDNN takes LSTM and GRU"]
     reasons = [
         f"{layer.name} has {option} {getattr(layer, option).__name__}, and cuDNN takes {name}"
-        for option, name in CUDNN_ACTIVATIONS[type(layer)].items()
+        for option, name in CUDNN_ACTIVATIONS.items()
         if getattr(layer, option).__name__ != name
     ]
     if layer.recurrent_dropout:

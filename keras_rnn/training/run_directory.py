@@ -32,6 +32,7 @@ import keras_rnn.models
 import keras_rnn.text.vectorizer  # noqa: F401  with the models, all that a model file may name is registered
 from keras_rnn.errors import UsageError
 from keras_rnn.files import make_folder, remove_debris, write_json
+from keras_rnn.layers import FUSED
 from keras_rnn.training.config import RunConfig, config_from_dict, config_to_dict, differences
 
 CONFIG, ENVIRONMENT, METRICS = "config.json", "environment.json", "metrics.json"
@@ -120,7 +121,7 @@ def load_text_model(path: str | Path) -> keras.Model:
     if not zipfile.is_zipfile(path):
         raise UsageError(f"{path} is no model file of keras_rnn: it is no zip archive")
     try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        model = keras.saving.load_model(path, custom_objects=FUSED, compile=False, safe_mode=True)
     except Exception as error:  # whatever Keras makes of a foreign file
         cause = error
         while cause.__context__ is not None:  # the first of them says most

@@ -17,14 +17,15 @@ import tensorflow as tf
 from keras_rnn.models import create_model, get_model_entry, list_models, token_model_of
 from keras_rnn.serving.check import graph_ops
 from keras_rnn.text.vectorizer import adapt_vectorizer
+from keras_rnn.training.run_directory import load_text_model
 from tests.support.exported import write_version
 
 ROOT = Path(__file__).parents[2]
 NAMES = [name for name in list_models() if not name.startswith("test_")]
 CLASSES = ("no", "yes", "perhaps")
-TEXTS = ["not good, but cheap", "good, but not cheap", "", "wholly unknown words here", "good " * 20]
+TEXTS = ["not good, but cheap", "good, but not cheap", "", "wholly unknown words here", "good " * 8]
 VOCABULARY = 12
-MAX_LENGTH = 12  # tokens, fewer than the last text has
+MAX_LENGTH = 6  # tokens, fewer than the last text has
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,7 @@ def token_model(text_model):
 
 def test_shapes_and_dtypes_for_any_length(token_model):
     assert [tensor.dtype for tensor in token_model.inputs] == ["int32"]
-    for batch, time in [(1, 1), (3, 5), (2, 20)]:
+    for batch, time in [(1, 1), (3, 5), (2, 9)]:
         logits = token_model(np.random.default_rng(0).integers(1, VOCABULARY, (batch, time)).astype("int32"))
         assert logits.shape == (batch, len(CLASSES))
         assert logits.dtype == tf.float32
@@ -73,7 +74,7 @@ def test_shapes_and_dtypes_for_any_length(token_model):
 
 def test_padding_changes_nothing_unless_the_model_reads_it(name, token_model):
     token_ids = np.array([[3, 4, 5, 6], [7, 8, 0, 0]], "int32")
-    padded = np.pad(token_ids, ((0, 0), (0, 9)))
+    padded = np.pad(token_ids, ((0, 0), (0, 4)))
     difference = np.abs(np.asarray(token_model(token_ids)) - np.asarray(token_model(padded))).max()
     if get_model_entry(name).hyperparameters.get("mask_padding", True):
         assert difference < 1e-6
@@ -130,9 +131,12 @@ def test_gradient_reaches_every_weight_and_a_small_step_along_it_lowers_the_loss
 
 def test_save_and_load_give_the_same_model(text_model, token_model, tmp_path):
     text_model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
-    np.testing.assert_array_equal(loaded(tf.constant(TEXTS)), text_model(tf.constant(TEXTS)))
+    expected = text_model(tf.constant(TEXTS))
+    loaded = load_text_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded(tf.constant(TEXTS)), expected)
     assert token_model_of(loaded).count_params() == token_model.count_params()
+    with_layers_of_keras = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_allclose(with_layers_of_keras(tf.constant(TEXTS)), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_mixed_precision_computes_in_float16_and_gives_float32_logits(name, token_model):

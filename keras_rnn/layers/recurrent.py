@@ -1,0 +1,106 @@
+"""keras.layers.SimpleRNN, LSTM, GRU and Bidirectional that are quick on a CPU, too.
+
+Weights, configs and `.keras` files are those of Keras' layers, so that either loads what the other has saved. Where
+TensorFlow has a GPU, or a layer is anything but plain, they are Keras' layers; on a CPU the whole sequence runs in
+`keras_rnn.layers.tf_cells`, in float32, with the activations tanh and sigmoid and without recurrent dropout.
+`layer.fused = False` keeps a layer to Keras' loop.
+"""
+
+import keras
+from keras import ops
+
+# Up to so many units TensorFlow's one op for an LSTM is quicker than a loop of ours; on the small batches of serving
+# it stays so for longer than on those of training.
+BLOCK_UNITS, BLOCK_UNITS_TRAINING = 64, 32
+
+
+class _Fused:
+    """What the three layers share; mixed into a class of Keras, whose `inner_loop` it replaces where it can."""
+
+    fused = True
+
+    def inner_loop(self, sequences, initial_state, mask, training=False):
+        if not _can_fuse(self):
+            return super().inner_loop(sequences, initial_state, mask, training)
+        from keras_rnn.layers.tf_sequence import Sequences
+
+        if isinstance(mask, (list, tuple)):
+            mask = mask[0]
+        self.supports_jit = False  # a mask's order and the op for an LSTM are not for XLA
+        if training and self.dropout:
+            sequences = sequences * ops.expand_dims(self.cell.get_dropout_mask(sequences[:, 0, :]), 1)
+        ordered = Sequences(sequences, mask, self.go_backwards)
+        keep_states = self.return_state or self.stateful
+        states = self._run(ordered.steps, initial_state, keep_states, training)
+        outputs = last = ordered.last_output(states[0], self.zero_output_for_mask)
+        if self.return_sequences:
+            outputs = ordered.outputs(states[0], self.zero_output_for_mask)
+        if keep_states:
+            initial_state = [ordered.last_state(*both) for both in zip(states, initial_state, strict=True)]
+        return last, outputs, initial_state
+
+    def _weights(self):
+        cell = self.cell
+        bias = cell.bias if cell.use_bias else ops.zeros((cell.kernel.shape[1],))
+        # Read here, since a gradient by hand cannot be that of a variable.
+        return [ops.copy(weight) for weight in (cell.kernel, cell.recurrent_kernel, bias)]
+
+
+class SimpleRNN(_Fused, keras.layers.SimpleRNN):
+    def _run(self, steps, initial_state, keep_states, training):
+        from keras_rnn.layers.tf_cells import simple_rnn
+
+        return (simple_rnn(steps, *self._weights(), *initial_state),)
+
+
+class LSTM(_Fused, keras.layers.LSTM):
+    def _run(self, steps, initial_state, keep_states, training):
+        from keras_rnn.layers.tf_cells import block_lstm, lstm
+
+        run = block_lstm if self.units <= (BLOCK_UNITS_TRAINING if training else BLOCK_UNITS) else lstm
+        return run(steps, *self._weights(), *initial_state, keep_states)
+
+
+class GRU(_Fused, keras.layers.GRU):
+    def _run(self, steps, initial_state, keep_states, training):
+        from keras_rnn.layers.tf_cells import gru
+
+        kernel, recurrent_kernel, bias = self._weights()
+        biases = (bias[0], bias[1]) if self.cell.use_bias else (bias, ops.zeros_like(bias))
+        return (gru(steps, kernel, recurrent_kernel, *biases, *initial_state),)
+
+
+class Bidirectional(keras.layers.Bidirectional):
+    """keras.layers.Bidirectional that keeps both directions quick: TensorFlow runs their two loops side by side."""
+
+    def __init__(self, layer, *args, **kwargs):
+        with keras.saving.custom_object_scope(FUSED):  # it copies the layer through its config
+            super().__init__(layer, *args, **kwargs)
+
+
+# Files loaded with these as custom_objects have the quick layers.
+FUSED = {layer.__name__: layer for layer in (SimpleRNN, LSTM, GRU, Bidirectional)}
+for _layer in FUSED.values():
+    _layer.__module__ = "keras.layers"  # so configs and files name Keras' layer, and load without this package
+
+
+def _can_fuse(layer) -> bool:
+    return (
+        layer.fused
+        and keras.backend.backend() == "tensorflow"
+        and layer.compute_dtype == "float32"
+        and layer.activation is keras.activations.tanh
+        and getattr(layer, "recurrent_activation", keras.activations.sigmoid) is keras.activations.sigmoid
+        and getattr(layer, "reset_after", True)
+        and not layer.recurrent_dropout
+        and not layer.unroll
+        and not _for_cudnn(layer)
+    )
+
+
+def _for_cudnn(layer) -> bool:
+    """Whether Keras is to choose: it was asked for cuDNN, or could take it."""
+    import tensorflow as tf
+
+    use_cudnn = getattr(layer, "use_cudnn", "auto")
+    return use_cudnn is True or (use_cudnn == "auto" and bool(tf.config.list_logical_devices("GPU")))

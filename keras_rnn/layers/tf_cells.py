@@ -1,0 +1,242 @@
+"""Whole sequences of SimpleRNN, LSTM and GRU for TensorFlow on a CPU, with gradients derived by hand.
+
+Keras steps through a sequence with some twenty-five small ops a step, and differentiates each of them. Here the
+product of the inputs is taken once for all steps; and since the gradient of a step is linear in the gradient of its
+states, its coefficients are worked out for all steps at once, so that the loop backwards keeps a few products and one
+matrix product a step. The gradients of the weights are one matrix product each, after the loop.
+
+All tensors are float32, time first: inputs `(time, batch, features)`, kernel `(features, gates * units)`,
+recurrent_kernel `(units, gates * units)`, states `(batch, units)`; weights and gates are those of keras.layers. What
+comes back are the states after every step, `(time, batch, units)`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+
+def simple_rnn(inputs, kernel, recurrent_kernel, bias, h_0):
+    """h = tanh(W x + U h' + b), h' being the h of the step before. Returns h."""
+    return _sequence(_SIMPLE_RNN, inputs, kernel, recurrent_kernel, bias, tf.zeros_like(bias), (h_0,))[0]
+
+
+def gru(inputs, kernel, recurrent_kernel, bias, recurrent_bias, h_0):
+    """GRU with reset_after=True, the form of cuDNN. Returns h.
+
+    z = sigmoid(W_z x + U_z h' + b_z),  r = sigmoid(W_r x + U_r h' + b_r),
+    n = tanh(W_n x + b_n + r (U_n h' + c_n)),  h = z h' + (1 - z) n
+    """
+    return _sequence(_GRU, inputs, kernel, recurrent_kernel, bias, recurrent_bias, (h_0,))[0]
+
+
+def lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells: bool):
+    """i, f, o = sigmoid(W x + U h' + b), g = tanh(likewise), c = f c' + i g, h = o tanh(c). Returns h, and c or None.
+
+    One sigmoid serves all gates, since tanh(a) = 2 sigmoid(2 a) - 1; the loop then keeps c / 2.
+    """
+    ones = tf.ones([h_0.shape[1]])
+    twice = tf.concat([ones, ones, 2 * ones, ones], 0)
+    weights = (kernel * twice, recurrent_kernel * twice, bias * twice)
+    states = _sequence(_LSTM, inputs, *weights, tf.zeros_like(bias), (h_0, c_0 / 2), 2 if return_cells else 1)
+    return states[0], 2 * states[1] if return_cells else None
+
+
+def block_lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells: bool):
+    """As `lstm`, by TensorFlow's own op for the whole sequence: hardly a cost a step, but slow matrix products."""
+    weights = tf.concat([kernel, recurrent_kernel], 0)
+    unused = tf.zeros([h_0.shape[1]])  # peepholes
+
+    @tf.custom_gradient  # the gradient that TensorFlow registers for this op is that of another version, and wrong
+    def sequence(inputs, weights, bias, h_0, c_0):
+        steps = tf.shape(inputs, out_type=tf.int64)[0]
+        given = {
+            "seq_len_max": steps,
+            "x": inputs,
+            "cs_prev": c_0,
+            "h_prev": h_0,
+            "w": weights,
+            "wci": unused,
+            "wcf": unused,
+            "wco": unused,
+            "b": bias,
+            "use_peephole": False,
+        }
+        made = tf.raw_ops.BlockLSTMV2(**given, cell_clip=0.0)
+
+        def gradient(d_h, d_c=None):
+            if d_c is None:
+                d_c = tf.zeros_like(d_h)
+            saved = {name: getattr(made, name) for name in ("i", "cs", "f", "o", "ci", "co", "h")}
+            back = tf.raw_ops.BlockLSTMGradV2(**given, **saved, cs_grad=d_c, h_grad=d_h)
+            return back.x_grad, back.w_grad, back.b_grad, back.h_prev_grad, back.cs_prev_grad
+
+        return ((made.h, made.cs) if return_cells else made.h), gradient
+
+    states = sequence(inputs, weights, bias, h_0, c_0)
+    return states if return_cells else (states, None)
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """What a cell does; d_x is the gradient of the loss with respect to x, U the recurrent kernel.
+
+    step(x, states, U, recurrent_bias): one step, x being W x + b; returns the states and all that is to be kept,
+        the states first.
+    slopes(kept, before): from all that was kept and the states before each step, what `back` and `split` multiply by.
+    back(slopes, d_states, transposed U): one step backwards; returns d_states of the step before, and what to keep.
+    split(kept, slopes): from all that `back` kept, d(W x + b) and d(U h + recurrent_bias).
+    kept, kept_back: the widths of what is kept, in units.
+    """
+
+    step: Callable
+    slopes: Callable
+    back: Callable
+    split: Callable
+    kept: tuple[int, ...]
+    kept_back: tuple[int, ...]
+
+
+def _sequence(cell: _Cell, inputs, kernel, recurrent_kernel, bias, recurrent_bias, states, returned: int = 1):
+    """The first `returned` states of every step."""
+
+    @tf.custom_gradient
+    def sequence(inputs, kernel, recurrent_kernel, bias, recurrent_bias, *states):
+        steps, batch, units = tf.shape(inputs)[0], tf.shape(inputs)[1], recurrent_kernel.shape[0]
+        flat = tf.reshape(inputs, [steps * batch, kernel.shape[0]])
+        projected = tf.reshape(tf.nn.bias_add(tf.matmul(flat, kernel), bias), [steps, batch, kernel.shape[1]])
+
+        def forward(t, states):
+            return cell.step(projected[t], states, recurrent_kernel, recurrent_bias)
+
+        kept, _ = _scan(forward, tf.range(steps), states, [units * width for width in cell.kept])
+
+        def gradient(*d_outputs):
+            before = [tf.concat([first[tf.newaxis], rest[:-1]], 0) for first, rest in zip(states, kept, strict=False)]
+            slopes = cell.slopes(kept, before)
+            transposed = tf.transpose(recurrent_kernel)
+
+            def backward(t, d_states):
+                d_states = [
+                    d_states[n] + d_outputs[n][t] if n < returned else d_states[n] for n in range(len(d_states))
+                ]
+                return cell.back([slope[t] for slope in slopes], d_states, transposed)
+
+            widths = [units * width for width in cell.kept_back]
+            zeros = [tf.zeros_like(state) for state in states]
+            kept_back, d_states = _scan(backward, tf.range(steps - 1, -1, -1), zeros, widths)
+            d_projected, d_recurrent = (
+                tf.reshape(d, [steps * batch, kernel.shape[1]]) for d in cell.split(kept_back, slopes)
+            )
+            d_inputs = tf.reshape(tf.matmul(d_projected, kernel, transpose_b=True), tf.shape(inputs))
+            return (
+                d_inputs,
+                tf.matmul(flat, d_projected, transpose_a=True),
+                tf.matmul(tf.reshape(before[0], [steps * batch, units]), d_recurrent, transpose_a=True),
+                tf.reduce_sum(d_projected, 0),
+                tf.reduce_sum(d_recurrent, 0),
+                *d_states,
+            )
+
+        return tuple(kept[:returned]), gradient
+
+    return sequence(inputs, kernel, recurrent_kernel, bias, recurrent_bias, *states)
+
+
+def _scan(step, times, states, widths):
+    """`step(t, states)`, which returns the states and what to keep, for each of `times`.
+
+    Returns what was kept, each `(time, batch, width)` at the time that it belongs to, and the last states.
+    """
+    arrays = [tf.TensorArray(tf.float32, tf.size(times), element_shape=(None, width)) for width in widths]
+
+    def body(n, states, arrays):
+        t = times[n]
+        states, kept = step(t, states)
+        return n + 1, tuple(states), tuple(array.write(t, value) for array, value in zip(arrays, kept, strict=True))
+
+    _, states, arrays = tf.while_loop(
+        lambda n, *_: n < tf.size(times), body, (0, tuple(states), tuple(arrays)), parallel_iterations=1
+    )
+    return [array.stack() for array in arrays], states
+
+
+def _simple_rnn_step(x, states, recurrent_kernel, _):
+    h = tf.tanh(x + tf.matmul(states[0], recurrent_kernel))
+    return (h,), (h,)
+
+
+def _simple_rnn_slopes(kept, before):
+    (h,) = kept
+    return (1 - h * h,)
+
+
+def _simple_rnn_back(slopes, d_states, transposed):
+    d_z = d_states[0] * slopes[0]
+    return (tf.matmul(d_z, transposed),), (d_z,)
+
+
+def _lstm_step(x, states, recurrent_kernel, _):
+    h, half_c = states
+    gates = tf.sigmoid(x + tf.matmul(h, recurrent_kernel))
+    i, f, g, o = tf.split(gates, 4, axis=1)
+    half_c = f * half_c + i * (g - 0.5)
+    tanh_c = tf.tanh(half_c + half_c)
+    h = o * tanh_c
+    return (h, half_c), (h, half_c, gates, tanh_c)
+
+
+def _lstm_slopes(kept, before):
+    _, _, gates, tanh_c = kept
+    i, f, g, o = tf.split(gates, 4, axis=2)
+    gate_slopes = [(g - 0.5) * i * (1 - i), before[1] * f * (1 - f), i * g * (1 - g), tanh_c * o * (1 - o)]
+    return tf.concat(gate_slopes, 2), 2 * o * (1 - tanh_c * tanh_c), f
+
+
+def _lstm_back(slopes, d_states, transposed):
+    gate_slopes, cell_slopes, f = slopes
+    d_h, d_c = d_states
+    d_c += d_h * cell_slopes
+    d_z = tf.concat([d_c, d_c, d_c, d_h], 1) * gate_slopes
+    return (tf.matmul(d_z, transposed), d_c * f), (d_z,)
+
+
+def _gru_step(x, states, recurrent_kernel, recurrent_bias):
+    (h,) = states
+    units = h.shape[1]
+    x_zr, x_n = tf.split(x, [2 * units, units], axis=1)
+    from_h = tf.nn.bias_add(tf.matmul(h, recurrent_kernel), recurrent_bias)
+    h_zr, h_n = tf.split(from_h, [2 * units, units], axis=1)
+    zr = tf.sigmoid(x_zr + h_zr)
+    z, r = tf.split(zr, 2, axis=1)
+    n = tf.tanh(x_n + r * h_n)
+    h = n + z * (h - n)
+    return (h,), (h, zr, n, h_n)
+
+
+def _gru_slopes(kept, before):
+    _, zr, n, h_n = kept
+    z, r = tf.split(zr, 2, axis=2)
+    n_slope = (1 - z) * (1 - n * n)
+    return tf.concat([(before[0] - n) * z * (1 - z), n_slope * h_n * r * (1 - r), n_slope * r], 2), z, n_slope
+
+
+def _gru_back(slopes, d_states, transposed):
+    recurrent_slopes, z, _ = slopes
+    (d_h,) = d_states
+    d_recurrent = tf.concat([d_h, d_h, d_h], 1) * recurrent_slopes
+    return (tf.matmul(d_recurrent, transposed) + d_h * z,), (d_recurrent, d_h)
+
+
+def _gru_split(kept, slopes):
+    d_recurrent, d_h = kept
+    return tf.concat([d_recurrent[:, :, : 2 * d_h.shape[2]], d_h * slopes[2]], 2), d_recurrent
+
+
+def _alike(kept, slopes):
+    return kept[0], kept[0]
+
+
+_SIMPLE_RNN = _Cell(_simple_rnn_step, _simple_rnn_slopes, _simple_rnn_back, _alike, (1,), (1,))
+_LSTM = _Cell(_lstm_step, _lstm_slopes, _lstm_back, _alike, (1, 1, 4, 1), (4,))
+_GRU = _Cell(_gru_step, _gru_slopes, _gru_back, _gru_split, (1, 2, 1, 1), (3, 1))

@@ -1,0 +1,89 @@
+"""From Keras' sequences, batch first and with any mask, to sequences that run without a mask, and back.
+
+A recurrent layer passes over a masked step: its state stays. So the unmasked steps of a row, moved together, give the
+same states; and what runs over the rest of the row, after them, does not matter. No step chooses between two states.
+"""
+
+import tensorflow as tf
+
+
+class Sequences:
+    """`(batch, time, features)` as a layer goes through it, from either end.
+
+    Args:
+        sequences: float32 `(batch, time, features)`.
+        mask: bool `(batch, time)`, False where a step is passed over; or None.
+        go_backwards: the last step comes first.
+
+    Attributes:
+        steps: `(time, batch, features)`, those to run over.
+    """
+
+    def __init__(self, sequences, mask, go_backwards: bool):
+        if mask is None:
+            self.mask = None
+            steps = tf.transpose(sequences, [1, 0, 2])
+            self.steps = tf.reverse(steps, [0]) if go_backwards else steps
+            return
+        # In the order in which steps are gone through: `rank` is where a step goes, and `at` what comes to a place.
+        self.mask = mask = tf.reverse(mask, [1]) if go_backwards else mask
+        self.batch, self.time = batch, time = tf.unstack(tf.shape(mask))
+        real = tf.cast(mask, tf.int32)
+        self.seen = tf.cumsum(real, axis=1)
+        self.count = self.seen[:, -1]
+        rank = tf.where(mask, self.seen - 1, self.count[:, tf.newaxis] + tf.cumsum(1 - real, axis=1) - 1)
+        self.rows = tf.range(batch)[:, tf.newaxis]
+        places = tf.broadcast_to(tf.range(time), [batch, time])
+        indices = tf.stack([rank, tf.broadcast_to(self.rows, [batch, time])], 2)
+        at = tf.scatter_nd(indices, places, [time, batch])
+        self.to_time_first = at + tf.transpose(self.rows) * time  # of (batch * time) rows, in that order
+        self.to_batch_first = rank * batch + self.rows  # of (time * batch) rows
+
+        to, back = self.to_time_first, self.to_batch_first
+        if go_backwards:
+            to = to + time - 1 - 2 * at
+            back = tf.reverse(back, [1])
+        self.steps = _permuted(sequences, to, back)
+
+    def outputs(self, states, zero_output_for_mask: bool):
+        """`(batch, time, units)` from the states after every step, at masked steps zeros or those of the step before.
+
+        In the order in which the steps were gone through, as Keras has it.
+        """
+        if self.mask is None:
+            return tf.transpose(states, [1, 0, 2])
+        if not zero_output_for_mask:
+            return self._taken(states, self.seen - 1, self.rows)
+        real = tf.cast(self.mask, states.dtype)[:, :, tf.newaxis]
+        return _permuted(states, self.to_batch_first, self.to_time_first) * real
+
+    def last_output(self, states, zero_output_for_mask: bool):
+        """The last of `outputs`, `(batch, units)`."""
+        if self.mask is None:
+            return states[-1]
+        last = self._taken(states, self.count - 1, self.rows[:, 0])
+        return last * tf.cast(self.mask[:, -1:], states.dtype) if zero_output_for_mask else last
+
+    def last_state(self, states, initial):
+        """The state after the last unmasked step, `(batch, units)`; `initial` where there is none."""
+        if self.mask is None:
+            return states[-1]
+        last = self._taken(states, self.count - 1, self.rows[:, 0])
+        return tf.where(self.count[:, tf.newaxis] > 0, last, initial)
+
+    def _taken(self, states, step, row):
+        """The states after these steps of these rows, zeros for step -1."""
+        flat = tf.reshape(states, [self.time * self.batch, states.shape[2]])
+        taken = tf.gather(flat, tf.maximum(step, 0) * self.batch + row)
+        return taken * tf.cast(step >= 0, states.dtype)[..., tf.newaxis]
+
+
+@tf.custom_gradient
+def _permuted(values, to, back):
+    """The vectors of `values` `(a, b, units)` in the order `to` `(b, a)`; `back` `(a, b)` undoes it."""
+
+    def gathered(values, order):
+        vectors = tf.reshape(values, [-1, values.shape[2]])
+        return tf.gather(vectors, order)
+
+    return gathered(values, to), lambda d: (gathered(d, back), None, None)

@@ -1,0 +1,238 @@
+import functools
+import itertools
+import json
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_rnn import layers
+
+TIME, FEATURES, BATCH = 5, 3, 5
+LENGTHS = np.array([5, 3, 0, 1, 4])
+MASKS = {
+    "none": None,
+    "right padding, one row empty": np.arange(TIME) < LENGTHS[:, np.newaxis],
+    "left padding": np.arange(TIME) >= LENGTHS[:, np.newaxis],
+    "holes": np.random.default_rng(1).random((BATCH, TIME)) < 0.5,
+    "nothing": np.zeros((BATCH, TIME), bool),
+    "everything": np.ones((BATCH, TIME), bool),
+}
+# An LSTM of few units is one op, of many a loop.
+CELLS = [("SimpleRNN", 4), ("GRU", 4), ("LSTM", 4), ("LSTM", layers.recurrent.BLOCK_UNITS + 1)]
+
+
+def values(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+def pair(name, units, bidirectional=False, features=FEATURES, batch=None, **options):
+    """Keras' layer and ours of one name, with the same weights, none of them zero."""
+    both = []
+    for module in (keras.layers, layers):
+        layer = getattr(module, name)(units, bias_initializer="uniform", **options)
+        layer = module.Bidirectional(layer) if bidirectional else layer
+        layer.build((batch, None, features))
+        both.append(layer)
+    theirs, ours = both
+    ours.set_weights(theirs.get_weights())
+    return theirs, ours
+
+
+def everything(layer, x, mask=None, states=(), training=False):
+    """All outputs, and the gradients of a function of them with respect to x, the initial states and the weights."""
+    x, states = tf.convert_to_tensor(x), [tf.constant(state) for state in states]
+    with tf.GradientTape() as tape:
+        tape.watch([x, *states])
+        outputs = tf.nest.flatten(layer(x, mask=mask, initial_state=states or None, training=training))
+        loss = sum(tf.reduce_sum(tf.sin(output) * (n + 1)) for n, output in enumerate(outputs))
+    watched = [x, *states, *(weight.value for weight in layer.trainable_variables)]
+    return outputs, tape.gradient(loss, watched, unconnected_gradients="zero")
+
+
+def assert_alike(theirs, ours):
+    for expected, found in zip(theirs[0], ours[0], strict=True):
+        np.testing.assert_allclose(found, expected, atol=5e-6)
+    for expected, found in zip(theirs[1], ours[1], strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5 * max(1, np.abs(expected).max()))
+
+
+@pytest.fixture
+def never_keras_loop(monkeypatch):
+    """Fails where Keras' loop over the steps would run."""
+
+    def loop(*args, **kwargs):
+        raise AssertionError("Keras' loop ran")
+
+    return lambda: monkeypatch.setattr(keras.layers.RNN, "inner_loop", loop)
+
+
+@pytest.mark.parametrize(("name", "units"), CELLS)
+@pytest.mark.parametrize("mask", MASKS)
+def test_outputs_states_and_gradients_are_those_of_keras(name, units, mask, never_keras_loop):
+    x, mask = values(BATCH, TIME, FEATURES), MASKS[mask]
+    cases = [
+        {"return_sequences": sequences, "go_backwards": backwards, "zero_output_for_mask": zero}
+        for sequences, backwards, zero in itertools.product((True, False), (False, True), (True, False))
+    ]
+    states = [values(BATCH, units, seed=n + 1) for n in range(2 if name == "LSTM" else 1)]
+    expected, ours = [], []
+    for number, options in enumerate(cases):
+        theirs, layer = pair(name, units, return_state=number % 2 == 0, **options)
+        expected.append(everything(theirs, x, mask, states if number % 4 < 2 else ()))
+        ours.append(layer)
+    never_keras_loop()
+    for number, layer in enumerate(ours):
+        assert_alike(expected[number], everything(layer, x, mask, states if number % 4 < 2 else ()))
+
+
+@pytest.mark.parametrize(("name", "units"), CELLS)
+@pytest.mark.parametrize("mask", ["none", "right padding, one row empty", "holes"])
+def test_both_directions_are_those_of_keras(name, units, mask, never_keras_loop):
+    x, mask = values(BATCH, TIME, FEATURES), MASKS[mask]
+    states = [values(BATCH, units, seed=n + 1) for n in range(4 if name == "LSTM" else 2)]
+    theirs, ours = pair(name, units, bidirectional=True, return_sequences=True, return_state=True)
+    expected = everything(theirs, x, mask, states)
+    never_keras_loop()
+    assert_alike(expected, everything(ours, x, mask, states))
+
+
+@pytest.mark.parametrize(("name", "units"), CELLS)
+@pytest.mark.parametrize("steps", [1, 2, 200])
+def test_of_any_length(name, units, steps):
+    x = values(2, steps, FEATURES)
+    mask = np.arange(steps) < np.array([[steps], [(steps + 1) // 2]])
+    theirs, ours = pair(name, units, return_sequences=True, zero_output_for_mask=True)
+    signature = [tf.TensorSpec((None, None, FEATURES)), tf.TensorSpec((None, None), tf.bool)]
+    results = []
+    for layer in (theirs, ours):
+        graph = tf.function(functools.partial(everything, layer), input_signature=signature)
+        results.append(graph(x, mask))
+    assert_alike(*results)
+
+
+@pytest.mark.parametrize(("name", "units"), CELLS)
+def test_without_bias(name, units):
+    x = values(BATCH, TIME, FEATURES)
+    theirs, ours = pair(name, units, use_bias=False)
+    assert_alike(everything(theirs, x), everything(ours, x))
+
+
+@pytest.mark.parametrize(("name", "units"), CELLS)
+def test_a_stateful_layer_goes_on_where_it_was(name, units):
+    x = values(2, 2 * TIME, FEATURES)
+    theirs, ours = pair(name, units, batch=2, stateful=True, return_sequences=True)
+    for part in (x[:, :TIME], x[:, TIME:]):
+        np.testing.assert_allclose(ours(part), theirs(part), atol=5e-6)
+    ours.reset_states()
+    theirs.reset_states()
+    np.testing.assert_allclose(ours(x[:, :TIME]), theirs(x[:, :TIME]), atol=5e-6)
+
+
+@pytest.mark.parametrize("name", ["SimpleRNN", "GRU", "LSTM"])
+def test_dropout_of_the_input_is_one_for_all_steps(name):
+    x = np.ones((4, TIME, 8), "float32")
+    theirs, ours = pair(name, 4, features=8, dropout=0.5, seed=3, return_sequences=True)
+    trained = ours(x, training=True)
+    np.testing.assert_allclose(trained, theirs(x, training=True), atol=5e-6)
+    assert np.abs(trained - ours(x)).max() > 1e-3
+
+
+@pytest.mark.parametrize("dtype", ["float64", "mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("name", ["SimpleRNN", "GRU", "LSTM"])
+def test_other_dtypes_are_keras_own(name, dtype):
+    x = values(BATCH, TIME, FEATURES)
+    theirs, ours = pair(name, 4, dtype=dtype)
+    np.testing.assert_array_equal(ours(x), theirs(x))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("SimpleRNN", {"activation": "relu"}),
+        ("LSTM", {"recurrent_activation": "hard_sigmoid"}),
+        ("GRU", {"reset_after": False}),
+        ("LSTM", {"recurrent_dropout": 0.5}),
+    ],
+)
+def test_what_is_not_plain_is_keras_own(name, options):
+    x = values(BATCH, TIME, FEATURES)
+    theirs, ours = pair(name, 4, **options)
+    np.testing.assert_array_equal(ours(x), theirs(x))
+
+
+def test_keras_loop_on_request():
+    theirs, ours = pair("GRU", 4)
+    x = values(BATCH, TIME, FEATURES)
+    ours.fused = False
+    np.testing.assert_array_equal(ours(x), theirs(x))
+
+
+@pytest.mark.parametrize("name", ["LSTM", "GRU"])
+def test_where_there_is_a_gpu_keras_chooses(name, monkeypatch):
+    _, ours = pair(name, 4)
+    kept = tf.config.list_logical_devices
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind=None: ["a GPU"] if kind == "GPU" else kept(kind))
+    chosen = []
+    monkeypatch.setattr(
+        getattr(keras.layers, name), "inner_loop", lambda self, *args, **kwargs: chosen.append(self) or 1 / 0
+    )
+    with pytest.raises(ZeroDivisionError):
+        ours(values(BATCH, TIME, FEATURES))
+    assert chosen == [ours]
+
+
+def config_in(path):
+    """A file's config.json, but for the numbers of objects and for names under which a class may be registered."""
+
+    def without(found):
+        return {name: value for name, value in found.items() if name not in ("shared_object_id", "registered_name")}
+
+    return json.loads(zipfile.ZipFile(path).read("config.json"), object_hook=without)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("name", ["SimpleRNN", "GRU", "LSTM"])
+def test_files_are_those_of_keras(name, bidirectional, tmp_path):
+    x = values(2, TIME, FEATURES)
+    models = []
+    for module in (keras.layers, layers):
+        layer = getattr(module, name)(4, name="rnn")
+        inputs = keras.Input((None, FEATURES), name="x")
+        outputs = (module.Bidirectional(layer, name="both") if bidirectional else layer)(inputs)
+        models.append(keras.Model(inputs, outputs, name="model"))
+        models[-1].save(tmp_path / f"{len(models)}.keras")
+    theirs, ours = models
+    configs = [config_in(tmp_path / f"{number}.keras") for number in (1, 2)]
+    assert configs[0] == configs[1]
+
+    plain = keras.saving.load_model(tmp_path / "2.keras")
+    np.testing.assert_allclose(plain(x), ours(x), atol=5e-6)
+    quick = keras.saving.load_model(tmp_path / "2.keras", custom_objects=layers.FUSED)
+    np.testing.assert_array_equal(quick(x), ours(x))
+    back = keras.saving.load_model(tmp_path / "1.keras", custom_objects=layers.FUSED)
+    np.testing.assert_allclose(back(x), theirs(x), atol=5e-6)
+    kinds = [type(part) for part in (plain.layers[-1], quick.layers[-1])]
+    kind = "Bidirectional" if bidirectional else name
+    assert kinds == [getattr(keras.layers, kind), getattr(layers, kind)]
+    if bidirectional:
+        assert type(quick.layers[-1].backward_layer) is getattr(layers, name)
+
+
+@pytest.mark.parametrize(("name", "units"), CELLS)
+def test_a_saved_graph_holds_ops_of_tensorflow_alone_and_runs(name, units, tmp_path):
+    _, layer = pair(name, units, bidirectional=True)
+    x = tf.constant(values(2, TIME, FEATURES))
+    served = tf.Module()
+    served.layer = layer.variables
+    served.run = tf.function(lambda x: layer(x), input_signature=[tf.TensorSpec((None, None, FEATURES))])
+    tf.saved_model.save(served, tmp_path)
+    loaded = tf.saved_model.load(tmp_path)
+    np.testing.assert_allclose(loaded.run(x), layer(x), atol=1e-6)
+    graph = loaded.run.get_concrete_function().graph.as_graph_def()
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    ops = {node.op for node in nodes}
+    assert ("BlockLSTMV2" in ops) == (name == "LSTM" and units <= layers.recurrent.BLOCK_UNITS)
+    assert ops <= set(dir(tf.raw_ops)) | {"Placeholder"}
