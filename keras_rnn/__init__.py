@@ -6,6 +6,10 @@ The public names are imported when they are first used, so that `import keras_rn
 from importlib import import_module
 
 _HOME = {
+    "GRU": "keras_rnn.layers",
+    "LSTM": "keras_rnn.layers",
+    "SimpleRNN": "keras_rnn.layers",
+    "Bidirectional": "keras_rnn.layers",
     "AttentionPooling": "keras_rnn.layers",
     "SequencePooling": "keras_rnn.layers",
     "TokenEmbedding": "keras_rnn.layers",
