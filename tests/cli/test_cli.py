@@ -18,6 +18,8 @@ from pathlib import Path
 import pytest
 
 from keras_rnn.cli import main as cli
+from keras_rnn.serving import export as export_module
+from keras_rnn.serving.check import check_version
 from tests.support import tiny
 
 COMMAND = Path(sys.executable).parent / "keras-rnn"
@@ -34,7 +36,11 @@ def keras_rnn(*arguments, cwd, **options):
 
 @pytest.fixture
 def in_this_process(monkeypatch):
-    """A function that runs the command in the folder `cwd` and returns its exit status; it prints where pytest does."""
+    """A function that runs the command in the folder `cwd` and returns its exit status; it prints where pytest does.
+
+    What it exports is checked in this process, too.
+    """
+    monkeypatch.setattr(export_module, "check_export", check_version)
 
     def run(*arguments, cwd):
         monkeypatch.chdir(cwd)
@@ -133,9 +139,8 @@ def test_predict_streams_json_lines_in_utf8_on_an_ascii_terminal_too(folder):
 
 
 def test_export_then_predict_with_the_saved_model(folder, in_this_process, capsys):
-    exported = keras_rnn("export", "run", "--to", "saved_models/tiny", cwd=folder)
-    assert exported.returncode == 0, exported.stderr
-    assert exported.stdout.strip() == "saved_models/tiny/1"
+    assert in_this_process("export", "run", "--to", "saved_models/tiny", cwd=folder) == 0
+    assert capsys.readouterr().out.strip() == "saved_models/tiny/1"
     checked = keras_rnn("export", "--check", "saved_models/tiny", cwd=folder)
     assert checked.returncode == 0, checked.stderr
     difference = re.fullmatch(
@@ -164,12 +169,12 @@ def test_a_damaged_export_is_one_line_and_status_1(folder, tmp_path):
 
 
 @pytest.mark.slow
-def test_killed_here_and_there_the_same_command_with_resume_ends_the_same(folder, tmp_path):
+def test_killed_here_and_there_the_same_command_with_resume_ends_the_same(folder, tmp_path, in_this_process, capsys):
     shutil.copy(folder / "rows.csv", tmp_path)
-    command = [COMMAND, "train", "--data", "rows.csv", *MODEL_OPTIONS, "--epochs", "3", "--out", "run"]
+    command = ["train", "--data", "rows.csv", *MODEL_OPTIONS, "--epochs", "3", "--out", "run"]
     for line, further in (("run directory:", []), ("epoch 1/3", ["--resume"])):  # before there is data, and in training
         with subprocess.Popen(
-            [*command, *further], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+            [COMMAND, *command, *further], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
         ) as killed:
             for shown in killed.stderr:
                 if shown.startswith(line):
@@ -178,9 +183,8 @@ def test_killed_here_and_there_the_same_command_with_resume_ends_the_same(folder
             else:
                 pytest.fail(f"no line starts with {line!r}")
         assert killed.returncode == -signal.SIGKILL
-    resumed = keras_rnn(*command[1:], "--resume", cwd=tmp_path)
-    assert resumed.returncode == 0, resumed.stderr
-    assert re.search(r"^going on after epoch \d$", resumed.stderr, re.M)
+    assert in_this_process(*command, "--resume", cwd=tmp_path) == 0
+    assert re.search(r"^going on after epoch \d$", capsys.readouterr().err, re.M)
     for name in ("metrics.json", "history.csv"):
         assert (tmp_path / "run" / name).read_text() == (folder / "run" / name).read_text()
     assert listing(tmp_path / "run") == json.loads((folder / "train.listing").read_text())
@@ -191,7 +195,8 @@ def test_a_full_disk_is_one_line_and_what_was_whole_stays(folder, tmp_path, in_t
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
-    options = [*MODEL_OPTIONS, "--embedding-size", "64", "--epochs", "2", "--out", tmp_path / "run"]
+    further = "--cell simple_rnn --embedding-size 64 --epochs 2 --out".split()
+    options = [*MODEL_OPTIONS, *further, tmp_path / "run"]
     shown = keras_rnn("train", "--data", folder / "rows.csv", *options, cwd=tmp_path, preexec_fn=no_large_files)
     assert shown.returncode == 1
     last = shown.stderr.splitlines()[-1]

@@ -74,6 +74,15 @@ def pids(directory: Path) -> list[int]:
     return [int(line.split()[1]) for line in (directory / "pids").read_text().splitlines()]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def light_slots():
+    """No task here needs TensorFlow, which slots take seconds to import; those of test_sweep.py have it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parents[1] / "support" / "light_slots")
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # of drivers in processes of their own
+        yield
+
+
 @pytest.fixture(scope="module")
 def slots():
     """One that forks, and one that does not."""
@@ -207,6 +216,7 @@ def test_a_slot_killed_from_outside_starts_anew(run, forking, tmp_path):
 def test_a_trial_that_hangs_ends_by_the_limit_and_all_that_it_started(run, forking, tmp_path, monkeypatch):
     """The limit of the one after it counts from when the slot, which has begun anew, is ready for it."""
     monkeypatch.setattr(processes, "GRACE_SECONDS", 0.5)
+    monkeypatch.setenv("SLOT_SECONDS", "2")
     hung, good = run(forking, "hang", "report", trial_timeout=1.0)
     assert (hung.failure, hung.error) == (TIME_OUT, "not done after 1 s")
     assert good == Result()

@@ -18,7 +18,17 @@ from keras_rnn.search.ray_executor import RayExecutor
 from keras_rnn.search.trial import DIED, ERROR, OUT_OF_MEMORY, TIME_OUT, Job, Result
 from tests.support.executors import PATIENCE, gone, run_all, wait_until
 
-NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20, "include_dashboard": False}
+# Without what no test looks at, and what takes seconds to start.
+NODE = {
+    "num_cpus": 1,
+    "object_store_memory": 100 * 2**20,
+    "include_dashboard": False,
+    "include_log_monitor": False,
+    "no_monitor": True,
+}
+# A node whose raylet is killed counts as alive until five checks have failed: a second, where else it is up to half a
+# minute. A check that is only answered late, on a busy machine, still has the ten seconds that Ray gives it.
+HEALTH_CHECKS = {"RAY_health_check_period_ms": "200", "RAY_health_check_initial_delay_ms": "0"}
 DRIVER = """
 import signal, sys
 from pathlib import Path
@@ -50,7 +60,10 @@ def cluster():
     import ray
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args=NODE)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in HEALTH_CHECKS.items():
+            patch.setenv(name, value)
+        cluster = Cluster(initialize_head=True, head_node_args=NODE)
     try:
         cluster.add_node(**NODE)
         ray.init(cluster.address, **ray_executor.QUIET)
@@ -58,6 +71,21 @@ def cluster():
     finally:
         ray.shutdown()
         cluster.shutdown()
+
+
+@pytest.fixture
+def add_node(cluster):
+    """Adds a node to the cluster, `add_node(**options)`; after the test the cluster has the two that it had before."""
+    added = []
+
+    def add(**options):
+        added.append(cluster.add_node(**{**NODE, **options}))
+        return added[-1]
+
+    yield add
+    for node in added:
+        cluster.remove_node(node)
+    cluster.wait_for_nodes(PATIENCE)
 
 
 @pytest.fixture
@@ -231,7 +259,7 @@ def test_the_limit_counts_from_when_a_trial_runs(executor, monkeypatch):
 
 
 @pytest.mark.slow
-def test_trials_of_a_node_that_dies_run_on_another(cluster, executor, tmp_path):
+def test_trials_of_a_node_that_dies_run_on_another(add_node, executor, tmp_path):
     def run(program, data, job, directory, source, report):
         import os
 
@@ -243,7 +271,7 @@ def test_trials_of_a_node_that_dies_run_on_another(cluster, executor, tmp_path):
 
     log = tmp_path / "log"
     log.mkdir()
-    doomed = cluster.add_node(**NODE)
+    doomed = add_node()
     running = executor(run, log, capacity=3)
     wait, killed = running.wait, []
 
@@ -262,7 +290,6 @@ def test_trials_of_a_node_that_dies_run_on_another(cluster, executor, tmp_path):
     trial_id, pid = killed[0].name.split(".")
     assert len(list(log.glob(f"{trial_id}.*"))) == 2
     wait_until(lambda: gone(int(pid)), "the process of the dead node's trial ended")
-    cluster.remove_node(doomed)
 
 
 def test_a_sweep_outlives_the_death_of_its_reports(executor, tmp_path):
@@ -355,23 +382,18 @@ def test_a_ray_of_the_drivers_own_ends_with_it(number, tmp_path):
 
 
 @pytest.mark.slow
-def test_what_lacks_memory_is_named_and_not_tried_again(cluster, tmp_path, monkeypatch):
+def test_what_lacks_memory_is_named_and_not_tried_again(add_node, executor, monkeypatch):
     """A node that counts as full however little is used ends every trial."""
     monkeypatch.setenv("RAY_memory_usage_threshold", "0.001")
     monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "100")
-    full = cluster.add_node(**{**NODE, "num_cpus": 2})
+    add_node(num_cpus=2)
 
     def run(program, data, job, directory, source, report):
 
         time.sleep(60)
 
-    try:
-        running = RayExecutor(None, None, tmp_path, capacity=1, cpus_per_trial=2, retries=3, run=run)
-        result = run_all(running, jobs(1))["0000"]
-        running.close()
-        assert (result.failure, result.error) == (OUT_OF_MEMORY, "Ray killed its process for lack of memory")
-    finally:
-        cluster.remove_node(full)
+    result = run_all(executor(run, capacity=1, cpus_per_trial=2, retries=3), jobs(1))["0000"]
+    assert (result.failure, result.error) == (OUT_OF_MEMORY, "Ray killed its process for lack of memory")
 
 
 class TestConnecting:

@@ -329,11 +329,13 @@ VALUES = {"cell": "lstm", "hidden_size_1": 4}
 
 class TestOurModels:
     @pytest.fixture(scope="class")
-    def data(self, tmp_path_factory):
+    @classmethod
+    def data(cls, tmp_path_factory):
         return prepare(tiny.dataset(), TextConfig(), tmp_path_factory.mktemp("prepared") / "data")
 
     @pytest.fixture(scope="class")
-    def program(self):
+    @classmethod
+    def program(cls):
         options = {name: value for name, value in OPTIONS.items() if name != "hidden_size"}
         fixed, space = search_space(
             {**options, "cell": ["gru", "lstm"], "hidden_size": [8, 4]}, hidden_size_per_layer=True
@@ -348,7 +350,8 @@ class TestOurModels:
         )
 
     @pytest.fixture(scope="class")
-    def unbroken(self, program, data, tmp_path_factory):
+    @classmethod
+    def unbroken(cls, program, data, tmp_path_factory):
         return run_trial(program, data, Job("0000", VALUES, EPOCHS), tmp_path_factory.mktemp("unbroken"))
 
     def test_a_trial_reports_what_train_reports(self, unbroken, tmp_path, monkeypatch):

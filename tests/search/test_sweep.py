@@ -15,12 +15,16 @@ import pytest
 from rich.console import Console
 
 from keras_rnn import UsageError, evaluate, export, predict, search
+from keras_rnn.cli import main as cli
 from keras_rnn.search import layout, preparation, running
 from keras_rnn.search import sweep as sweep_module
 from keras_rnn.search.journal import locked, read_journal
 from keras_rnn.search.sweep import SearchFailedError, open_sweep
 from keras_rnn.search.trial import ERROR, NAN_LOSS, Result
+from keras_rnn.serving import export as export_module
+from keras_rnn.serving.check import check_version
 from tests.support import tiny
+from tests.support.executors import wait_until
 from tests.support.sweeps import FakeExecutor, good
 
 PATIENCE = 240  # seconds, on a machine that is busy with other things
@@ -79,7 +83,8 @@ def test_its_run_is_one_like_any(swept, tmp_path):
 
 
 @pytest.mark.slow
-def test_its_run_can_be_exported(swept, tmp_path):
+def test_its_run_can_be_exported(swept, tmp_path, monkeypatch):
+    monkeypatch.setattr(export_module, "check_export", check_version)  # here, not in a process of its own
     assert (export(swept[0].run, tmp_path / "model") / "saved_model.pb").is_file()
 
 
@@ -288,38 +293,37 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture
-def tune(data, tmp_path):
-    """`tune(...)`: the process of a sweep whose trials take long, and a way to find all that descends from it."""
-    environment = {**os.environ, "KERAS_RNN_TEST": uuid.uuid4().hex}
-    started = []
+def family(monkeypatch):
+    """A function that finds the processes that the test has begun, and all that these have."""
+    mark = uuid.uuid4().hex
+    monkeypatch.setenv("KERAS_RNN_TEST", mark)
 
     def family():
         found = []
         for process in psutil.process_iter():
             try:
-                if process.environ().get("KERAS_RNN_TEST") == environment["KERAS_RNN_TEST"]:
+                if process.environ().get("KERAS_RNN_TEST") == mark:
                     found.append(process)
             except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
                 continue
         return found
 
-    def tune(*further):
-        command = [sys.executable, "-m", "keras_rnn.cli.main", "tune", tmp_path / "s", "--data", data]
-        command += ["--hidden-size", "4,8", "--embedding-size", "4", *further]
-        started.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
-        started[-1].family = family
-        return started[-1]
+    return family
 
-    yield tune
-    for process in started:
-        process.kill()
-        process.communicate()
+
+@pytest.fixture
+def tune(data, tmp_path):
+    """The words of a command whose sweep may take long."""
+    sizes = ["--hidden-size", "4,8", "--embedding-size", "4"]
+    return ["tune", str(tmp_path / "s"), "--data", str(data), *sizes, "--cell", "simple_rnn"]
 
 
 @pytest.mark.slow
-def test_a_sweep_that_is_ended_leaves_no_process_and_can_be_gone_on_with(tune, tmp_path):
+def test_a_sweep_that_is_ended_leaves_no_process_and_can_be_gone_on_with(tune, family, tmp_path):
+    command = [sys.executable, "-m", "keras_rnn.cli.main", *tune, "--max-trials", "1"]
+    command += ["--epochs", "100000", "--patience", "100000"]
     for number, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)):
-        driver = tune("--epochs", "100000", "--patience", "100000", "--max-trials", "1", "--cell", "simple_rnn")
+        driver = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         checkpoint = tmp_path / "s" / "trials" / "0000" / layout.CHECKPOINT
         began = time.time()
         deadline = time.monotonic() + PATIENCE
@@ -327,23 +331,21 @@ def test_a_sweep_that_is_ended_leaves_no_process_and_can_be_gone_on_with(tune, t
             assert driver.poll() is None, driver.stderr.read()
             assert time.monotonic() < deadline, "the trial has not come to an epoch's end"
             time.sleep(0.1)
-        family = driver.family()
-        assert len(family) >= 3  # the driver, the slot, the trial
+        assert len(family()) >= 3  # the driver, the slot, the trial
         driver.send_signal(number)
         _, printed = driver.communicate(timeout=60)
         assert driver.returncode == status
         assert "Traceback" not in printed
-        deadline = time.monotonic() + 10
-        while driver.family():
-            assert time.monotonic() < deadline, f"{driver.family()} outlived {number}"
-            time.sleep(0.1)
+        wait_until(lambda: not family(), f"all processes ended after {number}", 10)
         assert len(read_journal(tmp_path / "s" / layout.JOURNAL)) == 1
 
 
 @pytest.mark.slow
-def test_a_command_whose_trials_all_fail_has_status_1(tune, tmp_path):
-    driver = tune("--trial-timeout", "0.001", "--max-trials", "2")
-    _, printed = driver.communicate(timeout=PATIENCE)
-    assert driver.returncode == 1
-    assert printed.splitlines()[-1].startswith("keras-rnn: error: all 2 trials failed, the last of them: time-out: ")
-    assert driver.family() == []
+def test_a_command_whose_trials_all_fail_has_status_1(tune, family, monkeypatch, capfd):
+    monkeypatch.setattr(sys, "argv", ["keras-rnn", *tune, "--trial-timeout", "0.001", "--max-trials", "2"])
+    with pytest.raises(SystemExit) as exit_:
+        cli.main()
+    assert exit_.value.code == 1
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert last.startswith("keras-rnn: error: all 2 trials failed, the last of them: time-out: ")
+    wait_until(lambda: not family(), "all processes ended", 10)

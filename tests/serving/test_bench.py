@@ -256,7 +256,8 @@ def test_the_command_prints_a_table_and_its_status_tells_of_failures(status, cod
     shown = capsys.readouterr().out
     assert "p99 ms" in shown
     assert f"({status}: " in shown
-    assert seen[:2] == [(["not good"], "Bearer secret"), (["but cheap"], "Bearer secret")]
+    assert seen[0] == (["not good"], "Bearer secret")  # alone; the next come from two clients at once
+    assert sorted(seen[1:3]) == [(["but cheap"], "Bearer secret"), (["not good"], "Bearer secret")]
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def test_mixed_precision_in_both_directions_answers_the_same_after_reload(poolin
         model = text_classifier(
             num_classes=3,
             vectorizer=vectorizer,
-            cell="gru" if pooling == "max" else "lstm",
+            cell={"last": "lstm", "max": "gru"}.get(pooling, "simple_rnn"),
             hidden_size=8,
             bidirectional=True,
             pooling=pooling,

@@ -31,10 +31,10 @@ def run_all(executor, jobs, on_event=lambda event: None, each_round=lambda: None
     return results
 
 
-def wait_until(condition, what):
-    deadline = time.monotonic() + PATIENCE
+def wait_until(condition, what, seconds=PATIENCE):
+    deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"not so after {PATIENCE} s: {what}"
+        assert time.monotonic() < deadline, f"not so after {seconds} s: {what}"
         time.sleep(0.02)
 
 
