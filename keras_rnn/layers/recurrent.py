@@ -3,7 +3,7 @@
 Weights, configs and `.keras` files are those of Keras' layers, so that either loads what the other has saved. Where
 TensorFlow has a GPU, or a layer is anything but plain, they are Keras' layers; on a CPU the whole sequence runs in
 `keras_rnn.layers.tf_cells`, in float32, with the activations tanh and sigmoid and without recurrent dropout.
-`layer.fused = False` keeps a layer to Keras' loop.
+`layer.fused = False` keeps a layer to Keras' loop, which gradients of gradients take.
 """
 
 import keras
@@ -47,6 +47,8 @@ class _Fused:
 
 
 class SimpleRNN(_Fused, keras.layers.SimpleRNN):
+    """keras.layers.SimpleRNN: arguments, shapes, masks and states are its own, and the equation is in `tf_cells`."""
+
     def _run(self, steps, initial_state, keep_states, training):
         from keras_rnn.layers.tf_cells import simple_rnn
 
@@ -54,6 +56,8 @@ class SimpleRNN(_Fused, keras.layers.SimpleRNN):
 
 
 class LSTM(_Fused, keras.layers.LSTM):
+    """keras.layers.LSTM: arguments, shapes, masks and states are its own, and the equations are in `tf_cells`."""
+
     def _run(self, steps, initial_state, keep_states, training):
         from keras_rnn.layers.tf_cells import block_lstm, lstm
 
@@ -62,6 +66,8 @@ class LSTM(_Fused, keras.layers.LSTM):
 
 
 class GRU(_Fused, keras.layers.GRU):
+    """keras.layers.GRU: arguments, shapes, masks and states are its own, and the equations are in `tf_cells`."""
+
     def _run(self, steps, initial_state, keep_states, training):
         from keras_rnn.layers.tf_cells import gru
 
