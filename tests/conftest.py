@@ -13,15 +13,15 @@ TOGETHER = ("tests/serving/server", "tests/serving")
 # What takes longest, first: pytest-xdist hands the tests out in this order, and the last files should be short.
 LONGEST = (
     "tests/search/test_ray.py",
-    "tests/cli/test_cli.py",
     "tests/search/test_sweep.py",
     "tests/serving",
-    "tests/training/test_train.py",
+    "tests/cli/test_cli.py",
     "tests/models/test_every_model.py",
+    "tests/training/test_train.py",
     "tests/serving/server",
+    "tests/layers/test_recurrent.py",
     "tests/search/test_run_trial.py",
     "tests/search/test_driver.py",
-    "tests/search/test_processes.py",
 )
 
 
