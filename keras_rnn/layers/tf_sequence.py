@@ -61,15 +61,18 @@ class Sequences:
         """The last of `outputs`, `(batch, units)`."""
         if self.mask is None:
             return states[-1]
-        last = self._taken(states, self.count - 1, self.rows[:, 0])
+        last = self._last(states)
         return last * tf.cast(self.mask[:, -1:], states.dtype) if zero_output_for_mask else last
 
     def last_state(self, states, initial):
         """The state after the last unmasked step, `(batch, units)`; `initial` where there is none."""
         if self.mask is None:
             return states[-1]
-        last = self._taken(states, self.count - 1, self.rows[:, 0])
-        return tf.where(self.count[:, tf.newaxis] > 0, last, initial)
+        return tf.where(self.count[:, tf.newaxis] > 0, self._last(states), initial)
+
+    def _last(self, states):
+        """The states after the last unmasked step of each row, zeros where there is none."""
+        return self._taken(states, self.count - 1, self.rows[:, 0])
 
     def _taken(self, states, step, row):
         """The states after these steps of these rows, zeros for step -1."""

@@ -99,8 +99,7 @@ def early_slot(environment: Mapping[str, str]) -> Iterator[None]:
     try:
         yield
     finally:
-        while _early:
-            _early.pop().close()
+        _close_early()
 
 
 def take_slot(environment: Mapping[str, str], in_process: bool) -> Slot:
@@ -109,9 +108,13 @@ def take_slot(environment: Mapping[str, str], in_process: bool) -> Slot:
         slot = _early.pop()
         slot.environment, slot.in_process = environment, in_process
         return slot
+    _close_early()
+    return Slot(environment, in_process)
+
+
+def _close_early() -> None:
     while _early:
         _early.pop().close()
-    return Slot(environment, in_process)
 
 
 class ProcessExecutor:

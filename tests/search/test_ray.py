@@ -248,7 +248,6 @@ def test_a_trial_that_hangs_ends_by_the_limit_and_is_not_tried_again(executor, t
 
 def test_the_limit_counts_from_when_a_trial_runs(executor, monkeypatch):
     def run(program, data, job, directory, source, report):
-
         time.sleep(0.6)
         return Result()
 
@@ -294,7 +293,6 @@ def test_trials_of_a_node_that_dies_run_on_another(add_node, executor, tmp_path)
 
 def test_a_sweep_outlives_the_death_of_its_reports(executor, tmp_path):
     def run(program, data, job, directory, source, report):
-
         while not program.exists():
             report({"loss": 1.0})
             time.sleep(0.1)
@@ -389,7 +387,6 @@ def test_what_lacks_memory_is_named_and_not_tried_again(add_node, executor, monk
     add_node(num_cpus=2)
 
     def run(program, data, job, directory, source, report):
-
         time.sleep(60)
 
     result = run_all(executor(run, capacity=1, cpus_per_trial=2, retries=3), jobs(1))["0000"]
