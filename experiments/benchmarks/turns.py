@@ -1,0 +1,52 @@
+"""Times of several peers taken in turns, and the ratios between them.
+
+Whatever slows a machine down for a while slows all down alike if they take turns. A ratio is therefore taken within
+a round, and of several rounds it is the median that counts.
+"""
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+# How long a turn takes: so many seconds, and so many calls. In quick turns nothing is measured.
+TURN = {"seconds": 0.3, "calls": 3}
+QUICK_TURN = {"seconds": 0.0, "calls": 1}
+
+
+def seconds_per_call(call: Callable[[], object], seconds: float, calls: int) -> float:
+    """The median time of a call, of as many as fill `seconds` and at least `calls`, after one that does not count."""
+    call()
+    times = []
+    end = time.perf_counter() + seconds
+    while len(times) < calls or time.perf_counter() < end:
+        began = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+def take_turns(contenders: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """What each contender, a function that takes one turn, gives in each round. Each round begins with another one."""
+    names = list(contenders)
+    times = {name: [] for name in names}
+    for turn in range(rounds):
+        first = turn % len(names)
+        for name in [*names[first:], *names[:first]]:
+            times[name].append(contenders[name]())
+    return times
+
+
+def ratio(theirs: Sequence[float], ours: Sequence[float]) -> float:
+    """How many times as quick as they we are: the median over the rounds."""
+    return statistics.median(their / our for their, our in zip(theirs, ours, strict=True))
+
+
+def best_of(times: Mapping[str, Sequence[float]], prefix: str) -> str | None:
+    """Of the contenders whose names begin with `prefix` the one with the least median; None where there is none."""
+    names = [name for name in times if name.startswith(prefix)]
+    return min(names, key=lambda name: statistics.median(times[name]), default=None)
+
+
+def geometric_mean(ratios: Sequence[float]) -> float:
+    return math.exp(statistics.fmean(map(math.log, ratios)))
