@@ -45,9 +45,8 @@ def show(name: str, rows: list[dict]) -> None:
         table.add_column(column, justify="right" if numbers else "left")
     for row in rows:
         table.add_row(*(_shown(row.get(column)) for column in columns))
-    console = Console()
-    # A file or a pipe is as wide as it takes; a terminal is as wide as it is.
-    console.print(table, width=None if console.is_terminal else 1000, crop=False)
+    # A file or a pipe takes lines of any length.
+    Console(width=None if sys.stdout.isatty() else 1000).print(table)
 
 
 def _shown(value) -> str:

@@ -9,6 +9,8 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from peer import Peer
+
 # How long a turn takes: so many seconds, and so many calls. In quick turns nothing is measured.
 TURN = {"seconds": 0.3, "calls": 3}
 QUICK_TURN = {"seconds": 0.0, "calls": 1}
@@ -26,6 +28,11 @@ def seconds_per_call(call: Callable[[], object], seconds: float, calls: int) -> 
     return statistics.median(times)
 
 
+def turn_of(peer: Peer, quick: bool, **arguments) -> Callable[[], float]:
+    """A turn of a peer whose handler "turn" gives the seconds of a call."""
+    return lambda: peer.ask("turn", **arguments, **(QUICK_TURN if quick else TURN))["seconds"]
+
+
 def take_turns(contenders: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
     """What each contender, a function that takes one turn, gives in each round. Each round begins with another one."""
     names = list(contenders)
@@ -40,12 +47,6 @@ def take_turns(contenders: Mapping[str, Callable[[], float]], rounds: int) -> di
 def ratio(theirs: Sequence[float], ours: Sequence[float]) -> float:
     """How many times as quick as they we are: the median over the rounds."""
     return statistics.median(their / our for their, our in zip(theirs, ours, strict=True))
-
-
-def best_of(times: Mapping[str, Sequence[float]], prefix: str) -> str | None:
-    """Of the contenders whose names begin with `prefix` the one with the least median; None where there is none."""
-    names = [name for name in times if name.startswith(prefix)]
-    return min(names, key=lambda name: statistics.median(times[name]), default=None)
 
 
 def geometric_mean(ratios: Sequence[float]) -> float:

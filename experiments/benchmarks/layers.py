@@ -1,0 +1,76 @@
+"""One recurrent layer beside Keras' and PyTorch's: forward, and a train step without an optimizer.
+
+Every output of the sequence is returned; nothing is masked. A train step is the forward pass in training, a loss, and
+its gradients for the weights and for the inputs. All have the same weights and inputs; their outputs and the
+gradients of their inputs are compared before anything is timed. PyTorch is timed with the batch first and with time
+first, and the better of the two counts.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from against import bars, beside
+from layer_case import GATES, Case
+from part import Bar, Options
+from peer import Peer, installed
+from turns import take_turns, turn_of
+
+SHAPES = [(1, 32, 64, 64), (16, 40, 64, 16), (32, 64, 128, 128), (128, 64, 128, 128), (64, 64, 256, 512)]
+QUICK = [("LSTM", True, (2, 3, 4, 5)), ("GRU", False, (2, 3, 4, 5)), ("SimpleRNN", False, (2, 3, 4, 5))]
+FORWARD, TRAIN_STEP = "forward", "train_step"
+# Of the largest number: float32, summed in another order through up to 64 steps.
+TOLERANCE = 1e-3
+
+
+def run(options: Options) -> tuple[list[dict], list[Bar]]:
+    with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
+        peers = {name: stack.enter_context(Peer("layers_tensorflow.py", name)) for name in ("ours", "keras")}
+        if installed("torch"):
+            peers["torch"] = stack.enter_context(Peer("layers_torch.py"))
+        rows = []
+        for case in cases(options):
+            check_alike(peers, case, Path(folder))
+            rows += timed(peers, case, options)
+    return rows, bars([row for row in rows if row["what"] == TRAIN_STEP], rows)
+
+
+def cases(options: Options) -> Iterator[Case]:
+    every = [(cell, both, shape) for shape in SHAPES for cell in GATES for both in (False, True)]
+    for cell, both, shape in QUICK if options.quick else every:
+        yield Case(cell, both, *shape, seed=options.seed)
+
+
+def check_alike(peers: dict[str, Peer], case: Case, folder: Path) -> None:
+    """Builds the case everywhere, and compares what comes out."""
+    made = {}
+    for name, peer in peers.items():
+        file = folder / f"{name}.npz"
+        peer.ask("build", case=asdict(case), results=str(file))
+        with np.load(file) as arrays:
+            made[name] = dict(arrays)
+    for name, arrays in made.items():
+        for what, theirs in arrays.items():
+            difference = np.abs(theirs - made["ours"][what]).max() / np.abs(theirs).max()
+            if not difference < TOLERANCE:
+                raise ValueError(f"{what} of {case}: ours differ from those of {name} by {difference:.1e}")
+
+
+def timed(peers: dict[str, Peer], case: Case, options: Options) -> Iterator[dict]:
+    for what in (FORWARD, TRAIN_STEP):
+        contenders = {name: turn_of(peers[name], options.quick, what=what) for name in ("ours", "keras")}
+        if "torch" in peers:
+            for layout in ("batch first", "time first"):
+                contenders[f"torch {layout}"] = turn_of(peers["torch"], options.quick, what=what, layout=layout)
+        yield {
+            "layer": f"Bi{case.cell}" if case.bidirectional else case.cell,
+            "batch": case.batch,
+            "time": case.time,
+            "in": case.features,
+            "hidden": case.units,
+            "what": what,
+            **beside(take_turns(contenders, options.rounds)),
+        }
