@@ -50,8 +50,9 @@ def train_steps(cases: list[StepCase], options: Options) -> list[dict]:
         keras_peers = {name: stack.enter_context(Peer("step_tensorflow.py", *name.split())) for name in names}
         torch = stack.enter_context(Peer("step_torch.py")) if installed("torch") else None
         for case in cases:
-            built = {name: peer.ask("build", name=name, case=asdict(case)) for name, peer in keras_peers.items()}
-            check_alike({name: np.array(answer["logits"]) for name, answer in built.items()})
+            for name, peer in keras_peers.items():
+                peer.ask("build", name=name, case=asdict(case))
+            check_alike({name: np.array(peer.ask("logits", name=name)["logits"]) for name, peer in keras_peers.items()})
             contenders = {name: turn_of(peer, options.quick, name=name) for name, peer in keras_peers.items()}
             if torch:
                 for name, variant in TORCH_VARIANTS.items():

@@ -14,7 +14,7 @@ FIRST_WORD = 2  # after padding and the unknown token
 
 @dataclass(frozen=True)
 class StepCase:
-    """Two-way LSTM layers; texts of `shortest` to `time` tokens, evenly, right-padded with 0; the longest of a batch has `time`."""
+    """Texts of `shortest` to `time` tokens, evenly, right-padded with 0; the longest of a batch has `time`."""
 
     batch: int
     time: int

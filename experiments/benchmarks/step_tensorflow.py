@@ -25,7 +25,7 @@ if "deterministic" in sys.argv:
     tf.config.experimental.enable_op_determinism()
 
 CHECKED = 8  # rows whose logits are compared
-steps = {}
+models, steps = {}, {}
 
 
 def ours(case: StepCase) -> keras.Model:
@@ -62,11 +62,7 @@ BUILDERS = {"ours": ours, "keras": plain}
 
 
 def build(name: str, case: dict) -> dict:
-    """Makes the step `name`, and takes it once.
-
-    Returns the seconds from the first layer to the end of that step, and the logits of the first rows with weights
-    that hang on their shapes alone.
-    """
+    """Makes the step `name`, and takes it once: the seconds from the first layer to the end of that step."""
     case = StepCase(**case)
     batches = case.batches()
     began = time.perf_counter()
@@ -75,15 +71,18 @@ def build(name: str, case: dict) -> dict:
     iterator = iter(cached(batches))
     model.train_function(iterator)
     first_step = time.perf_counter() - began
+    models[name] = model, case
     # What `fit` calls for each step, or for each few, its progress bar left out.
     steps[name] = (lambda: model.train_function(iterator), model.steps_per_execution)
+    return {"first_step_seconds": first_step}
 
-    trained = model.get_weights()
+
+def logits(name: str) -> dict:
+    """Of the first rows, with weights that hang on their shapes alone and from now on are the model's."""
+    model, case = models[name]
     rng = np.random.default_rng(case.seed)
-    model.set_weights([rng.standard_normal(array.shape, np.float32) / 4 for array in trained])
-    logits = model(batches[0][0][:CHECKED]).numpy()
-    model.set_weights(trained)
-    return {"first_step_seconds": first_step, "logits": logits.tolist()}
+    model.set_weights([rng.standard_normal(array.shape, np.float32) / 4 for array in model.get_weights()])
+    return {"logits": model(case.batches()[0][0][:CHECKED]).numpy().tolist()}
 
 
 def cached(batches: list[tuple[np.ndarray, np.ndarray]]) -> tf.data.Dataset:
@@ -105,4 +104,4 @@ def peak() -> dict:
     return {"bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}
 
 
-serve({"build": build, "turn": turn, "peak": peak})
+serve({"build": build, "logits": logits, "turn": turn, "peak": peak})
