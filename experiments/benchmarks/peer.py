@@ -45,11 +45,12 @@ class Peer:
         Raises:
             PeerError: see there.
         """
+        request = json.dumps([handler, arguments])
         try:
-            self.process.stdin.write(json.dumps([handler, arguments]) + "\n")
+            self.process.stdin.write(request + "\n")
             self.process.stdin.flush()
             line = self.process.stdout.readline()
-        except BrokenPipeError:
+        except (BrokenPipeError, ValueError):  # it has ended, now or at an earlier request
             line = ""
         if not line:
             raise PeerError(f"{self.name} ended with status {self._ended()}; it said:\n{self._last_words()}")
