@@ -11,8 +11,22 @@ class TokenEmbedding(keras.layers.Embedding):
     cuDNN refuses a row that is masked throughout, so a row of padding only is read as one padding token.
 
     Input int32 `(batch, time)`, `time` at least 1; output `(batch, time, output_dim)`; mask bool `(batch, time)`,
-    or None with `mask_zero=False`.
+    or None with `mask_zero=False`. Under TensorFlow a step reads, and an optimizer can update, the rows in use alone.
     """
+
+    def add_weight(self, *args, **kwargs):
+        # What is read is cast where the policy mixes types, and not the whole matrix before.
+        return super().add_weight(*args, **{**kwargs, "autocast": False})
+
+    def call(self, inputs):
+        weights = self.embeddings
+        if keras.backend.backend() != "tensorflow" or not isinstance(weights, keras.Variable):
+            return super().call(inputs)
+        import tensorflow as tf
+
+        # Keras reads the whole matrix first, which TensorFlow copies once an optimizer updates it row by row.
+        token_ids = inputs if inputs.dtype in ("int32", "int64") else ops.cast(inputs, "int32")
+        return ops.cast(tf.gather(weights.value, token_ids), self.compute_dtype)
 
     def compute_mask(self, inputs, mask=None):
         if not self.mask_zero:

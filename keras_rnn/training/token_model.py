@@ -4,6 +4,7 @@ import keras
 
 from keras_rnn.models import create_model
 from keras_rnn.training.config import RunConfig
+from keras_rnn.training.lazy_adam import LazyAdam, LazyLossScaleOptimizer
 from keras_rnn.training.prepare import PreparedData
 
 FINAL_LEARNING_RATE = 0.05  # share of the initial one at the end of a cosine decay
@@ -41,8 +42,11 @@ def compile_model(model: keras.Model, config: RunConfig, steps: int) -> None:
         learning_rate = keras.optimizers.schedules.CosineDecay(
             learning_rate, decay_steps=steps * config.training.epochs, alpha=FINAL_LEARNING_RATE
         )
+    optimizer = LazyAdam(learning_rate, global_clipnorm=config.training.clip_norm)
+    if config.training.mixed_precision:
+        optimizer = LazyLossScaleOptimizer(optimizer)
     model.compile(
-        optimizer=keras.optimizers.Adam(learning_rate, global_clipnorm=config.training.clip_norm),
+        optimizer=optimizer,
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         jit_compile=False,  # XLA would take the place of cuDNN
