@@ -1,4 +1,8 @@
-"""A text model written as a SavedModel: three signatures over one set of weights, in core TensorFlow ops."""
+"""A text model written as a SavedModel: three signatures over one set of weights, in core TensorFlow ops.
+
+The graph is made for being called: words become ids in a handful of ops, and what is worked out of the weights alone,
+such as the two kernels of a layer side by side, is worked out when the graph is loaded, since they are its constants.
+"""
 
 from pathlib import Path
 
@@ -7,7 +11,9 @@ import tensorflow as tf
 
 from keras_rnn.models import token_ids_model_of, token_model_of, vectorizer_of
 from keras_rnn.serving.layout import CLASSIFY_METHOD
+from keras_rnn.text.vectorizer import WordIds
 
+CONSTANT_BYTES = 2**26  # of a weight; a graph takes 2 GB
 EXAMPLE = {"text": tf.io.FixedLenFeature((), tf.string)}
 
 
@@ -22,15 +28,19 @@ def write_saved_model(model: keras.Model, class_names: tuple[str, ...], folder: 
                          to logits float32 (None, C)
         classify         inputs string (None,): serialized tf.train.Example, bytes feature `text` of one value
                          to classes string (None, C): all names in each row, scores float32 (None, C)
+
+    The embeddings, and weights of more than 64 MB, are variables; the other weights are constants of the graph.
     """
     names = tf.constant(class_names)
-    token_ids_model, token_model = token_ids_model_of(model), token_model_of(model)
+    token_ids_model, token_model = _quick_token_ids(model), token_model_of(model)
+    constants = _constants(token_model)
     archive = keras.export.ExportArchive()
-    archive.track(vectorizer_of(model))  # its lookup table; to track the model would save each variable twice
+    archive.track(token_ids_model)  # its lookup table; to track the model would save each variable twice
 
     # Each signature calls the one before, so that the recurrent layers are traced and loaded once.
     def tokens(token_ids):
-        return {"logits": token_model(token_ids, training=False)}
+        with keras.StatelessScope([(weight, tf.constant(value)) for weight, value in constants]):
+            return {"logits": token_model(token_ids, training=False)}
 
     tokens = archive.add_endpoint("tokens", tokens, [tf.TensorSpec((None, None), tf.int32, "token_ids")])
 
@@ -47,6 +57,24 @@ def write_saved_model(model: keras.Model, class_names: tuple[str, ...], folder: 
     archive.add_endpoint("classify", classify, [tf.TensorSpec((None,), tf.string, "inputs")])
     archive.write_out(str(folder), verbose=False)
     _set_classify_method(str(folder))
+
+
+def _quick_token_ids(model: keras.Model) -> keras.Model:
+    """`token_ids_model_of` the model, by `WordIds` where its TextVectorization layer is one that it stands for."""
+    vectorizer = vectorizer_of(model)
+    if not WordIds.stands_for(vectorizer):
+        return token_ids_model_of(model)
+    return keras.models.clone_model(
+        token_ids_model_of(model), clone_function=lambda layer: WordIds(vectorizer) if layer is vectorizer else layer
+    )
+
+
+def _constants(token_model: keras.Model) -> list[tuple]:
+    """The weights that are constants in the graph, and their values. Embeddings are looked up: nothing is gained."""
+    embeddings = [layer for layer in token_model.layers if isinstance(layer, keras.layers.Embedding)]
+    looked_up = {weight.path for layer in embeddings for weight in layer.weights}
+    values = [(weight, weight.numpy()) for weight in token_model.weights if weight.path not in looked_up]
+    return [(weight, value) for weight, value in values if value.nbytes <= CONSTANT_BYTES]
 
 
 def _set_classify_method(folder: str) -> None:

@@ -63,6 +63,9 @@ TOKENIZERS = {
     "character": (standardize_characters, "character"),
 }
 
+# Options of a TextVectorization layer, its vocabulary aside, that decide what ids a text has.
+IDS_OPTIONS = ("standardize", "split", "ngrams", "output_mode", "output_sequence_length", "ragged", "encoding")
+
 
 def _text_vectorization(tokens: str, max_tokens: int | None) -> keras.layers.TextVectorization:
     standardize, split = TOKENIZERS[checks.one_of("tokens", tokens, TOKENIZERS)]
@@ -133,3 +136,40 @@ def vectorizer_from_vocabulary(vocabulary: Sequence[str], *, tokens: str = "word
     vectorizer = _text_vectorization(tokens, None)
     vectorizer.set_vocabulary(list(vocabulary))
     return vectorizer
+
+
+class WordIds(keras.layers.Layer):
+    """The ids of a TextVectorization layer of words, in a third of its ops: for graphs of single texts.
+
+    Strings `(batch,)` to the int64 ids `(batch, longest)` that `vectorizer` gives.
+
+    Args:
+        vectorizer: a layer that `stands_for` accepts; its vocabulary is copied.
+    """
+
+    def __init__(self, vectorizer: keras.layers.TextVectorization, **kwargs):
+        super().__init__(**kwargs)
+        vocabulary = vectorizer.get_vocabulary(include_special_tokens=False)
+        ids = tf.range(2, 2 + len(vocabulary), dtype=tf.int64)
+        known = tf.lookup.KeyValueTensorInitializer(tf.constant(vocabulary), ids)
+        self.table = tf.lookup.StaticHashTable(known, default_value=1)
+
+    @staticmethod
+    def stands_for(vectorizer: keras.layers.TextVectorization) -> bool:
+        """Whether the layer makes ids as those do that `adapt_vectorizer(tokens="word")` gives."""
+        config, made = (layer.get_config() for layer in (vectorizer, _text_vectorization("word", None)))
+        return all(config[option] == made[option] for option in IDS_OPTIONS)
+
+    def call(self, texts):
+        words = tf.raw_ops.StringSplitV2(input=standardize_words(texts), sep="")
+        ids = self.table.lookup(words.values)
+        return tf.raw_ops.SparseToDense(
+            sparse_indices=words.indices,
+            output_shape=words.shape,
+            sparse_values=ids,
+            default_value=tf.zeros((), tf.int64),
+            validate_indices=False,  # they come in order
+        )
+
+    def compute_output_spec(self, texts):
+        return keras.KerasTensor((*texts.shape, None), "int64")

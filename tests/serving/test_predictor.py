@@ -3,6 +3,7 @@ import os
 import pickle
 import shutil
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -101,3 +102,20 @@ def test_a_model_file_that_would_run_code_is_refused(tmp_path):
     with pytest.raises(UsageError, match=r"pickle.keras is no model file of keras_rnn"):
         load_predictor(tmp_path / "pickle.keras")
     assert not (tmp_path / "owned").exists()
+
+
+def test_a_batch_shared_out_among_cores_keeps_its_order(saved_model, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    predictor = load_predictor(saved_model)
+    texts = [" ".join(["good film", "bad"][: 1 + row % 2] * (1 + row % 7)) for row in range(101)]
+    alone = np.concatenate([predictor.probabilities([text]) for text in texts])
+    np.testing.assert_allclose(predictor.probabilities(texts), alone, atol=1e-6)
+    assert np.ptp(alone[:, 0]) > 1e-3
+
+
+def test_callers_do_not_get_in_each_others_way(saved_model):
+    predictor = load_predictor(saved_model)
+    alone = [predictor.probabilities([text]) for text in TEXTS]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda text: predictor.probabilities([text]), TEXTS * 50))
+    np.testing.assert_allclose(together, alone * 50, atol=1e-6)

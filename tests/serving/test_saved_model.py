@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf.fingerprint_pb2 import FingerprintDef
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tensorflow.python.framework import op_def_registry
 from tensorflow.python.saved_model.pywrap_saved_model import fingerprinting
 
 from keras_rnn import text_classifier
 from keras_rnn.layers import POOLINGS
 from keras_rnn.models import token_model_of
+from keras_rnn.serving import saved_model as saved_model_module
 from keras_rnn.serving.check import check_version, graph_ops
 from keras_rnn.text.vectorizer import adapt_vectorizer
 from tests.support.exported import write_version
@@ -125,7 +127,22 @@ def test_the_fingerprint_is_that_of_the_files_there(saved_model):
         assert getattr(written, field) == getattr(computed, field), field
 
 
-def test_each_weight_is_saved_once(run, saved_model):
+def test_each_weight_is_saved_once_as_a_variable_or_as_a_constant(run, saved_model):
     saved = tf.train.list_variables(str(saved_model / "1" / "variables" / "variables"))
     sizes = [int(np.prod(shape)) for name, shape in saved if name.endswith("VARIABLE_VALUE")]
+    assert sizes == [token_model_of(run.model).get_layer("embedding").count_params()]
+    graph = SavedModel.FromString((saved_model / "1" / "saved_model.pb").read_bytes()).meta_graphs[0].graph_def
+    constants = [node.attr["value"].tensor for f in graph.library.function for node in f.node_def if node.op == "Const"]
+    for weight in token_model_of(run.model).weights[1:]:
+        value = weight.numpy()
+        same = [1 for c in constants if c.dtype == tf.float32 and np.array_equal(tf.make_ndarray(c), value)]
+        assert len(same) == 1 or not value.any()
+
+
+def test_weights_too_large_for_a_graph_stay_variables(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(saved_model_module, "CONSTANT_BYTES", 0)
+    version = write_version(run.model, run.class_names, TEXTS, tmp_path / "1")
+    saved = tf.train.list_variables(str(version / "variables" / "variables"))
+    sizes = [int(np.prod(shape)) for name, shape in saved if name.endswith("VARIABLE_VALUE")]
     assert sum(sizes) == run.model.count_params()
+    assert check_version(version).largest_difference <= 1e-5

@@ -2,9 +2,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from keras_rnn import UsageError, adapt_vectorizer
-from keras_rnn.text.vectorizer import standardize_words, vectorizer_from_vocabulary
+from keras_rnn.text.vectorizer import WordIds, standardize_words, vectorizer_from_vocabulary
 
 
 def vocabulary(vectorizer):
@@ -98,3 +100,54 @@ def test_bad_values_are_named(options, message):
 def test_texts_without_a_token_are_refused():
     with pytest.raises(UsageError, match="no token at all"):
         adapt_vectorizer(["", "  "])
+
+
+WORDS = ("good", "isn't", "café", "5.5%", "don't", "<br />", "?!", "[UNK]", "日本語", "zebra")
+
+
+@pytest.fixture(scope="module")
+def both_ways():
+    """The ids of a layer and of what stands for it, each as a function traced once."""
+    vectorizer = adapt_vectorizer(["it isn't good, but cheap! 5.5 %", "don't say café", "日本語 good good"])
+    signature = [tf.TensorSpec((None,), tf.string)]
+    return [tf.function(layer, input_signature=signature) for layer in (vectorizer, WordIds(vectorizer))]
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.lists(
+        st.one_of(
+            st.text(max_size=60),
+            st.binary(max_size=60),
+            st.lists(st.sampled_from(WORDS), max_size=200).map(" ".join),
+            st.text(alphabet="'’!?.,;$% \x00\t\n\u00a0\u200b", max_size=20),
+        ),
+        max_size=5,
+    )
+)
+@example([])
+@example([""])
+@example([b"\xff\xfe", "\x00", "good\x00cheap", "'''", "..."])
+@example(["good " * 5000, "a"])
+def test_the_quick_ids_are_those_of_the_layer(both_ways, texts):
+    texts = tf.constant([text.encode() if isinstance(text, str) else text for text in texts], tf.string)
+    expected, quick = (ids(texts) for ids in both_ways)
+    assert (quick.dtype, quick.shape) == (expected.dtype, expected.shape)
+    np.testing.assert_array_equal(quick, expected)
+
+
+@pytest.mark.parametrize(
+    ("make", "stands"),
+    [
+        (lambda: adapt_vectorizer(["a b"]), True),
+        (lambda: vectorizer_from_vocabulary(["a", "b"]), True),
+        (lambda: keras.layers.TextVectorization(standardize=standardize_words, vocabulary=["a"]), True),
+        (lambda: adapt_vectorizer(["a b"], tokens="character"), False),
+        (lambda: keras.layers.TextVectorization(vocabulary=["a"]), False),
+        (lambda: keras.layers.TextVectorization(standardize=standardize_words, ngrams=2), False),
+        (lambda: keras.layers.TextVectorization(standardize=standardize_words, output_sequence_length=4), False),
+        (lambda: keras.layers.TextVectorization(standardize=standardize_words, output_mode="count"), False),
+    ],
+)
+def test_only_for_layers_of_the_same_make_do_the_quick_ids_stand(make, stands):
+    assert WordIds.stands_for(make()) is stands

@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 
-from keras_rnn.serving.check import graph_ops
 from keras_rnn.serving.layout import MODEL_CARD
+from keras_rnn.serving.session import open_session
 
 Arrays = dict[str, np.ndarray]
 
@@ -42,7 +42,7 @@ class Signature:
 class Servable:
     """A loaded SavedModel and the number of its users, so that it is unloaded when the last has gone.
 
-    It runs in a session of its own, as TensorFlow Serving runs it: `close` gives everything back.
+    It runs in a session of its own: `close` gives everything back.
 
     signatures: by name.
     rows_independent: False where a text's answer depends on the texts beside it, so that requests are not mixed;
@@ -53,16 +53,12 @@ class Servable:
         self.name, self.version = name, version
         self.rows_independent = _rows_independent(directory)
         self.users = 0
-        graph = tf.Graph()
-        self._session = tf.compat.v1.Session(graph=graph, config=_session_config(directory))
-        with graph.as_default():
-            loader = tf.compat.v1.saved_model.loader
-            loaded = loader.load(self._session, [tf.saved_model.SERVING], str(directory))
-            self.signatures = {
-                key: _signature(self._session, key, definition)
-                for key, definition in loaded.signature_def.items()
-                if definition.inputs and definition.outputs  # leaves out the loader's own entries
-            }
+        self._session, signatures = open_session(directory)
+        self.signatures = {
+            key: _signature(self._session, key, definition)
+            for key, definition in signatures.items()
+            if definition.inputs and definition.outputs  # leaves out the loader's own entries
+        }
 
     def close(self) -> None:
         self._session.close()
@@ -71,15 +67,6 @@ class Servable:
 def rows_of(inputs: Arrays) -> int:
     """How many rows a request's inputs have."""
     return max((len(array) for array in inputs.values() if array.ndim), default=1)
-
-
-def _session_config(directory: Path) -> tf.compat.v1.ConfigProto:
-    """A call stays on the thread that makes it: to hand each small op of a recurrent step to another costs more."""
-    config = tf.compat.v1.ConfigProto(inter_op_parallelism_threads=-1, intra_op_parallelism_threads=1)
-    config.gpu_options.allow_growth = True
-    if not graph_ops(directory) & {"Switch", "Merge", "Enter", "Exit", "NextIteration"}:  # which this one cannot run
-        config.experimental.executor_type = "SINGLE_THREADED_EXECUTOR"
-    return config
 
 
 def _signature(session, name: str, definition: SignatureDef) -> Signature:
