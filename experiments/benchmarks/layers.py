@@ -17,13 +17,14 @@ from against import bars, beside
 from layer_case import GATES, Case
 from part import Bar, Options
 from peer import Peer, installed
+from rich.progress import track
 from turns import take_turns, turn_of
 
 SHAPES = [(1, 32, 64, 64), (16, 40, 64, 16), (32, 64, 128, 128), (128, 64, 128, 128), (64, 64, 256, 512)]
 QUICK = [("LSTM", True, (2, 3, 4, 5)), ("GRU", False, (2, 3, 4, 5)), ("SimpleRNN", False, (2, 3, 4, 5))]
 FORWARD, TRAIN_STEP = "forward", "train_step"
 # Of the largest number: float32, summed in another order through up to 64 steps.
-TOLERANCE = 1e-3
+TOLERANCE = 1e-4
 
 
 def run(options: Options) -> tuple[list[dict], list[Bar]]:
@@ -32,7 +33,7 @@ def run(options: Options) -> tuple[list[dict], list[Bar]]:
         if installed("torch"):
             peers["torch"] = stack.enter_context(Peer("layers_torch.py"))
         rows = []
-        for case in cases(options):
+        for case in track(list(cases(options)), "layers", transient=True):
             check_alike(peers, case, Path(folder))
             rows += timed(peers, case, options)
     return rows, bars([row for row in rows if row["what"] == TRAIN_STEP], rows)

@@ -24,6 +24,7 @@ from rich.table import Table
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # what is compared are CPUs, whoever would take a GPU
 
 from measure import environment  # noqa: E402
 from part import Bar, Options, Skipped  # noqa: E402

@@ -7,7 +7,7 @@ that lie ready in a tf.data cache. Ours as deterministic as `keras-rnn train` ha
 padded and packed, with its default and its fused Adam, and the best of the four counts.
 
 The first step is that of a fresh process which has imported everything: the seconds from the first layer, over
-building, compiling and tracing, to the end of the first step.
+building, compiling and tracing, to the end of the first step, at the smallest batch.
 """
 
 from contextlib import ExitStack
@@ -24,8 +24,6 @@ from turns import take_turns, turn_of
 SIZES = {"vocabulary_size": 20_000, "hidden_size": 64, "num_layers": 2, "time": 48, "shortest": 24}
 QUICK_SIZES = {"vocabulary_size": 50, "hidden_size": 4, "num_layers": 1, "time": 6, "shortest": 3}
 BATCHES, QUICK_BATCHES = [16, 64, 128], [2]
-FIRST_STEP_BATCH = 64
-PEERS, QUICK_PEERS = ["ours", "ours deterministic", "keras"], ["ours", "keras"]
 TORCH_VARIANTS = {
     "torch padded": {"packed": False, "fused": False},
     "torch padded, fused Adam": {"packed": False, "fused": True},
@@ -39,27 +37,39 @@ TOLERANCE = 1e-4  # of logits in float32, summed in another order
 def run(options: Options) -> tuple[list[dict], list[Bar]]:
     sizes = QUICK_SIZES if options.quick else SIZES
     cases = [StepCase(batch, seed=options.seed, **sizes) for batch in (QUICK_BATCHES if options.quick else BATCHES)]
-    steps = train_steps(cases, options)
-    return [*steps, first_step(StepCase(FIRST_STEP_BATCH, seed=options.seed, **sizes), options)], bars(steps, steps)
-
-
-def train_steps(cases: list[StepCase], options: Options) -> list[dict]:
-    rows = []
     with ExitStack() as stack:
-        names = QUICK_PEERS if options.quick else PEERS
-        keras_peers = {name: stack.enter_context(Peer("step_tensorflow.py", *name.split())) for name in names}
+        peers = {}
+        first = first_step(cases[0], peers, stack, options)
+        if not options.quick:
+            peers["ours deterministic"] = stack.enter_context(Peer("step_tensorflow.py", "ours", "deterministic"))
         torch = stack.enter_context(Peer("step_torch.py")) if installed("torch") else None
-        for case in cases:
-            for name, peer in keras_peers.items():
-                peer.ask("build", name=name, case=asdict(case))
-            check_alike({name: np.array(peer.ask("logits", name=name)["logits"]) for name, peer in keras_peers.items()})
-            contenders = {name: turn_of(peer, options.quick, name=name) for name, peer in keras_peers.items()}
-            if torch:
-                for name, variant in TORCH_VARIANTS.items():
-                    torch.ask("build", name=name, case=asdict(case), **variant)
-                    contenders[name] = turn_of(torch, options.quick, name=name)
-            rows.append({"what": TRAIN_STEP, "batch": case.batch, **beside(take_turns(contenders, options.rounds))})
-    return rows
+        steps = [train_step(case, peers, torch, options) for case in cases]
+    return [*steps, first], bars(steps, steps)
+
+
+def first_step(case: StepCase, peers: dict[str, Peer], stack: ExitStack, options: Options) -> dict:
+    """Leaves the processes of the last round in `peers`, to go on with the other steps."""
+
+    def of_fresh_process(name: str) -> float:
+        if name in peers:
+            peers[name].close()
+        peers[name] = stack.enter_context(Peer("step_tensorflow.py", name))
+        return peers[name].ask("build", name=FIRST_STEP, case=asdict(case))["first_step_seconds"]
+
+    contenders = {name: partial(of_fresh_process, name) for name in ("ours", "keras")}
+    return {"what": FIRST_STEP, "batch": case.batch, **beside(take_turns(contenders, options.rounds))}
+
+
+def train_step(case: StepCase, peers: dict[str, Peer], torch: Peer | None, options: Options) -> dict:
+    for peer in peers.values():
+        peer.ask("build", name=TRAIN_STEP, case=asdict(case))
+    check_alike({name: np.array(peer.ask("logits", name=TRAIN_STEP)["logits"]) for name, peer in peers.items()})
+    contenders = {name: turn_of(peer, options.quick, name=TRAIN_STEP) for name, peer in peers.items()}
+    if torch:
+        for name, variant in TORCH_VARIANTS.items():
+            torch.ask("build", name=name, case=asdict(case), **variant)
+            contenders[name] = turn_of(torch, options.quick, name=name)
+    return {"what": TRAIN_STEP, "batch": case.batch, **beside(take_turns(contenders, options.rounds))}
 
 
 def check_alike(logits: dict[str, np.ndarray]) -> None:
@@ -67,12 +77,3 @@ def check_alike(logits: dict[str, np.ndarray]) -> None:
         difference = np.abs(theirs - logits["ours"]).max()
         if not difference < TOLERANCE:
             raise ValueError(f"the logits of ours differ from those of {name} by {difference:.1e}")
-
-
-def first_step(case: StepCase, options: Options) -> dict:
-    def of_fresh_process(name: str) -> float:
-        with Peer("step_tensorflow.py", name) as peer:
-            return peer.ask("build", name=FIRST_STEP, case=asdict(case))["first_step_seconds"]
-
-    contenders = {name: partial(of_fresh_process, name) for name in ("ours", "keras")}
-    return {"what": FIRST_STEP, "batch": case.batch, **beside(take_turns(contenders, options.rounds))}
