@@ -8,6 +8,7 @@ bilstm_2x64 for SECONDS seconds and at least CALLS steps. The last line of outpu
 """
 
 import json
+import math
 import os
 import sys
 import time
@@ -42,8 +43,9 @@ def train(config: RunConfig, cache: Path, seconds: float, calls: int) -> dict:
     compile_model(model, config, steps=len(split) // config.training.batch_size + 1)
     model.make_train_function()
     batches = iter(training_batches(split.texts, split.labels, config.training.batch_size, config.training.seed))
-    call_seconds = seconds_per_call(lambda: model.train_function(batches), seconds, calls)
-    return {"step_seconds": call_seconds / model.steps_per_execution}
+    steps_a_call = model.steps_per_execution
+    call_seconds = seconds_per_call(lambda: model.train_function(batches), seconds, math.ceil(calls / steps_a_call))
+    return {"step_seconds": call_seconds / steps_a_call}
 
 
 what, rows, cache, seconds, calls = sys.argv[1:]

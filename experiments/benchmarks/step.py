@@ -7,7 +7,8 @@ that lie ready in a tf.data cache. Ours as deterministic as `keras-rnn train` ha
 padded and packed, with its default and its fused Adam, and the best of the four counts.
 
 The first step is that of a fresh process which has imported everything: the seconds from the first layer, over
-building, compiling and tracing, to the end of the first step, at the smallest batch.
+building, compiling and tracing, to the end of the first step, at the smallest batch; or of the first few steps, where
+a model takes several at a time. Of those, a step's time is a share.
 """
 
 from contextlib import ExitStack

@@ -3,6 +3,7 @@
 With "deterministic" beside "ours", ops are as deterministic as `keras-rnn train` has them.
 """
 
+import math
 import os
 import resource
 import sys
@@ -62,7 +63,7 @@ BUILDERS = {"ours": ours, "keras": plain}
 
 
 def build(name: str, case: dict) -> dict:
-    """Makes the step `name`, and takes it once: the seconds from the first layer to the end of that step."""
+    """Makes the step `name`, and takes it once: the seconds from the first layer to the end of that."""
     case = StepCase(**case)
     batches = case.batches()
     began = time.perf_counter()
@@ -96,7 +97,7 @@ def cached(batches: list[tuple[np.ndarray, np.ndarray]]) -> tf.data.Dataset:
 
 def turn(name: str, seconds: float, calls: int) -> dict:
     step, steps_a_call = steps[name]
-    return {"seconds": seconds_per_call(step, seconds, calls) / steps_a_call}
+    return {"seconds": seconds_per_call(step, seconds, math.ceil(calls / steps_a_call)) / steps_a_call}
 
 
 def peak() -> dict:
