@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 
 from keras_rnn.serving.integrity import file_hashes
+from keras_rnn.serving.layout import SAVED_MODEL
 from keras_rnn.training.config import config_to_dict
 from keras_rnn.training.run_directory import PACKAGES, Run
 
@@ -19,7 +20,7 @@ PADDING = (
     "**What it answers to a text hangs on the longest text of its batch**, since it reads padding as if it were text. "
     "A server should not put the texts of several requests into one batch: leave TensorFlow Serving's batching off."
 )
-WEIGHTS = "variables/variables.data-00000-of-00001"
+WEIGHTS = (SAVED_MODEL, "variables/variables.data-00000-of-00001")  # some are constants of the graph
 
 
 def model_card(run: Run, model: keras.Model, saved_model: Path, rows_independent: bool) -> dict:
@@ -72,7 +73,7 @@ def model_card_markdown(card: dict) -> str:
         + ".",
         "",
         f"Made with {', '.join(f'{package} {number}' for package, number in card['versions'].items())}.",
-        f"sha256 of {WEIGHTS}: `{card['sha256'][WEIGHTS]}`.",
+        *(f"sha256 of {file}: `{card['sha256'][file]}`." for file in WEIGHTS),
         "",
     ]
     return "\n".join(lines)
