@@ -67,6 +67,7 @@ def train(
     max_length: options.MaxLength = None,
     epochs: options.Epochs = None,
     batch_size: Annotated[int | None, typer.Option(help="Texts a step. [64]")] = None,
+    batch_tokens: options.BatchTokens = None,
     learning_rate: Annotated[float | None, typer.Option(help="Adam's rate at the start. [0.003]")] = None,
     learning_rate_decay: Annotated[str | None, typer.Option(help="cosine or none. [cosine]")] = None,
     clip_norm: Annotated[float | None, typer.Option(help="Largest norm of the gradient. [1.0]")] = None,

@@ -30,6 +30,9 @@ Tokens = Annotated[str | None, typer.Option(help="word or character. Default: wo
 VocabularySize = Annotated[int | None, typer.Option(help="Token ids, padding and unknown included. [20000]")]
 MaxLength = Annotated[int | None, typer.Option(help="Tokens of a text that are read. [400]")]
 Epochs = Annotated[int | None, typer.Option(help="Most epochs to train. [6]")]
+BatchTokens = Annotated[
+    int | None, typer.Option(help="Tokens a step, padding included: as many texts of like length as fit in.")
+]
 Patience = Annotated[int | None, typer.Option(help="Epochs without a better validation accuracy. [2]")]
 Seed = Annotated[int | None, typer.Option(help="Seed of everything random. [0]")]
 MixedPrecision = Annotated[bool | None, typer.Option("--mixed-precision", help="float16 where it is safe.")]

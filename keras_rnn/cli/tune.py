@@ -75,6 +75,7 @@ def tune(
     max_length: options.MaxLength = None,
     epochs: options.Epochs = None,
     batch_size: Annotated[str | None, typer.Option(help="Texts a step: 32,64. [64]")] = None,
+    batch_tokens: options.BatchTokens = None,
     learning_rate: Annotated[str | None, typer.Option(help="Adam's rate at the start: 1e-4:1e-2:log. [0.003]")] = None,
     learning_rate_decay: Annotated[str | None, typer.Option(help="cosine,none. Default: cosine.")] = None,
     clip_norm: Annotated[str | None, typer.Option(help="Largest norm of the gradient. [1.0]")] = None,

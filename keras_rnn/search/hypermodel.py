@@ -1,6 +1,5 @@
 """The text classifiers of `keras_rnn.train` as a keras-tuner HyperModel."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +7,7 @@ import keras
 import keras_tuner
 
 from keras_rnn.search.space import trial_options
-from keras_rnn.training.batches import training_batches
+from keras_rnn.training.batches import EpochBatches
 from keras_rnn.training.config import RunConfig, run_config
 from keras_rnn.training.history import should_stop
 from keras_rnn.training.logits import classification_metrics, logits_function
@@ -40,22 +39,18 @@ class TextClassifierHyperModel(keras_tuner.HyperModel):
         """The compiled token model: int32 token ids `(batch, time)` to float32 logits `(batch, classes)`."""
         config = self.config(hp.values)
         model = prepared_model(config, self.data)
-        compile_model(model, config, self._steps(config))
+        compile_model(model, config, self._batches(config).steps)
         return model
 
     def fit(self, hp, model, *, epochs: int, initial_epoch: int, callbacks: list, **_) -> keras.callbacks.History:
         """Trains as `keras_rnn.train` does; the logs of an epoch hold REPORTED."""
         config = self.config(hp.values)
-        training = self.data.splits["train"]
-        batches = training_batches(
-            training.texts, training.labels, config.training.batch_size, config.training.seed, initial_epoch
-        )
+        batches = self._batches(config)
         return model.fit(
-            batches,
+            batches.dataset,
             epochs=epochs,
             initial_epoch=initial_epoch,
-            steps_per_epoch=self._steps(config),
-            callbacks=[_Validation(self.data.splits["validation"]), *callbacks],
+            callbacks=[batches, _Validation(self.data.splits["validation"]), *callbacks],
             shuffle=False,  # the batches come shuffled
             verbose=0,
         )
@@ -64,8 +59,8 @@ class TextClassifierHyperModel(keras_tuner.HyperModel):
         """True once training has gone without a better epoch for as long as the config's patience."""
         return should_stop(history, self.config(hp.values).training.patience)
 
-    def _steps(self, config: RunConfig) -> int:
-        return math.ceil(len(self.data.splits["train"]) / config.training.batch_size)
+    def _batches(self, config: RunConfig) -> EpochBatches:
+        return EpochBatches(self.data.splits["train"], config.training)
 
 
 class _Validation(keras.callbacks.Callback):

@@ -102,6 +102,8 @@ class ModelConfig:
 class TrainingConfig:
     """One run of Adam with clipped gradients, early stopping on validation accuracy.
 
+    A step takes `batch_size` rows, or with `batch_tokens` as many rows of like length as keep rows times the longest of
+    them in it, and at least one.
     `learning_rate` falls along a cosine to a twentieth over the planned epochs ("cosine") or stays ("none");
     `clip_norm` bounds the gradient's global norm; `patience` is how many epochs without a better validation
     accuracy are borne.
@@ -109,6 +111,7 @@ class TrainingConfig:
 
     epochs: int = 6
     batch_size: int = 64
+    batch_tokens: int | None = None
     learning_rate: float = 3e-3
     learning_rate_decay: str = "cosine"
     clip_norm: float = 1.0
@@ -120,6 +123,8 @@ class TrainingConfig:
     def __post_init__(self):
         whole_number("epochs", self.epochs)
         whole_number("batch_size", self.batch_size)
+        if self.batch_tokens is not None:
+            whole_number("batch_tokens", self.batch_tokens)
         positive_number("learning_rate", self.learning_rate)
         one_of("learning_rate_decay", self.learning_rate_decay, ("cosine", "none"))
         positive_number("clip_norm", self.clip_norm)
@@ -127,7 +132,11 @@ class TrainingConfig:
         if whole_number("seed", self.seed, minimum=0) >= 2**32:
             raise UsageError(f"seed takes a whole number below 2**32, got {self.seed}")
         flag("mixed_precision", self.mixed_precision)
-        flag("multi_gpu", self.multi_gpu)
+        if flag("multi_gpu", self.multi_gpu) and self.batch_tokens is not None:
+            raise UsageError(
+                "batch_tokens and multi_gpu exclude each other: devices share batches of one size; "
+                f"got batch_tokens {self.batch_tokens}"
+            )
 
 
 @dataclass(frozen=True)
@@ -137,6 +146,9 @@ class RunConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
+
+# What runs had before there was such a field.
+LATER_FIELDS = {"training": {"batch_tokens": None}}
 
 SECTIONS = {section.name: section.default_factory for section in dataclasses.fields(RunConfig)}
 
@@ -191,6 +203,10 @@ def config_to_dict(config: RunConfig) -> dict:
 def config_from_dict(values: Any) -> RunConfig:
     """The inverse of `config_to_dict`; UsageError on a section or field that is missing, unknown or of a wrong kind."""
     _check_fields("a run's config", values, SECTIONS)
+    values = {
+        section: {**LATER_FIELDS.get(section, {}), **fields} if isinstance(fields, Mapping) else fields
+        for section, fields in values.items()
+    }
     for section, kind in SECTIONS.items():
         _check_fields(
             f"a run's {section} config", values[section], [option.name for option in dataclasses.fields(kind)]

@@ -23,8 +23,10 @@ class TrainingProgress(keras.callbacks.Callback):
         super().__init__()
         self.console, self.epochs, self.steps, self.examples = console, epochs, steps, examples
         self.bar = None
+        self.first_step_seconds: float | None = None  # until the first steps taken together are done: tracing, mostly
 
     def on_train_begin(self, logs=None):
+        self.train_began = time.perf_counter()
         if not self.console.is_terminal:
             return
         self.bar = Progress(
@@ -47,9 +49,12 @@ class TrainingProgress(keras.callbacks.Callback):
             self.bar.update(self.task, completed=epoch * self.steps, description=f"epoch {epoch + 1}/{self.epochs}")
 
     def on_train_batch_end(self, batch, logs=None):
+        if self.first_step_seconds is None:
+            self.first_step_seconds = time.perf_counter() - self.train_began
         if self.bar:
             figures = f"loss {logs['loss']:.4f} accuracy {logs['accuracy']:.4f}" if logs else ""
-            self.bar.update(self.task, completed=self.epoch * self.steps + batch + 1, figures=figures)
+            done = min(batch + 1, self.steps)  # the last of the steps that might have been taken together
+            self.bar.update(self.task, completed=self.epoch * self.steps + done, figures=figures)
 
     def train_seconds(self) -> float:
         return time.perf_counter() - self.began

@@ -8,6 +8,8 @@ from keras_rnn.training.lazy_adam import LazyAdam, LazyLossScaleOptimizer
 from keras_rnn.training.prepare import PreparedData
 
 FINAL_LEARNING_RATE = 0.05  # share of the initial one at the end of a cosine decay
+# That Python starts at a time: more save little, and a user, a time limit and the progress wait for all of them.
+STEPS_PER_EXECUTION = 8
 
 
 def check_hyperparameters(config: RunConfig) -> None:
@@ -50,6 +52,8 @@ def compile_model(model: keras.Model, config: RunConfig, steps: int) -> None:
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         jit_compile=False,  # XLA would take the place of cuDNN
+        # Keras' loop over steps does not run replicas.
+        steps_per_execution=1 if config.training.multi_gpu else STEPS_PER_EXECUTION,
     )
     # A first step that had to make variables (the optimizer's here, those of a metric named "accuracy" above) would be
     # traced twice: seconds for a deep stack.

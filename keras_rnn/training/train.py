@@ -1,6 +1,5 @@
 """One training run: from texts to a run directory with the best model in it."""
 
-import math
 import shutil
 import time
 from pathlib import Path
@@ -14,7 +13,7 @@ from keras_rnn.errors import UsageError
 from keras_rnn.files import replacing, write_json
 from keras_rnn.models import text_model, token_model_of
 from keras_rnn.training import run_directory as run_files
-from keras_rnn.training.batches import training_batches
+from keras_rnn.training.batches import EpochBatches
 from keras_rnn.training.checkpoint import load_checkpoint, save_checkpoint
 from keras_rnn.training.config import DataConfig, RunConfig, run_config
 from keras_rnn.training.device import device_line, grow_gpu_memory
@@ -124,17 +123,17 @@ def _fit(
     write_json(directory / run_files.CLASSES, list(prepared.class_names))
 
     training = prepared.splits["train"]
-    steps = math.ceil(len(training) / config.training.batch_size)
+    batches = EpochBatches(training, config.training)
     checkpoint = directory / run_files.CHECKPOINT
     with strategy.scope():
         model = prepared_model(config, prepared)
-        compile_model(model, config, steps)
+        compile_model(model, config, batches.steps)
         history = load_checkpoint(checkpoint, model) if checkpoint.is_file() else []
     device = device_line(model, strategy.num_replicas_in_sync)
     console.print(device, highlight=False, soft_wrap=True)
     facts = {"device": device, "parameters": model.count_params()}
     run_files.write_environment(directory, **facts)
-    progress = TrainingProgress(console, config.training.epochs, steps, len(training))
+    progress = TrainingProgress(console, config.training.epochs, batches.steps, len(training))
     keeper = _EpochKeeper(config, prepared, directory, history, progress)
     first = len(history)
     if history:
@@ -142,13 +141,10 @@ def _fit(
     if first < config.training.epochs and not (history and should_stop(history, config.training.patience)):
         try:
             model.fit(
-                training_batches(
-                    training.texts, training.labels, config.training.batch_size, config.training.seed, first
-                ),
+                batches.dataset,
                 epochs=config.training.epochs,
                 initial_epoch=first,
-                steps_per_epoch=steps,
-                callbacks=[keeper, progress],
+                callbacks=[batches, keeper, progress],
                 shuffle=False,  # the batches come shuffled
                 verbose=0,
             )
@@ -157,6 +153,7 @@ def _fit(
     seconds = time.perf_counter() - began
     facts["seconds"] = round(seconds, 1)
     if len(history) > first:
+        facts["first_step_seconds"] = round(progress.first_step_seconds, 2)
         # From texts on disk to trained epochs, validation and saving included.
         facts["examples_per_second"] = round(len(training) * (len(history) - first) / seconds)
     _finish(config, prepared, directory, history, facts)

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from keras_rnn.text.encoded import EncodedTexts
-from keras_rnn.training.batches import epoch_batches, training_batches
+from keras_rnn.training.batches import (
+    EpochBatches,
+    epoch_batches,
+    epoch_token_batches,
+    training_batches,
+    validation_batches,
+)
+from keras_rnn.training.config import TrainingConfig
+from keras_rnn.training.prepare import EncodedSplit
 
 
 @pytest.fixture
@@ -50,3 +58,69 @@ def test_training_batches_go_on_from_an_epoch():
     assert batches(0, 6)[3:] == batches(1, 3)
     ids, rows = batches(0, 1)[0]
     assert ids == [texts.ids[3 * row : 3 * row + 3].tolist() for row in rows]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_token_batches_hold_every_row_once_and_their_budget(lengths, seed):
+    batches = epoch_token_batches(lengths, 500, seed, epoch=0)
+    assert sorted(np.concatenate(batches)) == list(range(1000))
+    assert max(len(rows) * lengths[rows].max() for rows in batches) <= 500
+    assert sum(len(rows) * lengths[rows].max() for rows in batches) < 1.02 * lengths.sum()
+    # One row more, of those that come next in length, would be too much for any but the one that got the rest.
+    assert sum((len(rows) + 1) * lengths[rows].max() <= 500 for rows in batches) <= 1
+
+
+def test_token_batches_of_known_rows():
+    lengths = np.array([1, 7, 2, 9, 2, 1, 3])
+    batches = epoch_token_batches(lengths, 6, seed=0, epoch=0)
+    # 9 and 7 are over the budget and alone; 3 and 2 fit in 6, the other 2 and both 1 as well.
+    assert sorted(sorted(lengths[rows].tolist()) for rows in batches) == [[1, 1, 2], [2, 3], [7], [9]]
+
+
+def test_token_batches_are_a_function_of_seed_and_epoch_and_as_many_in_each(lengths):
+    def made(seed, epoch):
+        return [rows.tolist() for rows in epoch_token_batches(lengths, 300, seed, epoch)]
+
+    assert made(0, 3) == made(0, 3)
+    assert made(0, 3) != made(0, 4)
+    assert made(0, 3) != made(1, 3)
+    assert len({len(made(seed, epoch)) for seed in range(3) for epoch in range(3)}) == 1
+
+
+def split_of(lengths) -> EncodedSplit:
+    offsets = np.cumsum([0, *lengths])
+    texts = EncodedTexts(np.arange(1, offsets[-1] + 1, dtype=np.int32), offsets)
+    return EncodedSplit(texts, np.arange(len(lengths), dtype=np.int32))
+
+
+@pytest.mark.parametrize("options", [{"batch_size": 4}, {"batch_tokens": 11}])
+def test_an_epoch_ends_after_its_steps_and_holds_the_rows_it_says(options):
+    split = split_of([3, 1, 4, 1, 5, 9, 2, 6, 5])
+    batches = EpochBatches(split, TrainingConfig(seed=3, **options))
+    seen = []
+    for epoch in (0, 1, 0):
+        batches.on_epoch_begin(epoch)
+        made = [(ids.numpy(), labels.numpy()) for ids, labels in batches.dataset]
+        assert len(made) == batches.steps == len(batches.dataset)
+        for (ids, labels), rows in zip(made, batches.batches(), strict=True):
+            np.testing.assert_array_equal(labels, rows)
+            np.testing.assert_array_equal(ids, split.texts.padded(rows))
+        seen.append([labels.tolist() for _, labels in made])
+    assert seen[0] == seen[2] != seen[1]
+
+
+def test_validation_batches_hold_every_row_once():
+    split = split_of([3, 1, 4, 1, 5])
+    batches = [(ids.numpy(), rows.numpy()) for ids, rows in validation_batches(split.texts, split.labels, 2)]
+    assert [rows.tolist() for _, rows in batches] == [[1, 3], [0, 2], [4]]
+    for ids, rows in batches:
+        np.testing.assert_array_equal(ids, split.texts.padded(rows))
+
+
+def test_memory_mapped_texts_give_the_same_batches(tmp_path):
+    split = split_of([3, 1, 4, 1, 5])
+    split.texts.save(tmp_path, "train")
+    mapped = EncodedTexts.open(tmp_path, "train")
+    for texts in (split.texts, mapped):
+        made = [ids.numpy().tolist() for ids, _ in validation_batches(texts, split.labels, 2)]
+        assert made == [[[4], [9]], [[1, 2, 3, 0], [5, 6, 7, 8]], [[10, 11, 12, 13, 14]]]

@@ -41,6 +41,12 @@ def test_json_round_trip():
     assert config_from_dict(json.loads(json.dumps(config_to_dict(config)))) == config
 
 
+def test_the_config_of_a_run_from_before_batch_tokens_is_read():
+    values = config_to_dict(run_config())
+    del values["training"]["batch_tokens"]
+    assert config_from_dict(values) == run_config()
+
+
 def test_differences_name_the_field_and_both_values():
     lines = differences(run_config(epochs=2), run_config(epochs=3, hidden_size=8))
     assert lines == ["hyperparameters was {}, now {'hidden_size': 8}", "epochs was 2, now 3"]
@@ -52,6 +58,11 @@ def test_differences_name_the_field_and_both_values():
         ({"epoch": 3}, "unknown option 'epoch'; did you mean 'epochs'"),
         ({"epochs": 0}, "epochs takes a whole number of at least 1, got 0"),
         ({"batch_size": 1.5}, "batch_size takes a whole number"),
+        ({"batch_tokens": 0}, "batch_tokens takes a whole number of at least 1, got 0"),
+        (
+            {"batch_tokens": 100, "multi_gpu": True},
+            "batch_tokens and multi_gpu exclude each other: .* got batch_tokens 100",
+        ),
         ({"learning_rate": 0}, "learning_rate takes a number above 0, got 0"),
         ({"learning_rate": float("nan")}, "learning_rate takes a number above 0, got nan"),
         ({"learning_rate_decay": "cos"}, "unknown learning_rate_decay 'cos'; did you mean 'cosine'"),

@@ -99,7 +99,7 @@ def test_a_run_directory_holds_what_it_says(unbroken):
     assert set(samples) <= set(texts)
     environment = json.loads((unbroken.directory / "environment.json").read_text())
     assert environment["tensorflow"] == tf.__version__
-    assert environment["seconds"] > 0
+    assert environment["seconds"] > environment["first_step_seconds"] > 0
     for picture in ("curves.png", "confusion-test.png"):
         assert (unbroken.directory / picture).read_bytes().startswith(b"\x89PNG")
 
@@ -162,6 +162,19 @@ def test_broken_anywhere_a_resumed_run_ends_as_an_unbroken_one(broken_at, unbrok
     same_run(run_tiny(tmp_path / "run", dropout=0.2, resume=True), unbroken)
     assert not list((tmp_path / "run").glob("*cache*"))
     assert not (tmp_path / "run" / "checkpoint.npz").exists()
+
+
+def test_batches_of_tokens_train_and_resume_to_the_same_metrics(tmp_path, monkeypatch):
+    def stop(*args):
+        raise KeyboardInterrupt
+
+    unbroken = run_tiny(tmp_path / "unbroken", batch_tokens=100)
+    monkeypatch.setattr(train_module, "write_history", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run_tiny(tmp_path / "run", batch_tokens=100)
+    monkeypatch.undo()
+    assert unbroken.metrics["test"]["accuracy"] > 0.8
+    same_run(run_tiny(tmp_path / "run", batch_tokens=100, resume=True), unbroken)
 
 
 def test_resuming_a_complete_run_changes_nothing(unbroken):
