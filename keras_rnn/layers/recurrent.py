@@ -1,17 +1,17 @@
 """keras.layers.SimpleRNN, LSTM, GRU and Bidirectional that are quick on a CPU, too.
 
 Weights, configs and `.keras` files are those of Keras' layers, so that either loads what the other has saved. Where
-TensorFlow has a GPU, or a layer is anything but plain, they are Keras' layers; on a CPU the whole sequence runs in
-`keras_rnn.layers.tf_cells`, in float32, with the activations tanh and sigmoid and without recurrent dropout.
-`layer.fused = False` keeps a layer to Keras' loop, which gradients of gradients take.
+TensorFlow has a GPU, or a layer is anything but plain, they are Keras' layers; on a CPU whole sequences run at once, in
+float32, with the activations tanh and sigmoid and without recurrent dropout: in training in machine code
+(`keras_rnn.layers.native`), and otherwise, and under a tf.distribute strategy, in graphs of TensorFlow's own operations
+(`keras_rnn.layers.tf_cells`), which can be saved. `layer.fused = False` keeps a layer to Keras' loop, which gradients
+of gradients and XLA take.
 """
+
+from functools import cache, partial
 
 import keras
 from keras import ops
-
-# Up to so many units TensorFlow's one op for an LSTM is quicker than a loop of ours; on the small batches of serving
-# it stays so for longer than on those of training.
-BLOCK_UNITS, BLOCK_UNITS_TRAINING = 64, 32
 
 
 class _Fused:
@@ -50,30 +50,23 @@ class SimpleRNN(_Fused, keras.layers.SimpleRNN):
     """keras.layers.SimpleRNN: arguments, shapes, masks and states are its own, and the equation is in `tf_cells`."""
 
     def _run(self, steps, initial_state, keep_states, training):
-        from keras_rnn.layers.tf_cells import simple_rnn
-
-        return (simple_rnn(steps, *self._weights(), *initial_state),)
+        return (_function("simple_rnn", training)(steps, *self._weights(), *initial_state),)
 
 
 class LSTM(_Fused, keras.layers.LSTM):
     """keras.layers.LSTM: arguments, shapes, masks and states are its own, and the equations are in `tf_cells`."""
 
     def _run(self, steps, initial_state, keep_states, training):
-        from keras_rnn.layers.tf_cells import block_lstm, lstm
-
-        run = block_lstm if self.units <= (BLOCK_UNITS_TRAINING if training else BLOCK_UNITS) else lstm
-        return run(steps, *self._weights(), *initial_state, keep_states)
+        return _function("lstm", training)(steps, *self._weights(), *initial_state, keep_states)
 
 
 class GRU(_Fused, keras.layers.GRU):
     """keras.layers.GRU: arguments, shapes, masks and states are its own, and the equations are in `tf_cells`."""
 
     def _run(self, steps, initial_state, keep_states, training):
-        from keras_rnn.layers.tf_cells import gru
-
         kernel, recurrent_kernel, bias = self._weights()
         biases = (bias[0], bias[1]) if self.cell.use_bias else (bias, ops.zeros_like(bias))
-        return (gru(steps, kernel, recurrent_kernel, *biases, *initial_state),)
+        return (_function("gru", training)(steps, kernel, recurrent_kernel, *biases, *initial_state),)
 
 
 class Bidirectional(keras.layers.Bidirectional):
@@ -102,6 +95,27 @@ def _can_fuse(layer) -> bool:
         and not layer.unroll
         and not _for_cudnn(layer)
     )
+
+
+def _function(name: str, training: bool):
+    """The function of whole sequences: this machine's code where it can be, or a graph that can be saved."""
+    import tensorflow as tf
+
+    if training and _native() and not tf.distribute.has_strategy():
+        return getattr(_native(), name)
+    from keras_rnn.layers import tf_cells
+
+    return partial(getattr(tf_cells, name), training=training)
+
+
+@cache
+def _native():
+    """The module that runs machine code, or None where there is no LLVM for it."""
+    try:
+        from keras_rnn.layers.native import sequence
+    except ImportError:
+        return None
+    return sequence
 
 
 def _for_cudnn(layer) -> bool:

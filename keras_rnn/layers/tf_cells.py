@@ -7,7 +7,8 @@ matrix product a step. The gradients of the weights are one matrix product each,
 
 All tensors are float32, time first: inputs `(time, batch, features)`, kernel `(features, gates * units)`,
 recurrent_kernel `(units, gates * units)`, states `(batch, units)`; weights and gates are those of keras.layers. What
-comes back are the states after every step, `(time, batch, units)`.
+comes back are the states after every step, `(time, batch, units)`. With `training` a loop keeps what its gradient
+needs; without, it is quicker, and a gradient runs it once more.
 """
 
 from collections.abc import Callable
@@ -15,30 +16,38 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+# Up to so many units TensorFlow's one op for an LSTM is quicker than a loop of ours; on the small batches of serving
+# it stays so for longer than on those of training.
+BLOCK_UNITS, BLOCK_UNITS_TRAINING = 64, 32
 
-def simple_rnn(inputs, kernel, recurrent_kernel, bias, h_0):
+
+def simple_rnn(inputs, kernel, recurrent_kernel, bias, h_0, training: bool):
     """h = tanh(W x + U h' + b), h' being the h of the step before. Returns h."""
-    return _sequence(_SIMPLE_RNN, inputs, kernel, recurrent_kernel, bias, tf.zeros_like(bias), (h_0,))[0]
+    weights = (kernel, recurrent_kernel, bias, tf.zeros_like(bias))
+    return _sequence(_SIMPLE_RNN, inputs, *weights, (h_0,), 1, training)[0]
 
 
-def gru(inputs, kernel, recurrent_kernel, bias, recurrent_bias, h_0):
+def gru(inputs, kernel, recurrent_kernel, bias, recurrent_bias, h_0, training: bool):
     """GRU with reset_after=True, the form of cuDNN. Returns h.
 
     z = sigmoid(W_z x + U_z h' + b_z),  r = sigmoid(W_r x + U_r h' + b_r),
     n = tanh(W_n x + b_n + r (U_n h' + c_n)),  h = z h' + (1 - z) n
     """
-    return _sequence(_GRU, inputs, kernel, recurrent_kernel, bias, recurrent_bias, (h_0,))[0]
+    return _sequence(_GRU, inputs, kernel, recurrent_kernel, bias, recurrent_bias, (h_0,), 1, training)[0]
 
 
-def lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells: bool):
+def lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells: bool, training: bool):
     """i, f, o = sigmoid(W x + U h' + b), g = tanh(likewise), c = f c' + i g, h = o tanh(c). Returns h, and c or None.
 
     One sigmoid serves all gates, since tanh(a) = 2 sigmoid(2 a) - 1; the loop then keeps c / 2.
     """
+    if h_0.shape[1] <= (BLOCK_UNITS_TRAINING if training else BLOCK_UNITS):
+        return block_lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells)
     ones = tf.ones([h_0.shape[1]])
     twice = tf.concat([ones, ones, 2 * ones, ones], 0)
     weights = (kernel * twice, recurrent_kernel * twice, bias * twice)
-    states = _sequence(_LSTM, inputs, *weights, tf.zeros_like(bias), (h_0, c_0 / 2), 2 if return_cells else 1)
+    returned = 2 if return_cells else 1
+    states = _sequence(_LSTM, inputs, *weights, tf.zeros_like(bias), (h_0, c_0 / 2), returned, training)
     return states[0], 2 * states[1] if return_cells else None
 
 
@@ -81,8 +90,8 @@ def block_lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells: b
 class _Cell:
     """What a cell does; d_x is the gradient of the loss with respect to x, U the recurrent kernel.
 
-    step(x, states, U, recurrent_bias): one step, x being W x + b; returns the states and all that is to be kept,
-        the states first.
+    step(sums, states): one step from W x + U h + b, or where `apart`, from W x + b and U h + recurrent_bias; returns
+        the states and all that is to be kept, the states first.
     slopes(kept, before): from all that was kept and the states before each step, what `back` and `split` multiply by.
     back(slopes, d_states, transposed U): one step backwards; returns d_states of the step before, and what to keep.
     split(kept, slopes): from all that `back` kept, d(W x + b) and d(U h + recurrent_bias).
@@ -95,23 +104,46 @@ class _Cell:
     split: Callable
     kept: tuple[int, ...]
     kept_back: tuple[int, ...]
+    apart: bool = False
 
 
-def _sequence(cell: _Cell, inputs, kernel, recurrent_kernel, bias, recurrent_bias, states, returned: int = 1):
+def _sequence(
+    cell: _Cell, inputs, kernel, recurrent_kernel, bias, recurrent_bias, states, returned: int, training: bool
+):
     """The first `returned` states of every step."""
 
     @tf.custom_gradient
     def sequence(inputs, kernel, recurrent_kernel, bias, recurrent_bias, *states):
         steps, batch, units = tf.shape(inputs)[0], tf.shape(inputs)[1], recurrent_kernel.shape[0]
         flat = tf.reshape(inputs, [steps * batch, kernel.shape[0]])
-        projected = tf.reshape(tf.nn.bias_add(tf.matmul(flat, kernel), bias), [steps, batch, kernel.shape[1]])
+        if training or cell.apart:
+            projected = tf.reshape(tf.nn.bias_add(tf.matmul(flat, kernel), bias), [steps, batch, kernel.shape[1]])
+        else:
+            both_kernels = tf.concat(
+                [kernel, recurrent_kernel], 0
+            )  # one product a step, and nothing kept for all steps
 
-        def forward(t, states):
-            return cell.step(projected[t], states, recurrent_kernel, recurrent_bias)
+        def sums(t, h):
+            if cell.apart:
+                return projected[t], tf.nn.bias_add(tf.matmul(h, recurrent_kernel), recurrent_bias)
+            if training:
+                return (projected[t] + tf.matmul(h, recurrent_kernel),)
+            return (tf.nn.bias_add(tf.matmul(tf.concat([inputs[t], h], 1), both_kernels), bias),)
 
-        kept, _ = _scan(forward, tf.range(steps), states, [units * width for width in cell.kept])
+        def forward(keep: int):
+            """The first `keep` of all that the cell would keep of every step."""
+
+            def step(t, states):
+                states, kept = cell.step(*sums(t, states[0]), states)
+                return states, kept[:keep]
+
+            return _scan(step, tf.range(steps), states, [units * width for width in cell.kept[:keep]])[0]
+
+        everything = len(cell.kept)
+        made = forward(everything if training else returned)
 
         def gradient(*d_outputs):
+            kept = made if training else forward(everything)
             before = [tf.concat([first[tf.newaxis], rest[:-1]], 0) for first, rest in zip(states, kept, strict=False)]
             slopes = cell.slopes(kept, before)
             transposed = tf.transpose(recurrent_kernel)
@@ -138,7 +170,7 @@ def _sequence(cell: _Cell, inputs, kernel, recurrent_kernel, bias, recurrent_bia
                 *d_states,
             )
 
-        return tuple(kept[:returned]), gradient
+        return tuple(made[:returned]), gradient
 
     return sequence(inputs, kernel, recurrent_kernel, bias, recurrent_bias, *states)
 
@@ -161,8 +193,8 @@ def _scan(step, times, states, widths):
     return [array.stack() for array in arrays], states
 
 
-def _simple_rnn_step(x, states, recurrent_kernel, _):
-    h = tf.tanh(x + tf.matmul(states[0], recurrent_kernel))
+def _simple_rnn_step(z, states):
+    h = tf.tanh(z)
     return (h,), (h,)
 
 
@@ -176,9 +208,9 @@ def _simple_rnn_back(slopes, d_states, transposed):
     return (tf.matmul(d_z, transposed),), (d_z,)
 
 
-def _lstm_step(x, states, recurrent_kernel, _):
-    h, half_c = states
-    gates = tf.sigmoid(x + tf.matmul(h, recurrent_kernel))
+def _lstm_step(z, states):
+    _, half_c = states
+    gates = tf.sigmoid(z)
     i, f, g, o = tf.split(gates, 4, axis=1)
     half_c = f * half_c + i * (g - 0.5)
     tanh_c = tf.tanh(half_c + half_c)
@@ -201,11 +233,10 @@ def _lstm_back(slopes, d_states, transposed):
     return (tf.matmul(d_z, transposed), d_c * f), (d_z,)
 
 
-def _gru_step(x, states, recurrent_kernel, recurrent_bias):
+def _gru_step(from_x, from_h, states):
     (h,) = states
     units = h.shape[1]
-    x_zr, x_n = tf.split(x, [2 * units, units], axis=1)
-    from_h = tf.nn.bias_add(tf.matmul(h, recurrent_kernel), recurrent_bias)
+    x_zr, x_n = tf.split(from_x, [2 * units, units], axis=1)
     h_zr, h_n = tf.split(from_h, [2 * units, units], axis=1)
     zr = tf.sigmoid(x_zr + h_zr)
     z, r = tf.split(zr, 2, axis=1)
@@ -239,4 +270,4 @@ def _alike(kept, slopes):
 
 _SIMPLE_RNN = _Cell(_simple_rnn_step, _simple_rnn_slopes, _simple_rnn_back, _alike, (1,), (1,))
 _LSTM = _Cell(_lstm_step, _lstm_slopes, _lstm_back, _alike, (1, 1, 4, 1), (4,))
-_GRU = _Cell(_gru_step, _gru_slopes, _gru_back, _gru_split, (1, 2, 1, 1), (3, 1))
+_GRU = _Cell(_gru_step, _gru_slopes, _gru_back, _gru_split, (1, 2, 1, 1), (3, 1), apart=True)

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from keras_rnn import layers
+from keras_rnn.layers import recurrent, tf_cells
 
 TIME, FEATURES, BATCH = 5, 3, 5
 LENGTHS = np.array([5, 3, 0, 1, 4])
@@ -21,7 +22,7 @@ MASKS = {
     "everything": np.ones((BATCH, TIME), bool),
 }
 # An LSTM of few units is one op, of many a loop.
-CELLS = [("SimpleRNN", 4), ("GRU", 4), ("LSTM", 4), ("LSTM", layers.recurrent.BLOCK_UNITS + 1)]
+CELLS = [("SimpleRNN", 4), ("GRU", 4), ("LSTM", 4), ("LSTM", tf_cells.BLOCK_UNITS + 1)]
 
 
 def values(*shape, seed=0):
@@ -69,9 +70,22 @@ def never_keras_loop(monkeypatch):
     return lambda: monkeypatch.setattr(keras.layers.RNN, "inner_loop", loop)
 
 
+@pytest.fixture
+def each_way(monkeypatch):
+    """The argument `training` of a layer, for each of the ways in which a sequence runs."""
+
+    def ways():
+        yield True  # machine code
+        yield False  # a graph
+        monkeypatch.setattr(recurrent, "_native", lambda: None)
+        yield True  # a graph that keeps what its gradient needs
+
+    return ways
+
+
 @pytest.mark.parametrize(("name", "units"), CELLS)
 @pytest.mark.parametrize("mask", MASKS)
-def test_outputs_states_and_gradients_are_those_of_keras(name, units, mask, never_keras_loop):
+def test_outputs_states_and_gradients_are_those_of_keras(name, units, mask, each_way, never_keras_loop):
     x, mask = values(BATCH, TIME, FEATURES), MASKS[mask]
     cases = [
         {"return_sequences": sequences, "go_backwards": backwards, "zero_output_for_mask": zero}
@@ -84,48 +98,55 @@ def test_outputs_states_and_gradients_are_those_of_keras(name, units, mask, neve
         expected.append(everything(theirs, x, mask, states if number % 4 < 2 else ()))
         ours.append(layer)
     never_keras_loop()
-    for number, layer in enumerate(ours):
-        assert_alike(expected[number], everything(layer, x, mask, states if number % 4 < 2 else ()))
+    for training in each_way():
+        for number, layer in enumerate(ours):
+            assert_alike(expected[number], everything(layer, x, mask, states if number % 4 < 2 else (), training))
 
 
 @pytest.mark.parametrize(("name", "units"), CELLS)
 @pytest.mark.parametrize("mask", ["none", "right padding, one row empty", "holes"])
-def test_both_directions_are_those_of_keras(name, units, mask, never_keras_loop):
+def test_both_directions_are_those_of_keras(name, units, mask, each_way, never_keras_loop):
     x, mask = values(BATCH, TIME, FEATURES), MASKS[mask]
     states = [values(BATCH, units, seed=n + 1) for n in range(4 if name == "LSTM" else 2)]
     theirs, ours = pair(name, units, bidirectional=True, return_sequences=True, return_state=True)
     expected = everything(theirs, x, mask, states)
     never_keras_loop()
-    assert_alike(expected, everything(ours, x, mask, states))
+    for training in each_way():
+        assert_alike(expected, everything(ours, x, mask, states, training))
 
 
 @pytest.mark.parametrize(("name", "units"), CELLS)
 @pytest.mark.parametrize("steps", [1, 2, 200])
-def test_of_any_length(name, units, steps):
+def test_of_any_length(name, units, steps, each_way):
     x = values(2, steps, FEATURES)
     mask = np.arange(steps) < np.array([[steps], [(steps + 1) // 2]])
     theirs, ours = pair(name, units, return_sequences=True, zero_output_for_mask=True)
     signature = [tf.TensorSpec((None, None, FEATURES)), tf.TensorSpec((None, None), tf.bool)]
-    results = []
-    for layer in (theirs, ours):
-        graph = tf.function(functools.partial(everything, layer), input_signature=signature)
-        results.append(graph(x, mask))
-    assert_alike(*results)
+
+    def in_graph(layer, training=False):
+        graph = tf.function(functools.partial(everything, layer, training=training), input_signature=signature)
+        return graph(x, mask)
+
+    expected = in_graph(theirs)
+    for training in each_way():
+        assert_alike(expected, in_graph(ours, training))
 
 
 @pytest.mark.parametrize(("name", "units"), CELLS)
-def test_without_bias(name, units):
+def test_without_bias(name, units, each_way):
     x = values(BATCH, TIME, FEATURES)
     theirs, ours = pair(name, units, use_bias=False)
-    assert_alike(everything(theirs, x), everything(ours, x))
+    for training in each_way():
+        assert_alike(everything(theirs, x), everything(ours, x, training=training))
 
 
 @pytest.mark.parametrize(("name", "units"), CELLS)
-def test_a_stateful_layer_goes_on_where_it_was(name, units):
+@pytest.mark.parametrize("training", [True, False])
+def test_a_stateful_layer_goes_on_where_it_was(name, units, training):
     x = values(2, 2 * TIME, FEATURES)
     theirs, ours = pair(name, units, batch=2, stateful=True, return_sequences=True)
     for part in (x[:, :TIME], x[:, TIME:]):
-        np.testing.assert_allclose(ours(part), theirs(part), atol=5e-6)
+        np.testing.assert_allclose(ours(part, training=training), theirs(part), atol=5e-6)
     ours.reset_states()
     theirs.reset_states()
     np.testing.assert_allclose(ours(x[:, :TIME]), theirs(x[:, :TIME]), atol=5e-6)
@@ -227,6 +248,9 @@ def test_a_saved_graph_holds_ops_of_tensorflow_alone_and_runs(name, units, tmp_p
     x = tf.constant(values(2, TIME, FEATURES))
     served = tf.Module()
     served.layer = layer.variables
+    trained = tf.function(functools.partial(layer, training=True))
+    trained(x)
+    assert "PyFuncStateless" in {node.op for node in trained.get_concrete_function(x).graph.as_graph_def().node}
     served.run = tf.function(lambda x: layer(x), input_signature=[tf.TensorSpec((None, None, FEATURES))])
     tf.saved_model.save(served, tmp_path)
     loaded = tf.saved_model.load(tmp_path)
@@ -234,5 +258,15 @@ def test_a_saved_graph_holds_ops_of_tensorflow_alone_and_runs(name, units, tmp_p
     graph = loaded.run.get_concrete_function().graph.as_graph_def()
     nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
     ops = {node.op for node in nodes}
-    assert ("BlockLSTMV2" in ops) == (name == "LSTM" and units <= layers.recurrent.BLOCK_UNITS)
+    assert ("BlockLSTMV2" in ops) == (name == "LSTM" and units <= tf_cells.BLOCK_UNITS)
     assert ops <= set(dir(tf.raw_ops)) | {"Placeholder"}
+    assert not any("PyFunc" in op for op in ops)
+
+
+@pytest.mark.parametrize("name", ["SimpleRNN", "GRU", "LSTM"])
+def test_a_strategy_has_a_graph_that_runs_on_any_device(name):
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        _, layer = pair(name, 4)
+        trained = tf.function(functools.partial(layer, training=True))
+        graph = trained.get_concrete_function(tf.TensorSpec((None, None, FEATURES))).graph.as_graph_def()
+    assert not any("PyFunc" in node.op for node in graph.node)

@@ -1,0 +1,53 @@
+"""The machine's vectors, and its code for functions that `code` has written."""
+
+import ctypes
+from dataclasses import dataclass
+from functools import cache
+
+from llvmlite import binding, ir
+
+from keras_rnn.layers.native.code import POINTER
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Float32 in a vector, and the rows, most first, whose products with four vectors stay in registers."""
+
+    lanes: int
+    rows: tuple[int, ...]
+
+
+@cache
+def this_machine() -> Machine:
+    wide = binding.get_host_cpu_features().get("avx512f", False)
+    return Machine(16, (6, 4, 2, 1)) if wide else Machine(8, (3, 2, 1))
+
+
+class Compiled:
+    """The functions of a module, called with the addresses of arrays and whole numbers; other threads run meanwhile."""
+
+    def __init__(self, module: ir.Module):
+        target = _target()
+        parsed = binding.parse_assembly(str(module))
+        parsed.verify()
+        builder = binding.create_pass_builder(target, binding.create_pipeline_tuning_options(speed_level=2))
+        builder.getModulePassManager().run(parsed, builder)
+        self._engine = binding.create_mcjit_compiler(parsed, target)  # owns the code
+        self._engine.finalize_object()
+        for function in module.functions:
+            if function.blocks:
+                kinds = [ctypes.c_void_p if argument.type == POINTER else ctypes.c_int64 for argument in function.args]
+                address = self._engine.get_function_address(function.name)
+                setattr(self, function.name, ctypes.CFUNCTYPE(None, *kinds)(address))
+
+
+def _target() -> binding.TargetMachine:
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    return binding.Target.from_default_triple().create_target_machine(
+        cpu=binding.get_host_cpu_name(),
+        features=binding.get_host_cpu_features().flatten(),
+        opt=3,
+        codemodel="jitdefault",
+        jit=True,
+    )
