@@ -18,9 +18,10 @@ class _Fused:
     """What the three layers share; mixed into a class of Keras, whose `inner_loop` it replaces where it can."""
 
     fused = True
+    alone = True  # no other loop runs at the same time
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
-        if not _can_fuse(self):
+        if not _can_fuse(self) or (mask is None and not training and self._quicker_in_keras()):
             return super().inner_loop(sequences, initial_state, mask, training)
         from keras_rnn.layers.tf_sequence import Sequences
 
@@ -38,6 +39,12 @@ class _Fused:
         if keep_states:
             initial_state = [ordered.last_state(*both) for both in zip(states, initial_state, strict=True)]
         return last, outputs, initial_state
+
+    def _quicker_in_keras(self) -> bool:
+        """Keras' loop begins a step before the last has ended: more work in all, but on two cores, if there are two."""
+        from keras_rnn.layers.tf_cells import BLOCK_UNITS
+
+        return self.alone and self.units > BLOCK_UNITS and not isinstance(self, SimpleRNN)
 
     def _weights(self):
         cell = self.cell
@@ -75,6 +82,7 @@ class Bidirectional(keras.layers.Bidirectional):
     def __init__(self, layer, *args, **kwargs):
         with keras.saving.custom_object_scope(FUSED):  # it copies the layer through its config
             super().__init__(layer, *args, **kwargs)
+        self.forward_layer.alone = self.backward_layer.alone = False
 
 
 # Files loaded with these as custom_objects have the quick layers.

@@ -90,8 +90,8 @@ def block_lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells: b
 class _Cell:
     """What a cell does; d_x is the gradient of the loss with respect to x, U the recurrent kernel.
 
-    step(sums, states): one step from W x + U h + b, or where `apart`, from W x + b and U h + recurrent_bias; returns
-        the states and all that is to be kept, the states first.
+    step(sums, states): one step from W x + U h + b, or where `apart`, from W x + b, U h and the recurrent_bias of the
+        last gate, that of the others being part of b; returns the states and all that is to be kept, the states first.
     slopes(kept, before): from all that was kept and the states before each step, what `back` and `split` multiply by.
     back(slopes, d_states, transposed U): one step backwards; returns d_states of the step before, and what to keep.
     split(kept, slopes): from all that `back` kept, d(W x + b) and d(U h + recurrent_bias).
@@ -117,7 +117,9 @@ def _sequence(
         steps, batch, units = tf.shape(inputs)[0], tf.shape(inputs)[1], recurrent_kernel.shape[0]
         flat = tf.reshape(inputs, [steps * batch, kernel.shape[0]])
         if training or cell.apart:
-            projected = tf.reshape(tf.nn.bias_add(tf.matmul(flat, kernel), bias), [steps, batch, kernel.shape[1]])
+            others, last_bias = tf.split(recurrent_bias, [kernel.shape[1] - units, units])
+            biases = bias + tf.concat([others, tf.zeros_like(last_bias)], 0)
+            projected = tf.reshape(tf.nn.bias_add(tf.matmul(flat, kernel), biases), [steps, batch, kernel.shape[1]])
         else:
             both_kernels = tf.concat(
                 [kernel, recurrent_kernel], 0
@@ -125,7 +127,7 @@ def _sequence(
 
         def sums(t, h):
             if cell.apart:
-                return projected[t], tf.nn.bias_add(tf.matmul(h, recurrent_kernel), recurrent_bias)
+                return projected[t], tf.matmul(h, recurrent_kernel), last_bias
             if training:
                 return (projected[t] + tf.matmul(h, recurrent_kernel),)
             return (tf.nn.bias_add(tf.matmul(tf.concat([inputs[t], h], 1), both_kernels), bias),)
@@ -233,11 +235,12 @@ def _lstm_back(slopes, d_states, transposed):
     return (tf.matmul(d_z, transposed), d_c * f), (d_z,)
 
 
-def _gru_step(from_x, from_h, states):
+def _gru_step(from_x, from_h, bias_n, states):
     (h,) = states
     units = h.shape[1]
     x_zr, x_n = tf.split(from_x, [2 * units, units], axis=1)
     h_zr, h_n = tf.split(from_h, [2 * units, units], axis=1)
+    h_n += bias_n
     zr = tf.sigmoid(x_zr + h_zr)
     z, r = tf.split(zr, 2, axis=1)
     n = tf.tanh(x_n + r * h_n)

@@ -96,6 +96,7 @@ def test_outputs_states_and_gradients_are_those_of_keras(name, units, mask, each
     for number, options in enumerate(cases):
         theirs, layer = pair(name, units, return_state=number % 2 == 0, **options)
         expected.append(everything(theirs, x, mask, states if number % 4 < 2 else ()))
+        layer.alone = False
         ours.append(layer)
     never_keras_loop()
     for training in each_way():
@@ -189,6 +190,31 @@ def test_keras_loop_on_request():
     x = values(BATCH, TIME, FEATURES)
     ours.fused = False
     np.testing.assert_array_equal(ours(x), theirs(x))
+
+
+@pytest.mark.parametrize(
+    ("name", "units", "mask", "bidirectional", "theirs"),
+    [
+        ("LSTM", tf_cells.BLOCK_UNITS + 1, None, False, True),
+        ("GRU", tf_cells.BLOCK_UNITS + 1, None, False, True),
+        ("SimpleRNN", tf_cells.BLOCK_UNITS + 1, None, False, False),
+        ("GRU", tf_cells.BLOCK_UNITS, None, False, False),
+        ("GRU", tf_cells.BLOCK_UNITS + 1, MASKS["holes"], False, False),
+        ("GRU", tf_cells.BLOCK_UNITS + 1, None, True, False),
+    ],
+)
+def test_predictions_of_large_layers_that_run_alone_take_keras_loop(
+    name, units, mask, bidirectional, theirs, never_keras_loop
+):
+    _, ours = pair(name, units, bidirectional)
+    never_keras_loop()
+    x = values(BATCH, TIME, FEATURES)
+    ours(x, mask=mask, training=True)
+    if theirs:
+        with pytest.raises(AssertionError, match="Keras' loop ran"):
+            ours(x, mask=mask)
+    else:
+        ours(x, mask=mask)
 
 
 @pytest.mark.parametrize("name", ["LSTM", "GRU"])
