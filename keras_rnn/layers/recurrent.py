@@ -57,14 +57,14 @@ class SimpleRNN(_Fused, keras.layers.SimpleRNN):
     """keras.layers.SimpleRNN: arguments, shapes, masks and states are its own, and the equation is in `tf_cells`."""
 
     def _run(self, steps, initial_state, keep_states, training):
-        return (_function("simple_rnn", training)(steps, *self._weights(), *initial_state),)
+        return (_function("simple_rnn", training, self.alone)(steps, *self._weights(), *initial_state),)
 
 
 class LSTM(_Fused, keras.layers.LSTM):
     """keras.layers.LSTM: arguments, shapes, masks and states are its own, and the equations are in `tf_cells`."""
 
     def _run(self, steps, initial_state, keep_states, training):
-        return _function("lstm", training)(steps, *self._weights(), *initial_state, keep_states)
+        return _function("lstm", training, self.alone)(steps, *self._weights(), *initial_state, keep_states)
 
 
 class GRU(_Fused, keras.layers.GRU):
@@ -73,7 +73,7 @@ class GRU(_Fused, keras.layers.GRU):
     def _run(self, steps, initial_state, keep_states, training):
         kernel, recurrent_kernel, bias = self._weights()
         biases = (bias[0], bias[1]) if self.cell.use_bias else (bias, ops.zeros_like(bias))
-        return (_function("gru", training)(steps, kernel, recurrent_kernel, *biases, *initial_state),)
+        return (_function("gru", training, self.alone)(steps, kernel, recurrent_kernel, *biases, *initial_state),)
 
 
 class Bidirectional(keras.layers.Bidirectional):
@@ -105,12 +105,12 @@ def _can_fuse(layer) -> bool:
     )
 
 
-def _function(name: str, training: bool):
+def _function(name: str, training: bool, alone: bool):
     """The function of whole sequences: this machine's code where it can be, or a graph that can be saved."""
     import tensorflow as tf
 
     if training and _native() and not tf.distribute.has_strategy():
-        return getattr(_native(), name)
+        return partial(getattr(_native(), name), alone=alone)
     from keras_rnn.layers import tf_cells
 
     return partial(getattr(tf_cells, name), training=training)
