@@ -15,6 +15,7 @@ LONGEST = (
     "tests/search/test_ray.py",
     "tests/search/test_sweep.py",
     "tests/serving",
+    "tests/test_benchmarks.py",
     "tests/cli/test_cli.py",
     "tests/models/test_every_model.py",
     "tests/training/test_train.py",
