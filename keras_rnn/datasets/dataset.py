@@ -6,12 +6,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from keras_rnn import checks
+from keras_rnn.datasets.stored_texts import StoredTexts
 from keras_rnn.errors import UsageError
 
 
 @dataclass(frozen=True)
 class Split:
-    """Texts (`str`, one a row) and their labels (int32, shape `(rows,)`, indices into the class names)."""
+    """Texts (`str`, one a row) and their labels (int32, shape `(rows,)`, indices into the class names).
+
+    A list of texts will do. Those of files and of TFDS are `StoredTexts`, which take hardly any memory.
+    """
 
     texts: Sequence[str]
     labels: np.ndarray
@@ -27,7 +31,8 @@ class Split:
 
     def take(self, rows: np.ndarray) -> "Split":
         """The split of these row numbers, in this order."""
-        return Split([self.texts[row] for row in rows], np.asarray(self.labels)[rows])
+        texts = self.texts.take(rows) if isinstance(self.texts, StoredTexts) else [self.texts[row] for row in rows]
+        return Split(texts, np.asarray(self.labels)[rows])
 
 
 @dataclass(frozen=True)

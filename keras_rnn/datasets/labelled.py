@@ -1,6 +1,7 @@
 """Labelled texts as they stand in a table or in class folders, before their labels become class indices."""
 
 import json
+import os
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import numpy as np
 from keras_rnn.datasets.columns import SAMPLE_ROWS, Columns, find_columns, is_integer, looks_like_header
 from keras_rnn.datasets.dataset import Split
 from keras_rnn.datasets.readers import MAX_ROW_BYTES, at_line, decode, listed, read_rows, shown
+from keras_rnn.datasets.stored_texts import StoredTexts, TextFile
 from keras_rnn.errors import UsageError
 
 
@@ -23,7 +25,7 @@ class Labelled:
     """
 
     path: Path
-    texts: list[str]
+    texts: StoredTexts
     codes: np.ndarray
     labels: tuple[str, ...]
     lines: tuple[int, ...] = ()
@@ -77,7 +79,7 @@ def read_table(
     if columns.header:
         next(rows)
     pick = _pick_json if columns.header is None else _pick_fields
-    texts, codes, code_of, lines = [], array("i"), {}, []
+    texts, codes, code_of, lines = TextFile(), array("i"), {}, []
     for line, label, text in pick(path, rows, columns, sample[0][0]):
         code = code_of.setdefault(label, len(lines))
         if code == len(lines):
@@ -86,9 +88,9 @@ def read_table(
             lines.append(line)
         texts.append(text)
         codes.append(code)
-    if not texts:
+    if not len(texts):
         raise UsageError(f"{path}: the file has a header and no rows")
-    part = Labelled(path, texts, np.array(codes, np.int32), tuple(code_of), tuple(lines), columns)
+    part = Labelled(path, texts.texts(), np.array(codes, np.int32), tuple(code_of), tuple(lines), columns)
     if columns.header is False and like is None:
         _check_first_row(part, first, header)
     return part
@@ -106,23 +108,28 @@ def read_class_folders(path: Path) -> Labelled:
     folders = [folder for folder in visible(path) if folder.is_dir()]
     if not folders:
         raise UsageError(f"{path}: the folder has neither a train file nor a folder of .txt files for each class")
-    texts, codes = [], array("i")
+    texts, codes = TextFile(), array("i")
     for code, folder in enumerate(folders):
-        files = visible(folder)
-        if not files:
+        names = _visible_names(folder)
+        if not names:
             raise UsageError(f"{folder}: the class folder is empty")
-        for file in files:
+        for name in names:  # whose paths would take much more memory
+            file = folder / name
             if file.suffix.lower() != ".txt" or not file.is_file():
                 raise UsageError(f"{folder}: a class folder takes .txt files only, got {file.name!r}")
             texts.append(_read_text(file))
             codes.append(code)
-    return Labelled(path, texts, np.array(codes, np.int32), tuple(folder.name for folder in folders))
+    return Labelled(path, texts.texts(), np.array(codes, np.int32), tuple(folder.name for folder in folders))
 
 
 def visible(folder: Path) -> list[Path]:
     """What is in a folder, sorted by name, without hidden files."""
+    return [folder / name for name in _visible_names(folder)]
+
+
+def _visible_names(folder: Path) -> list[str]:
     try:
-        return sorted(file for file in folder.iterdir() if not file.name.startswith("."))
+        return sorted(name for name in os.listdir(folder) if not name.startswith("."))
     except OSError as error:
         raise UsageError(f"{folder}: cannot be read ({error.strerror or error})") from None
 

@@ -45,6 +45,8 @@ def load_dataset(
     the data's own where it has one, else it is cut from the training rows, never from the test split. All
     cuts are seeded and stratified.
 
+    Texts of files and of TFDS stand in a temporary file (below TMPDIR), not in memory, as long as they are in use.
+
     Parameters:
         dataset: one of `list_datasets()`, or any TFDS name; "negated_reviews" if `data` is not given either.
         data: a local file or folder instead, see `keras_rnn.datasets.local`.
@@ -60,6 +62,7 @@ def load_dataset(
 
     Raises:
         UsageError: the name is unknown, or the data is missing, malformed, unclear or too little.
+        OSError: there is no space for the temporary file.
     """
     if dataset is not None and data is not None:
         raise UsageError(f"takes --dataset or --data, got both: {dataset!r} and {str(data)!r}")

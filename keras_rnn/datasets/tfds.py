@@ -19,6 +19,7 @@ import numpy as np
 
 from keras_rnn.datasets.dataset import Split
 from keras_rnn.datasets.readers import listed
+from keras_rnn.datasets.stored_texts import TextFile
 from keras_rnn.errors import UsageError, unknown_name
 
 
@@ -207,17 +208,18 @@ def _read(name: str, builder, split: str, columns: TfdsColumns) -> Split | None:
 
     wanted = tfds.decode.PartialDecoding(dict.fromkeys((*columns.texts, columns.label), True))
     batches = tfds.as_numpy(builder.as_dataset(split=split, batch_size=BATCH, decoders=wanted))
-    texts, labels = [], []
+    texts, labels = TextFile(), []
     for batch in batches:
         labels.append(batch[columns.label])
-        texts.extend(_joined(name, split, len(texts), [batch[column] for column in columns.texts]))
+        for text in _joined(name, split, len(texts), [batch[column] for column in columns.texts]):
+            texts.append(text)
     labels = np.concatenate(labels).astype(np.int32) if labels else np.zeros(0, np.int32)
     if len(labels) and labels.max() < 0:
         return None
     if len(labels) and labels.min() < 0:
         row = int(np.argmin(labels)) + 1
         raise UsageError(f"{name}: row {row} of its {split} split has no label")
-    return Split(texts, labels)
+    return Split(texts.texts(), labels)
 
 
 def _joined(name: str, split: str, row: int, columns: Sequence[np.ndarray]) -> Iterator[str]:

@@ -1,12 +1,15 @@
 """Texts as token ids, kept flat: tokenised once, trained on many times, memory-mapped from disk."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 ENCODE_CHARACTERS = 2**18  # of a batch, padding included; tokens are fewer
+# That are encoded before they are written: enough for batches of texts of like length.
+BLOCK_CHARACTERS, BLOCK_ROWS = 2**21, 2**15
 
 
 @dataclass(frozen=True)
@@ -37,29 +40,65 @@ class EncodedTexts:
             batch[row, : end - start] = self.ids[start:end]
         return batch
 
-    def save(self, folder: Path, name: str) -> None:
-        np.save(folder / f"{name}.ids.npy", self.ids)
-        np.save(folder / f"{name}.offsets.npy", self.offsets)
-
     @classmethod
     def open(cls, folder: Path, name: str) -> "EncodedTexts":
-        """The texts saved under `name`, memory-mapped and read-only."""
+        """The texts that `save` wrote under `name`, memory-mapped and read-only."""
         return cls(
             np.load(folder / f"{name}.ids.npy", mmap_mode="r"),
             np.load(folder / f"{name}.offsets.npy"),
         )
 
 
-def encode(vectorizer: Callable, texts: Sequence[str], max_length: int | None = None) -> EncodedTexts:
-    """`texts` through an adapted TextVectorization layer, each row cut to its first `max_length` tokens."""
-    rows: list[np.ndarray] = [np.zeros(0, np.int32)] * len(texts)
-    for batch in length_batches(np.array([len(text) for text in texts], np.int64), ENCODE_CHARACTERS):
-        array = np.array([texts[row] for row in batch], object)  # of a list Keras would look at each text
-        token_ids = np.asarray(vectorizer(array))[:, :max_length].astype(np.int32)
-        for row, length, ids in zip(batch, np.count_nonzero(token_ids, axis=1), token_ids, strict=True):
-            rows[row] = ids[:length].copy()
-    offsets = np.cumsum([0, *map(len, rows)], dtype=np.int64)
-    return EncodedTexts(np.concatenate(rows) if rows else np.zeros(0, np.int32), offsets)
+def encode(vectorizer: Callable, texts: Iterable[str], max_length: int | None = None) -> Iterator[EncodedTexts]:
+    """`texts` through an adapted TextVectorization layer, each row cut to its first `max_length` tokens.
+
+    They come in blocks, in the order of the texts, so that neither they nor their ids need stand in memory at once.
+    """
+    for block in _blocks(texts):
+        rows: list[np.ndarray] = [np.zeros(0, np.int32)] * len(block)
+        for batch in length_batches(_lengths(block), ENCODE_CHARACTERS):
+            array = np.array([block[row] for row in batch], object)  # of a list Keras would look at each text
+            token_ids = np.asarray(vectorizer(array))[:, :max_length].astype(np.int32)
+            for row, length, ids in zip(batch, np.count_nonzero(token_ids, axis=1), token_ids, strict=True):
+                rows[row] = ids[:length]
+        yield EncodedTexts(np.concatenate(rows), np.cumsum([0, *map(len, rows)], dtype=np.int64))
+
+
+def save(blocks: Iterable[EncodedTexts], folder: Path, name: str) -> None:
+    """Writes blocks of texts, one after the other, for `EncodedTexts.open`."""
+    lengths, tokens = [np.zeros(1, np.int64)], 0
+    with open(folder / f"{name}.ids.npy", "wb") as file:
+        _write_header(file, tokens)
+        for block in blocks:
+            block.ids.tofile(file)
+            lengths.append(block.lengths)
+            tokens += len(block.ids)
+        file.seek(0)
+        _write_header(file, tokens)  # as long as before: NumPy leaves room for arrays to grow
+    np.save(folder / f"{name}.offsets.npy", np.cumsum(np.concatenate(lengths)))
+
+
+def _write_header(file: BinaryIO, tokens: int) -> None:
+    """Begins a .npy file of so many int32."""
+    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.int32)), "fortran_order": False, "shape": (tokens,)}
+    np.lib.format.write_array_header_1_0(file, header)
+
+
+def _blocks(texts: Iterable[str]) -> Iterator[list[str]]:
+    """The texts in order, up to BLOCK_ROWS at a time, or fewer that have BLOCK_CHARACTERS together."""
+    block, characters = [], 0
+    for text in texts:
+        block.append(text)
+        characters += len(text)
+        if characters >= BLOCK_CHARACTERS or len(block) == BLOCK_ROWS:
+            yield block
+            block, characters = [], 0
+    if block:
+        yield block
+
+
+def _lengths(texts: Sequence[str]) -> np.ndarray:
+    return np.fromiter(map(len, texts), np.int64, len(texts))
 
 
 def length_batches(lengths: np.ndarray, budget: int) -> list[np.ndarray]:
@@ -81,6 +120,6 @@ def in_length_batches(function: Callable[[list[str]], np.ndarray], texts: Sequen
 
     `budget` bounds the texts of a call times the characters of the longest.
     """
-    batches = length_batches(np.array([len(text) for text in texts], np.int64), budget)
+    batches = length_batches(_lengths(texts), budget)
     results = np.concatenate([function([texts[row] for row in batch]) for batch in batches])
     return results[np.argsort(np.concatenate(batches))]

@@ -14,7 +14,7 @@ from keras_rnn.datasets import Split, TextDataset, load_dataset
 from keras_rnn.errors import UsageError
 from keras_rnn.files import write_json
 from keras_rnn.text.embeddings import embedding_matrix, load_word_vectors
-from keras_rnn.text.encoded import EncodedTexts, encode
+from keras_rnn.text.encoded import EncodedTexts, encode, save
 from keras_rnn.text.vectorizer import adapt_vectorizer, vectorizer_from_vocabulary
 from keras_rnn.training.config import RunConfig, TextConfig
 
@@ -105,7 +105,7 @@ def prepare(dataset: TextDataset, config: TextConfig, folder: Path, seed: int = 
     try:
         splits = _splits(dataset)
         for split_name, split in splits.items():
-            encode(vectorizer, split.texts, config.max_length).save(beside, split_name)
+            save(encode(vectorizer, split.texts, config.max_length), beside, split_name)
             np.save(beside / f"{split_name}.labels.npy", np.asarray(split.labels, np.int32))
         if word_vectors:
             vocabulary = list(map(str, vectorizer.get_vocabulary()))

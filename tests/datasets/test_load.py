@@ -98,6 +98,16 @@ def test_cuts_are_seeded(table):
     assert first.test.texts != other.test.texts
 
 
+def test_cuts_stay_as_they_are(table):
+    data = load_dataset(data=table(15, 15), seed=7, validation_fraction=0.2, limit=20)
+    rows = [
+        " ".join(text.replace(" ", "") for text in split.texts) for split in (data.train, data.validation, data.test)
+    ]
+    assert rows == ["a0 a2 a3 a4 a5 a6 a8 a14 b1 b2 b4 b5 b6 b10 b11 b14", "a7 a10 b7 b13", "a9 a13 b8 b12"]
+    assert [counts(split) for split in (data.train, data.validation, data.test)] == [[8, 8], [2, 2], [2, 2]]
+    assert data.test.labels.tolist() == [0, 0, 1, 1]
+
+
 def test_negated_reviews_is_the_default_and_takes_a_limit():
     data = load_dataset(limit=10)
     assert data.name == "negated_reviews"

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from keras_rnn.text.encoded import EncodedTexts
+from keras_rnn.text.encoded import EncodedTexts, save
 from keras_rnn.training.batches import (
     EpochBatches,
     epoch_batches,
@@ -119,7 +119,7 @@ def test_validation_batches_hold_every_row_once():
 
 def test_memory_mapped_texts_give_the_same_batches(tmp_path):
     split = split_of([3, 1, 4, 1, 5])
-    split.texts.save(tmp_path, "train")
+    save([split.texts], tmp_path, "train")
     mapped = EncodedTexts.open(tmp_path, "train")
     for texts in (split.texts, mapped):
         made = [ids.numpy().tolist() for ids, _ in validation_batches(texts, split.labels, 2)]
