@@ -133,6 +133,8 @@ def _dataset(
     signature = (tf.TensorSpec((None,), tf.int64), tf.TensorSpec((None,), tf.int64))
     options = tf.data.Options()
     options.autotune.enabled = False  # its thread can hold up the end of a fit for as long as an epoch took
+    # They would copy all token ids, which `map` refers to, out of the mapped file and into memory.
+    options.experimental_optimization.apply_default_optimizations = False
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return tf.data.Dataset.from_generator(orders, output_signature=signature).flat_map(epoch).with_options(options)
 

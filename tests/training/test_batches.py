@@ -1,6 +1,7 @@
 import itertools
 
 import numpy as np
+import psutil
 import pytest
 
 from keras_rnn.text.encoded import EncodedTexts, save
@@ -124,3 +125,22 @@ def test_memory_mapped_texts_give_the_same_batches(tmp_path):
     for texts in (split.texts, mapped):
         made = [ids.numpy().tolist() for ids, _ in validation_batches(texts, split.labels, 2)]
         assert made == [[[4], [9]], [[1, 2, 3, 0], [5, 6, 7, 8]], [[10, 11, 12, 13, 14]]]
+
+
+def test_token_ids_stay_in_their_file(tmp_path):
+    rows, tokens = 2**13, 2**11
+    texts = EncodedTexts(np.ones(rows * tokens, np.int32), np.arange(rows + 1) * tokens)
+    save([texts], tmp_path, "train")
+    del texts
+    batches = training_batches(EncodedTexts.open(tmp_path, "train"), np.zeros(rows, np.int32), 2, seed=0)
+    process = psutil.Process()
+    before = process.memory_full_info().uss
+    for token_ids, _ in batches.take(3):
+        assert token_ids.shape == (2, tokens)
+    own = process.memory_full_info().uss - before - mapped_bytes(tmp_path)
+    assert own < rows * tokens * 4 / 4
+
+
+def mapped_bytes(folder):
+    """Of files in the folder that this process has mapped, and read."""
+    return sum(file.rss for file in psutil.Process().memory_maps() if file.path.startswith(str(folder)))
