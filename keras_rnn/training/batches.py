@@ -111,7 +111,7 @@ def _dataset(
     texts: EncodedTexts, labels: np.ndarray, epochs: Callable[[], Iterator[list[np.ndarray]]]
 ) -> tf.data.Dataset:
     """The batches of these rows, one epoch after the other."""
-    ids, offsets = _tensor(texts.ids), tf.constant(texts.offsets)
+    ids, offsets = _held(texts.ids), tf.constant(texts.offsets)
     labels = tf.constant(labels, tf.int32)
 
     def orders() -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -124,7 +124,8 @@ def _dataset(
         places = tf.range(tf.reduce_max(lengths))
         real = places < lengths[:, tf.newaxis]
         at = tf.where(real, starts[:, tf.newaxis] + places, 0)
-        return tf.where(real, tf.gather(ids, at), 0), tf.gather(labels, rows)
+        # `value`, since a gather from the variable itself makes a copy first.
+        return tf.where(real, tf.gather(ids.value(), at), 0), tf.gather(labels, rows)
 
     def epoch(order: tf.Tensor, splits: tf.Tensor) -> tf.data.Dataset:
         batches = tf.data.Dataset.range(tf.size(splits, tf.int64) - 1)
@@ -133,16 +134,19 @@ def _dataset(
     signature = (tf.TensorSpec((None,), tf.int64), tf.TensorSpec((None,), tf.int64))
     options = tf.data.Options()
     options.autotune.enabled = False  # its thread can hold up the end of a fit for as long as an epoch took
-    # They would copy all token ids, which `map` refers to, out of the mapped file and into memory.
-    options.experimental_optimization.apply_default_optimizations = False
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return tf.data.Dataset.from_generator(orders, output_signature=signature).flat_map(epoch).with_options(options)
 
 
-def _tensor(array: np.ndarray) -> tf.Tensor:
-    """The array as a tensor; of a file that is memory-mapped no copy is made."""
-    if not isinstance(array, np.memmap):
-        return tf.constant(array)
-    # DLPack hands over none that is read-only. Nothing writes to this one.
-    mapped = np.memmap(array.filename, array.dtype, "c", array.offset, array.shape)
-    return tf.experimental.dlpack.from_dlpack(np.asarray(mapped).__dlpack__())
+def _held(array: np.ndarray) -> tf.Variable:
+    """The array for use in a dataset; of a file that is memory-mapped no copy is made.
+
+    It is a variable since tf.data copies tensors that a function refers to whenever it rewrites the function.
+    """
+    with tf.device("CPU:0"):
+        if not isinstance(array, np.memmap):
+            return tf.Variable(array, trainable=False)
+        # DLPack hands over none that is read-only. Nothing writes to this one.
+        mapped = np.memmap(array.filename, array.dtype, "c", array.offset, array.shape)
+        tensor = tf.experimental.dlpack.from_dlpack(np.asarray(mapped).__dlpack__())
+        return tf.Variable(tensor, trainable=False)

@@ -3,6 +3,7 @@ import itertools
 import numpy as np
 import psutil
 import pytest
+from tensorflow.python.framework import config
 
 from keras_rnn.text.encoded import EncodedTexts, save
 from keras_rnn.training.batches import (
@@ -127,7 +128,12 @@ def test_memory_mapped_texts_give_the_same_batches(tmp_path):
         assert made == [[[4], [9]], [[1, 2, 3, 0], [5, 6, 7, 8]], [[10, 11, 12, 13, 14]]]
 
 
-def test_token_ids_stay_in_their_file(tmp_path):
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_token_ids_stay_in_their_file(deterministic, tmp_path):
+    if deterministic:
+        config.enable_op_determinism()
+    else:
+        config.disable_op_determinism()
     rows, tokens = 2**13, 2**11
     texts = EncodedTexts(np.ones(rows * tokens, np.int32), np.arange(rows + 1) * tokens)
     save([texts], tmp_path, "train")
@@ -139,6 +145,17 @@ def test_token_ids_stay_in_their_file(tmp_path):
         assert token_ids.shape == (2, tokens)
     own = process.memory_full_info().uss - before - mapped_bytes(tmp_path)
     assert own < rows * tokens * 4 / 4
+
+
+@pytest.fixture(autouse=True)
+def op_determinism():
+    """What there was of it before, again."""
+    before = config.is_op_determinism_enabled()
+    yield
+    if before:
+        config.enable_op_determinism()
+    else:
+        config.disable_op_determinism()
 
 
 def mapped_bytes(folder):
