@@ -256,10 +256,11 @@ class TestRun:
         monkeypatch.setattr(run, "HERE", tmp_path)
         monkeypatch.setattr(run, "PEERS", [])
         rows = [{"a": 1, "b": 2.5}, {"a": 3, "c": "x"}]
-        run.write("layers", options(data=Path.cwd().parent / "data"), 12.4, rows, [Bar("fast", 2.0, True)])
+        run.write("layers", options(data=Path.cwd().parent / "data"), 12.4, 0.25, rows, [Bar("fast", 2.0, True)])
         result = json.loads((tmp_path / "results" / "layers.json").read_text())
         assert result["command"] == "python experiments/benchmarks/run.py layers --rounds 1 --data ../data --seed 0"
         assert result["seconds"] == 12
+        assert result["stolen_share"] == 0.25
         assert {"processor", "cores", "tensorflow", "keras"} <= result.keys()
         assert result["bars"] == [{"what": "fast", "figure": 2.0, "met": True}]
         assert (tmp_path / "results" / "layers.csv").read_text() == "a,b,c\n1,2.5,\n3,,x\n"

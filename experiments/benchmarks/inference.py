@@ -22,7 +22,7 @@ from peer import Peer, installed
 from turns import take_turns
 
 MODELS = [("lstm", 64), ("gru", 64), ("lstm", 128)]
-QUICK_MODELS = [("lstm", 4), ("gru", 4)]
+QUICK_MODELS = [("lstm", 4)]
 WORDS, QUICK_WORDS = 20_000, 50
 BATCHES = {1: 100, 64: 8}  # texts a call, and how many different calls
 TURN, QUICK_TURN = {"seconds": 1.5, "calls": 3}, {"seconds": 0.0, "calls": 1}

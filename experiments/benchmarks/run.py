@@ -19,6 +19,7 @@ from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 
+import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -56,7 +57,12 @@ def _shown(value) -> str:
     return "" if value is None else str(value)
 
 
-def write(name: str, options: Options, seconds: float, rows: list[dict], bars: list[Bar]) -> None:
+def stolen_seconds() -> float:
+    """Of all cores, when they were wanted here, and a virtual machine's host had others run; 0 where none tells."""
+    return getattr(psutil.cpu_times(), "steal", 0.0)
+
+
+def write(name: str, options: Options, seconds: float, stolen: float, rows: list[dict], bars: list[Bar]) -> None:
     folder = HERE / "results"
     folder.mkdir(exist_ok=True)
     command = (
@@ -64,7 +70,13 @@ def write(name: str, options: Options, seconds: float, rows: list[dict], bars: l
         f"--data {os.path.relpath(options.data)} --seed {options.seed}"
     )
     facts = environment([*PACKAGES, *filter(find_spec, PEERS)])
-    result = {"command": command, "seconds": round(seconds), **facts, "bars": [asdict(bar) for bar in bars]}
+    result = {
+        "command": command,
+        "seconds": round(seconds),
+        "stolen_share": round(stolen, 3),
+        **facts,
+        "bars": [asdict(bar) for bar in bars],
+    }
     (folder / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
     with open(folder / f"{name}.csv", "w", newline="") as file:
         table = csv.DictWriter(file, columns_of(rows), lineterminator="\n")
@@ -89,13 +101,14 @@ def main() -> None:
     options = Options(quick=arguments.quick, rounds=rounds, data=arguments.data, seed=arguments.seed)
     missed = False
     for name in arguments.parts or PARTS:
-        began = time.perf_counter()
+        began, stolen = time.perf_counter(), stolen_seconds()
         try:
             rows, bars = importlib.import_module(name).run(options)
         except Skipped as why:
             print(f"{name}: skipped: {why}", flush=True)
             continue
         seconds = time.perf_counter() - began
+        share = (stolen_seconds() - stolen) / (seconds * os.cpu_count())
         show(name, rows)
         print(f"{name}: {len(rows)} rows, {seconds:.0f} s", flush=True)
         if options.quick:
@@ -103,7 +116,8 @@ def main() -> None:
         for bar in bars:
             print(f"  {'met' if bar.met else 'MISSED'}: {bar.what}: {bar.figure:.3g}", flush=True)
             missed |= not bar.met
-        write(name, options, seconds, rows, bars)
+        print(f"  the host kept {share:.0%} of the cores' time for others", flush=True)
+        write(name, options, seconds, share, rows, bars)
     sys.exit(1 if missed else 0)
 
 
