@@ -44,7 +44,7 @@ class _Fused:
         """Keras' loop begins a step before the last has ended: more work in all, but on two cores, if there are two."""
         from keras_rnn.layers.tf_cells import BLOCK_UNITS
 
-        return self.alone and self.units > BLOCK_UNITS and not isinstance(self, SimpleRNN)
+        return self.alone and (self.units > BLOCK_UNITS or isinstance(self, SimpleRNN))
 
     def _weights(self):
         cell = self.cell

@@ -197,13 +197,14 @@ def test_keras_loop_on_request():
     [
         ("LSTM", tf_cells.BLOCK_UNITS + 1, None, False, True),
         ("GRU", tf_cells.BLOCK_UNITS + 1, None, False, True),
-        ("SimpleRNN", tf_cells.BLOCK_UNITS + 1, None, False, False),
+        ("SimpleRNN", 4, None, False, True),
+        ("SimpleRNN", 4, None, True, False),
         ("GRU", tf_cells.BLOCK_UNITS, None, False, False),
         ("GRU", tf_cells.BLOCK_UNITS + 1, MASKS["holes"], False, False),
         ("GRU", tf_cells.BLOCK_UNITS + 1, None, True, False),
     ],
 )
-def test_predictions_of_large_layers_that_run_alone_take_keras_loop(
+def test_predictions_of_layers_that_run_alone_take_keras_loop_where_it_is_quicker(
     name, units, mask, bidirectional, theirs, never_keras_loop
 ):
     _, ours = pair(name, units, bidirectional)
