@@ -13,6 +13,9 @@ from functools import cache, partial
 import keras
 from keras import ops
 
+# Above so many units a layer that predicts alone, and without a mask, is at least as quick in Keras' loop.
+KERAS_UNITS = 64
+
 
 class _Fused:
     """What the three layers share; mixed into a class of Keras, whose `inner_loop` it replaces where it can."""
@@ -42,9 +45,7 @@ class _Fused:
 
     def _quicker_in_keras(self) -> bool:
         """Keras' loop begins a step before the last has ended: more work in all, but on two cores, if there are two."""
-        from keras_rnn.layers.tf_cells import BLOCK_UNITS
-
-        return self.alone and (self.units > BLOCK_UNITS or isinstance(self, SimpleRNN))
+        return self.alone and (self.units > KERAS_UNITS or isinstance(self, SimpleRNN))
 
     def _weights(self):
         cell = self.cell

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-# Up to so many units TensorFlow's one op for an LSTM is quicker than a loop of ours; on the small batches of serving
-# it stays so for longer than on those of training.
-BLOCK_UNITS, BLOCK_UNITS_TRAINING = 64, 32
+# TensorFlow's one op for an LSTM hardly has a cost a step, but its matrix products are slow: in training it is quicker
+# than a loop of ours up to so many units, and otherwise as long as rows * units * units are at most BLOCK_WORK.
+BLOCK_UNITS_TRAINING = 32
+BLOCK_WORK = 2**17
 
 
 def simple_rnn(inputs, kernel, recurrent_kernel, bias, h_0, training: bool):
@@ -37,23 +38,36 @@ def gru(inputs, kernel, recurrent_kernel, bias, recurrent_bias, h_0, training: b
 
 
 def lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells: bool, training: bool):
-    """i, f, o = sigmoid(W x + U h' + b), g = tanh(likewise), c = f c' + i g, h = o tanh(c). Returns h, and c or None.
+    """i, f, o = sigmoid(W x + U h' + b), g = tanh(likewise), c = f c' + i g, h = o tanh(c). Returns h, c (or None)."""
+    units = h_0.shape[1]
+    weights = tf.concat([kernel, recurrent_kernel], 0)  # here, where it is worked out once if the weights are constants
 
-    One sigmoid serves all gates, since tanh(a) = 2 sigmoid(2 a) - 1; the loop then keeps c / 2.
-    """
-    if h_0.shape[1] <= (BLOCK_UNITS_TRAINING if training else BLOCK_UNITS):
-        return block_lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells)
+    def block():
+        return _block_lstm(inputs, weights, bias, h_0, c_0, return_cells)
+
+    def loop():
+        return _loop_lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells, training)
+
+    most_rows = BLOCK_WORK // units**2
+    if training or most_rows == 0:
+        states = block() if training and units <= BLOCK_UNITS_TRAINING else loop()
+    else:
+        states = tf.cond(tf.shape(h_0)[0] <= most_rows, block, loop)
+    return states if return_cells else (states[0], None)
+
+
+def _loop_lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells: bool, training: bool):
+    """As `lstm`. One sigmoid serves all gates, since tanh(a) = 2 sigmoid(2 a) - 1; the loop then keeps c / 2."""
     ones = tf.ones([h_0.shape[1]])
     twice = tf.concat([ones, ones, 2 * ones, ones], 0)
     weights = (kernel * twice, recurrent_kernel * twice, bias * twice)
     returned = 2 if return_cells else 1
     states = _sequence(_LSTM, inputs, *weights, tf.zeros_like(bias), (h_0, c_0 / 2), returned, training)
-    return states[0], 2 * states[1] if return_cells else None
+    return (states[0], 2 * states[1]) if return_cells else (states[0],)
 
 
-def block_lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells: bool):
-    """As `lstm`, by TensorFlow's own op for the whole sequence: hardly a cost a step, but slow matrix products."""
-    weights = tf.concat([kernel, recurrent_kernel], 0)
+def _block_lstm(inputs, weights, bias, h_0, c_0, return_cells: bool):
+    """As `lstm`, by TensorFlow's own op for the whole sequence; weights are both kernels, one below the other."""
     unused = tf.zeros([h_0.shape[1]])  # peepholes
 
     @tf.custom_gradient  # the gradient that TensorFlow registers for this op is that of another version, and wrong
@@ -80,10 +94,9 @@ def block_lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells: b
             back = tf.raw_ops.BlockLSTMGradV2(**given, **saved, cs_grad=d_c, h_grad=d_h)
             return back.x_grad, back.w_grad, back.b_grad, back.h_prev_grad, back.cs_prev_grad
 
-        return ((made.h, made.cs) if return_cells else made.h), gradient
+        return ((made.h, made.cs) if return_cells else (made.h,)), gradient
 
-    states = sequence(inputs, weights, bias, h_0, c_0)
-    return states if return_cells else (states, None)
+    return sequence(inputs, weights, bias, h_0, c_0)
 
 
 @dataclass(frozen=True)

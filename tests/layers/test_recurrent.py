@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from keras_rnn import layers
-from keras_rnn.layers import recurrent, tf_cells
+from keras_rnn.layers import recurrent
 
 TIME, FEATURES, BATCH = 5, 3, 5
 LENGTHS = np.array([5, 3, 0, 1, 4])
@@ -21,8 +21,9 @@ MASKS = {
     "nothing": np.zeros((BATCH, TIME), bool),
     "everything": np.ones((BATCH, TIME), bool),
 }
-# An LSTM of few units is one op, of many a loop.
-CELLS = [("SimpleRNN", 4), ("GRU", 4), ("LSTM", 4), ("LSTM", tf_cells.BLOCK_UNITS + 1)]
+# The graph of an LSTM of few units has an op for few rows, that of many a loop for all.
+LOOP_UNITS = 370
+CELLS = [("SimpleRNN", 4), ("GRU", 4), ("LSTM", 4), ("LSTM", LOOP_UNITS)]
 
 
 def values(*shape, seed=0):
@@ -133,6 +134,16 @@ def test_of_any_length(name, units, steps, each_way):
         assert_alike(expected, in_graph(ours, training))
 
 
+@pytest.mark.parametrize("rows", [32, 33])  # where one form of an LSTM of 64 gives way to the other
+def test_few_and_many_rows_of_one_graph(rows):
+    theirs, ours = pair("LSTM", 64, return_sequences=True, return_state=True)
+    x = values(rows, TIME, FEATURES)
+    mask = np.arange(TIME) < np.arange(rows)[:, np.newaxis] % (TIME + 1)
+    signature = [tf.TensorSpec((None, None, FEATURES)), tf.TensorSpec((None, None), tf.bool)]
+    graph = tf.function(functools.partial(everything, ours), input_signature=signature)
+    assert_alike(everything(theirs, x, mask), graph(x, mask))
+
+
 @pytest.mark.parametrize(("name", "units"), CELLS)
 def test_without_bias(name, units, each_way):
     x = values(BATCH, TIME, FEATURES)
@@ -195,13 +206,13 @@ def test_keras_loop_on_request():
 @pytest.mark.parametrize(
     ("name", "units", "mask", "bidirectional", "theirs"),
     [
-        ("LSTM", tf_cells.BLOCK_UNITS + 1, None, False, True),
-        ("GRU", tf_cells.BLOCK_UNITS + 1, None, False, True),
+        ("LSTM", recurrent.KERAS_UNITS + 1, None, False, True),
+        ("GRU", recurrent.KERAS_UNITS + 1, None, False, True),
         ("SimpleRNN", 4, None, False, True),
         ("SimpleRNN", 4, None, True, False),
-        ("GRU", tf_cells.BLOCK_UNITS, None, False, False),
-        ("GRU", tf_cells.BLOCK_UNITS + 1, MASKS["holes"], False, False),
-        ("GRU", tf_cells.BLOCK_UNITS + 1, None, True, False),
+        ("GRU", recurrent.KERAS_UNITS, None, False, False),
+        ("GRU", recurrent.KERAS_UNITS + 1, MASKS["holes"], False, False),
+        ("GRU", recurrent.KERAS_UNITS + 1, None, True, False),
     ],
 )
 def test_predictions_of_layers_that_run_alone_take_keras_loop_where_it_is_quicker(
@@ -285,7 +296,7 @@ def test_a_saved_graph_holds_ops_of_tensorflow_alone_and_runs(name, units, tmp_p
     graph = loaded.run.get_concrete_function().graph.as_graph_def()
     nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
     ops = {node.op for node in nodes}
-    assert ("BlockLSTMV2" in ops) == (name == "LSTM" and units <= tf_cells.BLOCK_UNITS)
+    assert ("BlockLSTMV2" in ops) == (name == "LSTM" and units < LOOP_UNITS)
     assert ops <= set(dir(tf.raw_ops)) | {"Placeholder"}
     assert not any("PyFunc" in op for op in ops)
 
