@@ -22,6 +22,7 @@ class _Fused:
 
     fused = True
     alone = True  # no other loop runs at the same time
+    keras_units = KERAS_UNITS
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
         if not _can_fuse(self) or (mask is None and not training and self._quicker_in_keras()):
@@ -45,7 +46,7 @@ class _Fused:
 
     def _quicker_in_keras(self) -> bool:
         """Keras' loop begins a step before the last has ended: more work in all, but on two cores, if there are two."""
-        return self.alone and (self.units > KERAS_UNITS or isinstance(self, SimpleRNN))
+        return self.alone and self.units > self.keras_units
 
     def _weights(self):
         cell = self.cell
@@ -56,6 +57,8 @@ class _Fused:
 
 class SimpleRNN(_Fused, keras.layers.SimpleRNN):
     """keras.layers.SimpleRNN: arguments, shapes, masks and states are its own, and the equation is in `tf_cells`."""
+
+    keras_units = 0  # measured: of any size
 
     def _run(self, steps, initial_state, keep_states, training):
         return (_function("simple_rnn", training, self.alone)(steps, *self._weights(), *initial_state),)

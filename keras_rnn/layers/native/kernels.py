@@ -75,7 +75,7 @@ def _forward(module: ir.Module, cell: Cell, units: int) -> None:
             (code.at(given["state_0"], before), units, given["recurrent_kernel"], cell.from_state),
         ):
             columns = [[sums[m][number] for number in to] for m in range(rows)]
-            _add_product(code, columns, left, size, size, code.at(matrix, code.mul(panel, size)), width)
+            _add_product(code, columns, left, size, code.at(matrix, code.mul(panel, size)), width)
         for m in range(rows):
             for number in range(cell.sums):
                 for v, place in enumerate(sums[m][number]):
@@ -154,7 +154,7 @@ def _backward(module: ir.Module, cell: Cell, units: int, returned: int) -> None:
             for v, count in enumerate(counts):
                 code.build.store(code.load(at[m][v], count) if more else code.constant(0), sums[m][0][v])
         panel = code.at(given["recurrent_kernel"], code.mul(unit, gates * units))
-        _add_product(code, sums, d_sums, gates * units, gates * units, panel, width)
+        _add_product(code, sums, d_sums, gates * units, panel, width)
         for m in range(rows):
             for v, count in enumerate(counts):
                 code.store(code.build.load(sums[m][0][v], typ=code.vector), at[m][v], count)
@@ -188,9 +188,11 @@ def _blocks(code: Code, begin, end):
             yield first, rows
 
 
-def _add_product(code: Code, sums, left, stride, size, panel, width: int) -> None:
-    """Adds left[m] @ panel to the variables sums[m][gate][vector], over `size` columns of `left`; panel's rows of
-    `width` a gate follow each other."""
+def _add_product(code: Code, sums, left, size, panel, width: int) -> None:
+    """Adds left[m] @ panel to the variables sums[m][gate][vector].
+
+    The rows of `left`, of `size` each, and those of `panel`, of `width` a gate, follow each other.
+    """
     gates = len(sums[0])
     with code.loop(0, size) as k:
         row = code.mul(k, gates * width)
@@ -199,7 +201,7 @@ def _add_product(code: Code, sums, left, stride, size, panel, width: int) -> Non
             for gate in range(gates)
         ]
         for m, of_row in enumerate(sums):
-            factor = code.broadcast(code.at(left, code.mul(stride, m), k))
+            factor = code.broadcast(code.at(left, code.mul(size, m), k))
             for gate, of_gate in enumerate(of_row):
                 for v, place in enumerate(of_gate):
                     code.build.store(
