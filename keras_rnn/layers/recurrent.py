@@ -8,13 +8,17 @@ float32, with the activations tanh and sigmoid and without recurrent dropout: in
 of gradients and XLA take.
 """
 
-from functools import cache, partial
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
 
 import keras
 from keras import ops
 
 # Above so many units a layer that predicts alone, and without a mask, is at least as quick in Keras' loop.
 KERAS_UNITS = 64
+
+_in_this_process: ContextVar[bool] = ContextVar("in_this_process", default=False)
 
 
 class _Fused:
@@ -25,18 +29,45 @@ class _Fused:
     keras_units = KERAS_UNITS
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
-        if not _can_fuse(self) or (mask is None and not training and self._quicker_in_keras()):
+        if not _can_fuse(self):
             return super().inner_loop(sequences, initial_state, mask, training)
-        from keras_rnn.layers.tf_sequence import Sequences
-
+        in_machine_code = (training or _in_this_process.get()) and _can_run_machine_code()
+        if mask is None and not training and not in_machine_code and self._quicker_in_keras():
+            return super().inner_loop(sequences, initial_state, mask, training)
         if isinstance(mask, (list, tuple)):
             mask = mask[0]
-        self.supports_jit = False  # a mask's order and the op for an LSTM are not for XLA
+        self.supports_jit = False  # machine code, a mask's order and the op for an LSTM are not for XLA
         if training and self.dropout:
             sequences = sequences * ops.expand_dims(self.cell.get_dropout_mask(sequences[:, 0, :]), 1)
+        if in_machine_code:
+            return self._in_machine_code(sequences, initial_state, mask)
+        return self._in_graph(sequences, initial_state, mask, training)
+
+    def _in_machine_code(self, sequences, initial_state, mask):
+        outputs, states = _native().sequence(
+            self.kind,
+            sequences,
+            mask,
+            *self._weights(),
+            initial_state,
+            go_backwards=self.go_backwards,
+            return_sequences=self.return_sequences,
+            zero_output_for_mask=self.zero_output_for_mask,
+            alone=self.alone,
+        )
+        last = states[0]
+        if mask is not None:
+            last_mask = mask[:, :1] if self.go_backwards else mask[:, -1:]
+            real = last_mask if self.zero_output_for_mask else ops.any(mask, axis=1, keepdims=True)
+            last = ops.where(real, last, 0.0)
+        return last, last if outputs is None else outputs, states
+
+    def _in_graph(self, sequences, initial_state, mask, training):
+        from keras_rnn.layers.tf_sequence import Sequences
+
         ordered = Sequences(sequences, mask, self.go_backwards)
         keep_states = self.return_state or self.stateful
-        states = self._run(ordered.steps, initial_state, keep_states, training)
+        states = self._states(ordered.steps, *self._weights(), initial_state, keep_states, training)
         outputs = last = ordered.last_output(states[0], self.zero_output_for_mask)
         if self.return_sequences:
             outputs = ordered.outputs(states[0], self.zero_output_for_mask)
@@ -49,35 +80,52 @@ class _Fused:
         return self.alone and self.units > self.keras_units
 
     def _weights(self):
+        """The kernel, the recurrent kernel, and what is added to the products of either that has a bias."""
         cell = self.cell
         bias = cell.bias if cell.use_bias else ops.zeros((cell.kernel.shape[1],))
         # Read here, since a gradient by hand cannot be that of a variable.
-        return [ops.copy(weight) for weight in (cell.kernel, cell.recurrent_kernel, bias)]
+        kernel, recurrent_kernel, bias = (ops.copy(weight) for weight in (cell.kernel, cell.recurrent_kernel, bias))
+        return kernel, recurrent_kernel, self._biases(bias)
+
+    def _biases(self, bias):
+        return [bias]
 
 
 class SimpleRNN(_Fused, keras.layers.SimpleRNN):
     """keras.layers.SimpleRNN: arguments, shapes, masks and states are its own, and the equation is in `tf_cells`."""
 
+    kind = "simple_rnn"
     keras_units = 0  # measured: of any size
 
-    def _run(self, steps, initial_state, keep_states, training):
-        return (_function("simple_rnn", training, self.alone)(steps, *self._weights(), *initial_state),)
+    def _states(self, steps, kernel, recurrent_kernel, biases, states, keep_states, training):
+        from keras_rnn.layers.tf_cells import simple_rnn
+
+        return (simple_rnn(steps, kernel, recurrent_kernel, *biases, *states, training),)
 
 
 class LSTM(_Fused, keras.layers.LSTM):
     """keras.layers.LSTM: arguments, shapes, masks and states are its own, and the equations are in `tf_cells`."""
 
-    def _run(self, steps, initial_state, keep_states, training):
-        return _function("lstm", training, self.alone)(steps, *self._weights(), *initial_state, keep_states)
+    kind = "lstm"
+
+    def _states(self, steps, kernel, recurrent_kernel, biases, states, keep_states, training):
+        from keras_rnn.layers.tf_cells import lstm
+
+        return lstm(steps, kernel, recurrent_kernel, *biases, *states, keep_states, training)
 
 
 class GRU(_Fused, keras.layers.GRU):
     """keras.layers.GRU: arguments, shapes, masks and states are its own, and the equations are in `tf_cells`."""
 
-    def _run(self, steps, initial_state, keep_states, training):
-        kernel, recurrent_kernel, bias = self._weights()
-        biases = (bias[0], bias[1]) if self.cell.use_bias else (bias, ops.zeros_like(bias))
-        return (_function("gru", training, self.alone)(steps, kernel, recurrent_kernel, *biases, *initial_state),)
+    kind = "gru"
+
+    def _biases(self, bias):
+        return [bias[0], bias[1]] if self.cell.use_bias else [bias, ops.zeros_like(bias)]
+
+    def _states(self, steps, kernel, recurrent_kernel, biases, states, keep_states, training):
+        from keras_rnn.layers.tf_cells import gru
+
+        return (gru(steps, kernel, recurrent_kernel, *biases, *states, training),)
 
 
 class Bidirectional(keras.layers.Bidirectional):
@@ -109,15 +157,20 @@ def _can_fuse(layer) -> bool:
     )
 
 
-def _function(name: str, training: bool, alone: bool):
-    """The function of whole sequences: this machine's code where it can be, or a graph that can be saved."""
+@contextmanager
+def for_this_process():
+    """What is traced in it need not be saved: layers predict in machine code, too, where they train in it."""
+    token = _in_this_process.set(True)
+    try:
+        yield
+    finally:
+        _in_this_process.reset(token)
+
+
+def _can_run_machine_code() -> bool:
     import tensorflow as tf
 
-    if training and _native() and not tf.distribute.has_strategy():
-        return partial(getattr(_native(), name), alone=alone)
-    from keras_rnn.layers import tf_cells
-
-    return partial(getattr(tf_cells, name), training=training)
+    return _native() is not None and not tf.distribute.has_strategy()
 
 
 @cache

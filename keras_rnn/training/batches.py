@@ -135,7 +135,12 @@ def _dataset(
     options = tf.data.Options()
     options.autotune.enabled = False  # its thread can hold up the end of a fit for as long as an epoch took
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    return tf.data.Dataset.from_generator(orders, output_signature=signature).flat_map(epoch).with_options(options)
+    return (
+        tf.data.Dataset.from_generator(orders, output_signature=signature)
+        .flat_map(epoch)
+        .prefetch(1)
+        .with_options(options)
+    )
 
 
 def _held(array: np.ndarray) -> tf.Variable:

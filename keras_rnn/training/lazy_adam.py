@@ -11,13 +11,14 @@ class LazyAdam(keras.optimizers.Adam):
     Of a dense gradient it makes what Keras' Adam makes. The gradient of an embedding comes as `tf.IndexedSlices`, rows
     and where they belong; of a row that a batch uses once or more the gradients are summed, and then
 
-        m = m + (1 - beta_1) (g - m)
-        v = v + (1 - beta_2) (g^2 - v)
-        w = w - learning_rate sqrt(1 - beta_2^t) / (1 - beta_1^t) m / (sqrt(v) + epsilon)
+        v = beta_2^(t - s) v + (1 - beta_2) g^2
+        w = w - learning_rate sqrt(1 - beta_2^t) g / (sqrt(v) + epsilon)
 
-    for these rows alone, t being the number of the step. This is the lazy variant: where Adam lets the moments of every
-    row decay at every step, and so goes on moving rows for which no gradient comes, here a row that no batch uses
-    stays as it is, bit for bit, and so do its moments. A row that every batch uses goes the way of Adam's.
+    for these rows alone, t being the number of the step and s that of the row's last one. This is what Adam does
+    whose `beta_1` is 0: without momentum a row that no batch uses stays where it is, and what its v would have lost
+    meanwhile it loses when it is used again. With momentum Adam takes a tenth of a gradient at once and the rest in the
+    steps that follow, a batch's use of the row or not; the usual lazy variant takes the tenth alone, and so learns rare
+    words ten times as slowly.
 
     The gradients' global norm is that of the summed rows, which is that of the dense gradient.
 
@@ -35,6 +36,17 @@ class LazyAdam(keras.optimizers.Adam):
         super().__init__(
             learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, global_clipnorm=global_clipnorm, name=name
         )
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        self._last_steps = [
+            self.add_variable((variable.shape[0],), dtype="int64", name="last_step")
+            if len(variable.shape) == 2
+            else None
+            for variable in variables
+        ]
 
     def _clip_gradients(self, gradients):
         # What Keras does here would make dense matrices of IndexedSlices.
@@ -71,15 +83,15 @@ class LazyAdam(keras.optimizers.Adam):
             )
             return
         rows, values = gradient.indices, gradient.values
-        rate *= tf.sqrt(1 - powers[1]) / (1 - powers[0])
-        m, v = (
-            tf.raw_ops.ResourceGather(resource=moment, indices=rows, dtype=dtype) for moment in (momentum, velocity)
-        )
-        m += (values - m) * (1 - self.beta_1)
+        last = self._last_steps[index].value.handle
+        skipped = self.iterations - tf.raw_ops.ResourceGather(resource=last, indices=rows, dtype=tf.int64)
+        v = tf.raw_ops.ResourceGather(resource=velocity, indices=rows, dtype=dtype)
+        v *= tf.pow(tf.constant(self.beta_2, dtype), tf.cast(skipped, dtype))[:, tf.newaxis]
         v += (tf.square(values) - v) * (1 - self.beta_2)
-        tf.raw_ops.ResourceScatterUpdate(resource=momentum, indices=rows, updates=m)
+        now = tf.fill(tf.shape(rows), self.iterations + 1)
+        tf.raw_ops.ResourceScatterUpdate(resource=last, indices=rows, updates=now)
         tf.raw_ops.ResourceScatterUpdate(resource=velocity, indices=rows, updates=v)
-        change = rate * m / (tf.sqrt(v) + self.epsilon)
+        change = rate * tf.sqrt(1 - powers[1]) * values / (tf.sqrt(v) + self.epsilon)
         tf.raw_ops.ResourceScatterSub(resource=weights, indices=rows, updates=change)
 
     def get_config(self):

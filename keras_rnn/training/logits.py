@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_rnn.layers.recurrent import for_this_process
 from keras_rnn.text.encoded import EncodedTexts, in_length_batches, length_batches
 
 # Of a batch of inference, padding included.
@@ -15,10 +16,11 @@ TEXT_CHARACTERS = 2**17
 
 def logits_function(token_model: keras.Model) -> Callable[[EncodedTexts], np.ndarray]:
     """A function from encoded texts to float32 logits `(rows, classes)`, traced once for every length."""
-    forward = tf.function(
-        lambda token_ids: token_model(token_ids, training=False),
-        input_signature=[tf.TensorSpec((None, None), tf.int32)],
-    )
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None), tf.int32)])
+    def forward(token_ids):
+        with for_this_process():
+            return token_model(token_ids, training=False)
 
     def logits(texts: EncodedTexts) -> np.ndarray:
         result = np.zeros((len(texts), token_model.output_shape[-1]), np.float32)

@@ -12,20 +12,34 @@ GATES = {"simple_rnn": 1, "gru": 3, "lstm": 4}
 
 
 def arguments(name, time, batch, features, units, seed=0):
+    """Inputs, kernels, biases and states."""
     rng = np.random.default_rng(seed)
     columns = GATES[name] * units
-    shapes = [(time, batch, features), (features, columns), (units, columns), (columns,)]
+    shapes = [(batch, time, features), (features, columns), (units, columns), (columns,)]
     shapes += [(columns,)] * (name == "gru") + [(batch, units)] * (1 + (name == "lstm"))
     scale = 1 / np.sqrt(units + features)  # of a network that does not blow up what differs in the last digit
     return [tf.constant(rng.normal(0, scale, shape), tf.float32) for shape in shapes]
 
 
-def run(function, given, *options):
-    """The states of all steps, and the gradients of a function of them."""
+def in_machine_code(name, inputs, kernel, recurrent_kernel, *biases_and_states, mask=None, **options):
+    biases, states = biases_and_states[: 1 + (name == "gru")], biases_and_states[1 + (name == "gru") :]
+    return sequence.sequence(name, inputs, mask, kernel, recurrent_kernel, biases, states, **options)
+
+
+def in_graph(name, inputs, *rest):
+    """The same without masks, forwards."""
+    options = (True, True) if name == "lstm" else (True,)
+    states = getattr(tf_cells, name)(tf.transpose(inputs, [1, 0, 2]), *rest, *options)
+    states = states if name == "lstm" else [states]
+    return tf.transpose(states[0], [1, 0, 2]), [state[-1] for state in states]
+
+
+def run(function, name, given, **options):
+    """Outputs and last states, and the gradients of a function of them."""
     with tf.GradientTape() as tape:
         tape.watch(given)
-        made = [states for states in tf.nest.flatten(function(*given, *options)) if states is not None]
-        loss = sum(tf.reduce_sum(tf.sin(states) * (n + 1)) for n, states in enumerate(made))
+        made = [tensor for tensor in tf.nest.flatten(function(name, *given, **options)) if tensor is not None]
+        loss = sum(tf.reduce_sum(tf.sin(tensor) * (n + 1)) for n, tensor in enumerate(made))
     return [*made, *tape.gradient(loss, given)]
 
 
@@ -41,13 +55,18 @@ def assert_alike(found, expected):
     batch=st.integers(1, 30),
     features=st.integers(1, 40),
     units=st.sampled_from([1, 3, 8, 15, 16, 17, 24, 33, 64, 100]),
-    return_cells=st.booleans(),
 )
-def test_all_sizes_are_alike_in_a_graph(name, time, batch, features, units, return_cells):
+def test_all_sizes_are_alike_in_a_graph(name, time, batch, features, units):
     given = arguments(name, time, batch, features, units)
-    options = (return_cells,) if name == "lstm" else ()
-    found = run(getattr(sequence, name), given, *options)
-    assert_alike(found, run(getattr(tf_cells, name), given, *options, True))
+    assert_alike(run(in_machine_code, name, given), run(in_graph, name, given))
+
+
+@pytest.mark.parametrize("name", sorted(GATES))
+@pytest.mark.parametrize("cached", [0, 2**30])
+def test_more_rows_than_a_call_takes(name, cached, monkeypatch):
+    monkeypatch.setattr(sequence, "CACHED_WEIGHTS", cached)
+    given = arguments(name, 2, kernels.MOST_ROWS + 3, 4, 5)
+    assert_alike(run(in_machine_code, name, given), run(in_graph, name, given))
 
 
 @pytest.mark.parametrize("name", sorted(GATES))
@@ -56,24 +75,51 @@ def test_of_machines_with_narrower_vectors(name, units, monkeypatch):
     monkeypatch.setattr(kernels, "this_machine", lambda: Machine(8, (3, 2, 1)))
     kernels.kernels.cache_clear()
     given = arguments(name, 4, 8, 10, units)
-    options = (True,) if name == "lstm" else ()
-    found = run(getattr(sequence, name), given, *options)
+    found = run(in_machine_code, name, given)
     kernels.kernels.cache_clear()
-    assert_alike(found, run(getattr(tf_cells, name), given, *options, True))
+    assert_alike(found, run(in_graph, name, given))
 
 
 @pytest.mark.parametrize("name", sorted(GATES))
-def test_threads_change_no_bit_of_a_state(name, monkeypatch):
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_masked_row_is_the_row_of_its_real_steps(name, backwards):
+    """Which is another call, of fewer steps and without a mask."""
+    inputs, *rest = arguments(name, 7, 1, 4, 5)
+    mask = np.array([[False, True, True, False, False, True, False]])
+    real = tf.boolean_mask(inputs[0], mask[0])[tf.newaxis]
+    for zeros in (False, True):
+        options = {"go_backwards": backwards, "zero_output_for_mask": zeros}
+        outputs, states = in_machine_code(name, inputs, *rest, mask=tf.constant(mask), **options)
+        expected, expected_states = in_machine_code(name, real, *rest, **options)
+        first, second, third = expected[0].numpy()
+        nothing = 0 * first
+        held = [nothing, first, second, nothing, nothing, third, nothing]
+        if not zeros:
+            held = [nothing, first, second, second, second, third, third]
+        if backwards:
+            held = [nothing, first, nothing, nothing, second, third, nothing]
+            if not zeros:
+                held = [nothing, first, first, first, second, third, third]
+        np.testing.assert_allclose(outputs[0], held, atol=1e-6)
+        for state, other in zip(states, expected_states, strict=True):
+            np.testing.assert_allclose(state, other, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(GATES))
+@pytest.mark.parametrize("alone", [True, False])
+def test_threads_change_no_bit_of_a_state(name, alone, monkeypatch):
     given = arguments(name, 6, 13, 7, 20)
-    options = (True,) if name == "lstm" else ()
-    alone = run(getattr(sequence, name), given, *options)
+    in_one = run(in_machine_code, name, given)
     monkeypatch.setattr(sequence, "_threads", lambda: 3)
     monkeypatch.setattr(sequence, "FLOPS_A_THREAD", 1)
-    shared = [run(getattr(sequence, name), given, *options) for _ in range(2)]
-    states = 2 if name == "lstm" else 1
-    for a, b in zip(alone[:states], shared[0][:states], strict=True):
+    monkeypatch.setattr(sequence, "CACHED_ROWS", 4)
+    sequence._pool.cache_clear()
+    shared = [run(in_machine_code, name, given, alone=alone) for _ in range(2)]
+    sequence._pool.cache_clear()
+    states = 3 if name == "lstm" else 2
+    for a, b in zip(in_one[:states], shared[0][:states], strict=True):
         np.testing.assert_array_equal(a, b)
-    assert_alike(shared[0], alone)
+    assert_alike(shared[0], in_one)
     for a, b in zip(*shared, strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -81,41 +127,39 @@ def test_threads_change_no_bit_of_a_state(name, monkeypatch):
 @pytest.mark.parametrize("name", sorted(GATES))
 def test_what_is_no_number_stays_none(name):
     inputs, *rest = arguments(name, 3, 2, 4, 5)
-    inputs = tf.tensor_scatter_nd_update(inputs, [[1, 0, 2]], [np.nan])
-    options = (False,) if name == "lstm" else ()
-    states = getattr(sequence, name)(inputs, *rest, *options)
-    h = (states[0] if name == "lstm" else states).numpy()
-    assert np.isfinite(h[0]).all()
-    assert np.isfinite(h[:, 1]).all()
-    assert np.isnan(h[1:, 0]).all()
+    inputs = tf.tensor_scatter_nd_update(inputs, [[0, 1, 2]], [np.nan])
+    h = in_machine_code(name, inputs, *rest)[0].numpy()
+    assert np.isfinite(h[:, 0]).all()
+    assert np.isfinite(h[1]).all()
+    assert np.isnan(h[0, 1:]).all()
 
 
 def test_saturated_gates():
     one = tf.ones((1, 1))
-    inputs = tf.constant([[[1000.0]], [[-1000.0]]])
-    h = sequence.simple_rnn(inputs, one, one * 0, one[0] * 0, one * 0)
+    inputs = tf.constant([[[1000.0], [-1000.0]]])
+    h, _ = in_machine_code("simple_rnn", inputs, one, one * 0, one[0] * 0, one * 0)
     np.testing.assert_allclose(np.ravel(h), [1, -1], atol=1e-6)
 
 
 def test_memory_is_used_again_when_nothing_uses_it(monkeypatch):
     monkeypatch.setattr(memory, "_memories", [])
-    first = memory.empty(10, 3)
+    first, second = memory.empty((10, 3), (2,))
     address = first.ctypes.data
-    assert first.shape == (10, 3)
-    assert first.dtype == np.float32
-    assert address % 64 == 0
-    part = first[2:]
+    assert (first.shape, second.shape) == ((10, 3), (2,))
+    assert first.dtype == second.dtype == np.float32
+    assert address % 64 == second.ctypes.data % 64 == 0
+    first[...], second[...] = 1, 2
+    assert first.min() == 1  # they do not overlap
     del first
-    assert memory.empty(10, 3).ctypes.data != address  # `part` uses it
-    del part
-    assert memory.empty(9, 3).ctypes.data == address
+    assert memory.empty((10, 3), (2,))[0].ctypes.data != address  # `second` uses it
+    del second
+    assert memory.empty((9, 3), (2,))[0].ctypes.data == address
     assert len(memory._memories) == 2
-    np.testing.assert_array_equal(memory.zeros(4), [0, 0, 0, 0])
 
 
 def test_memory_kept_has_a_bound(monkeypatch):
     monkeypatch.setattr(memory, "_memories", [])
     monkeypatch.setattr(memory, "KEPT_BYTES", 3000)
-    arrays = [memory.empty(200) for _ in range(5)]
+    arrays = [memory.empty((200,))[0] for _ in range(5)]
     assert len({array.ctypes.data for array in arrays}) == 5
     assert sum(kept.nbytes for kept in memory._memories) <= 3000

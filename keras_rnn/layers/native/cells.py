@@ -86,3 +86,4 @@ def _gru_backward(code, d_states, kept, before, after):
 SIMPLE_RNN = Cell((0,), (0,), 1, 0, _simple_rnn_forward, _simple_rnn_backward)
 LSTM = Cell((0, 1, 2, 3), (0, 1, 2, 3), 2, 4, _lstm_forward, _lstm_backward)
 GRU = Cell((0, 1, 2), (0, 1, 3), 1, 4, _gru_forward, _gru_backward)
+CELLS = {"simple_rnn": SIMPLE_RNN, "lstm": LSTM, "gru": GRU}

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import numpy as np
 from llvmlite import ir
 
-FLOAT, INT, POINTER = ir.FloatType(), ir.IntType(64), ir.PointerType()
+FLOAT, INT, BYTE, POINTER = ir.FloatType(), ir.IntType(64), ir.IntType(8), ir.PointerType()
 
 # tanh x = x P(x^2) / Q(x^2) for |x| < TANH_LIMIT, beyond which a float32 tanh is 1: the minimax form of degrees 13 and
 # 6 that Eigen computes, and so TensorFlow. Highest powers first.
@@ -53,6 +53,13 @@ class Code:
 
     def mul(self, a, b):
         return a * b if isinstance(a, int) and isinstance(b, int) else self.build.mul(self.number(a), self.number(b))
+
+    def flag(self, number):
+        """Whether a whole number is not 0."""
+        return self.build.icmp_signed("!=", number, ir.Constant(number.type, 0))
+
+    def byte(self, pointer, offset):
+        return self.build.load(self.build.gep(pointer, [offset], source_etype=BYTE), typ=BYTE)
 
     def variable(self, kind, value=None):
         place = self.entry.alloca(kind)

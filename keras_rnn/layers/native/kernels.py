@@ -1,12 +1,15 @@
-"""The loops of a cell over a whole sequence, forwards and backwards, for rows `begin` to `end` of a batch.
+"""The loops of a cell over a whole sequence, either way, and back again, for rows `begin` to `end` of a batch.
 
-Arrays are float32 in C order, time first. A matrix that is multiplied by is packed by `packed`: panels of as many
-columns as fit into the registers, each panel's rows one after the other.
+Arrays are float32 in C order, batch first, and a step's values stand where its input stands in a row, from whichever
+end the loop begins; but outputs and their gradients stand in the order of the loop. Steps are REAL or masked: these
+leave the states as they are, and their output is zeros (ZEROS) or the state once more (STATE). A matrix that is
+multiplied by is packed by `packed`: panels of as many columns as fit into the registers, each panel's rows one after
+the other.
 """
 
 from functools import cache
 
-import numpy as np
+import tensorflow as tf
 from llvmlite import ir
 
 from keras_rnn.layers.native.cells import Cell
@@ -14,34 +17,41 @@ from keras_rnn.layers.native.code import Code
 from keras_rnn.layers.native.machine import Compiled, this_machine
 
 REGISTERS = 4  # vectors of a row in a product
+MOST_ROWS = 128  # of a call
+ZEROS, REAL, STATE = range(3)
+HOW = ["time", "begin", "end", "backwards", "sequences"]
 
 
 @cache
-def kernels(cell: Cell, units: int, returned: int) -> Compiled:
-    """`forward` and `backward` of a cell, compiled; gradients come for its first `returned` states.
+def kernels(cell: Cell, units: int) -> Compiled:
+    """`forward` and `backward` of a cell, compiled.
 
-    forward(inputs `(time, batch, features)`, kernel and recurrent_kernel, packed, bias `(sums, units)`, states
-    `(time + 1, batch, units)` with those before the first step in place, kept `(time, batch, saved * units)`).
+    forward(inputs `(batch, time, features)`, kinds `(batch, time)` of steps, bytes, kernel and recurrent_kernel,
+    packed, bias `(sums, units)`, for each state those before each step `(batch, time, units)`, with those before the
+    first in place, and those after the last step `(batch, units)`, outputs `(batch, time, units)`, kept
+    `(batch, time, saved * units)`, features, HOW).
 
-    backward(gradients of the returned states after each step `(time, batch, units)`, the transposed recurrent_kernel,
-    packed, states and kept of `forward`, d_sums of the kernel's gates `(time, batch, gates * units)`, those of the
-    recurrent kernel's, the gradients of all states `(batch, units)`, zeros to begin with and those of the states before
-    the first step in the end, d_bias `(sums, units)`, added to).
+    backward(gradients of outputs, kinds, the transposed recurrent_kernel, packed, the states before each step and after
+    the last, kept, d_sums of the kernel's gates `(batch, time, gates * units)`, those of the recurrent kernel's where
+    they differ, the gradients of the states `(batch, units)`, of those after the last step to begin with and before the
+    first in the end, d_bias `(sums, units)`, added to, HOW).
+
+    HOW: steps of a row; the rows' begin and end, at most MOST_ROWS further; 1 where the loop begins with the last step;
+    1 where there are outputs.
     """
     module = ir.Module()
     _forward(module, cell, units)
-    _backward(module, cell, units, returned)
+    _backward(module, cell, units)
     return Compiled(module)
 
 
-def packed(matrix: np.ndarray, gates: int, vectors: int) -> np.ndarray:
-    """`(rows, gates * units)` as `(panels, rows, gates, vectors * lanes)`, with zeros for units that there are not."""
+def packed(matrix, gates: int, vectors: int):
+    """A tensor `(rows, gates * units)` as `(panels, rows, gates, vectors * lanes)`, filled up with zeros."""
     rows, width = matrix.shape[0], vectors * this_machine().lanes
     units = matrix.shape[1] // gates
     panels = -(-units // width)
-    whole = np.zeros((rows, gates, panels * width), np.float32)
-    whole[:, :, :units] = matrix.reshape(rows, gates, units)
-    return np.ascontiguousarray(whole.reshape(rows, gates, panels, width).transpose(2, 0, 1, 3))
+    whole = tf.pad(tf.reshape(matrix, [rows, gates, units]), [[0, 0], [0, 0], [0, panels * width - units]])
+    return tf.transpose(tf.reshape(whole, [rows, gates, panels, width]), [2, 0, 1, 3])
 
 
 def panel_vectors(units: int, sums: int) -> int:
@@ -49,20 +59,55 @@ def panel_vectors(units: int, sums: int) -> int:
     return max(1, min(REGISTERS // sums, -(-units // this_machine().lanes)))
 
 
+class _Steps:
+    """Where a step's values stand; `t` counts steps in the order of the loop."""
+
+    def __init__(self, code: Code, t, units: int):
+        given, build = code.arguments, code.build
+        self.code, self.t, self.units, self.time = code, t, units, given["time"]
+        last = code.add(self.time, -1)
+        backwards = code.flag(given["backwards"])
+        self.place = build.select(backwards, build.sub(last, t), t)
+        following = build.select(backwards, code.add(self.place, -1), code.add(self.place, 1))
+        self.more = build.icmp_signed("<", t, last)
+        self.following = code.mul(following, units)
+
+    def index(self, row):
+        """Of a row's step among those of all rows."""
+        return self.code.add(self.code.mul(row, self.time), self.place)
+
+    def index_in_order(self, row):
+        return self.code.add(self.code.mul(row, self.time), self.t)
+
+    def before(self, n: int, row):
+        return self.code.at(self.code.arguments[f"before_{n}"], self.code.mul(self.index(row), self.units))
+
+    def after(self, n: int, row):
+        """The states after the step, which are those before the next."""
+        code, build = self.code, self.code.build
+        base = code.at(code.arguments[f"before_{n}"], self.following)
+        base = build.select(self.more, base, code.arguments[f"last_{n}"])
+        stride = build.select(self.more, code.mul(self.time, self.units), code.number(self.units))
+        return code.at(base, code.mul(row, stride))
+
+    def kind_is(self, relation: str, kind: int, row):
+        step_is = self.code.byte(self.code.arguments["kinds"], self.index(row))
+        return self.code.build.icmp_unsigned(relation, step_is, ir.Constant(step_is.type, kind))
+
+
 def _forward(module: ir.Module, cell: Cell, units: int) -> None:
-    states = [f"state_{n}" for n in range(cell.states)]
-    pointers = ["inputs", "kernel", "recurrent_kernel", "bias", *states, "kept"]
-    code = Code(module, "forward", pointers, ["time", "batch", "features", "begin", "end"], this_machine().lanes)
+    states = range(cell.states)
+    arrays = [*(f"before_{n}" for n in states), *(f"last_{n}" for n in states), "outputs", "kept"]
+    pointers = ["inputs", "kinds", "kernel", "recurrent_kernel", "bias", *arrays]
+    code = Code(module, "forward", pointers, ["features", *HOW], this_machine().lanes)
     given = code.arguments
-    features, batch = given["features"], given["batch"]
+    features = given["features"]
     vectors = panel_vectors(units, cell.sums)
     width = vectors * code.lanes
-    finished = code.array(max(this_machine().rows) * cell.sums * vectors)
+    finished = code.array(MOST_ROWS * cell.sums * vectors)
 
-    def block(t, unit, counts, row, rows):
-        """One step of `rows` rows, for the units of one panel."""
-        now = code.add(code.mul(t, batch), row)  # of all rows of all steps
-        before, after = code.mul(now, units), code.mul(code.add(now, batch), units)
+    def block(step, unit, counts, row, rows):
+        """The sums of one step of `rows` rows, for the units of one panel."""
         sums = [[[code.variable(code.vector) for _ in counts] for _ in range(cell.sums)] for _ in range(rows)]
         for number in range(cell.sums):
             for v, count in enumerate(counts):
@@ -71,102 +116,145 @@ def _forward(module: ir.Module, cell: Cell, units: int) -> None:
                     code.build.store(bias, sums[m][number][v])
         panel = code.mul(unit, cell.gates)  # times the rows of a matrix: where the panel stands in it
         for left, size, matrix, to in (
-            (code.at(given["inputs"], code.mul(now, features)), features, given["kernel"], cell.from_inputs),
-            (code.at(given["state_0"], before), units, given["recurrent_kernel"], cell.from_state),
+            (code.at(given["inputs"], code.mul(step.index(row), features)), features, "kernel", cell.from_inputs),
+            (step.before(0, row), units, "recurrent_kernel", cell.from_state),
         ):
             columns = [[sums[m][number] for number in to] for m in range(rows)]
-            _add_product(code, columns, left, size, code.at(matrix, code.mul(panel, size)), width)
+            stride = code.mul(step.time, size)
+            _add_product(code, columns, left, stride, size, code.at(given[matrix], code.mul(panel, size)), width)
         for m in range(rows):
             for number in range(cell.sums):
                 for v, place in enumerate(sums[m][number]):
-                    at = ((m * cell.sums + number) * vectors + v) * code.lanes
-                    code.store(code.build.load(place, typ=code.vector), code.at(finished, at))
-        with code.loop(0, rows) as m:  # not unrolled: a row has many instructions, and each of them is to be compiled
-            for v, count in enumerate(counts):
-                of_row = code.at(finished, code.mul(m, cell.sums * vectors * code.lanes), v * code.lanes)
-                in_row = code.add(unit, v * code.lanes)
-                place = code.add(code.mul(m, units), in_row)
-                made, kept = cell.forward(
-                    code,
-                    [code.load(code.at(of_row, number * vectors * code.lanes)) for number in range(cell.sums)],
-                    [code.load(code.at(given[name], before, place), count) for name in states],
-                )
-                for name, state in zip(states, made, strict=True):
-                    code.store(state, code.at(given[name], after, place), count)
-                kept_at = code.add(code.mul(code.add(now, m), cell.saved * units), in_row)
-                for number, value in enumerate(kept):
-                    code.store(value, code.at(given["kept"], kept_at, number * units), count)
+                    at = code.at(of_row(row), ((m * cell.sums + number) * vectors + v) * code.lanes)
+                    code.store(code.build.load(place, typ=code.vector), at)
+
+    def of_row(row):
+        """Where the finished sums of a row stand."""
+        return code.at(finished, code.mul(code.build.sub(row, given["begin"]), cell.sums * width))
+
+    def finish(step, unit, counts, row):
+        """The states after one step of a row."""
+        for v, count in enumerate(counts):
+            in_row = code.add(unit, v * code.lanes)
+            before = [code.load(code.at(step.before(n, row), in_row), count) for n in states]
+            after = [code.variable(code.vector, state) for state in before]
+            output = code.variable(code.vector, before[0])
+            with code.build.if_else(step.kind_is("==", REAL, row)) as (real, masked):
+                with real:
+                    of_vector = [
+                        code.load(code.at(of_row(row), (number * vectors + v) * code.lanes))
+                        for number in range(cell.sums)
+                    ]
+                    made, kept = cell.forward(code, of_vector, before)
+                    for state, place in zip(made, after, strict=True):
+                        code.build.store(state, place)
+                    code.build.store(made[0], output)
+                    kept_at = code.add(code.mul(step.index(row), cell.saved * units), in_row)
+                    for number, value in enumerate(kept):
+                        code.store(value, code.at(given["kept"], kept_at, number * units), count)
+                with masked, code.build.if_then(step.kind_is("==", ZEROS, row)):
+                    code.build.store(code.constant(0), output)
+            for n, place in enumerate(after):
+                code.store(code.build.load(place, typ=code.vector), code.at(step.after(n, row), in_row), count)
+            with code.build.if_then(code.flag(given["sequences"])):
+                place = code.at(given["outputs"], code.mul(step.index_in_order(row), units), in_row)
+                code.store(code.build.load(output, typ=code.vector), place, count)
 
     with code.loop(0, given["time"]) as t:
+        step = _Steps(code, t, units)
         for unit, counts in _panels(code, units, width):
             for row, rows in _blocks(code, given["begin"], given["end"]):
-                block(t, unit, counts, row, rows)
+                block(step, unit, counts, row, rows)
+            with code.loop(
+                given["begin"], given["end"]
+            ) as row:  # once for blocks of any size: it takes long to compile
+                finish(step, unit, counts, row)
     code.finish()
 
 
-def _backward(module: ir.Module, cell: Cell, units: int, returned: int) -> None:
-    states, d_states = ([f"{name}_{n}" for n in range(cell.states)] for name in ("state", "d_state"))
-    d_outputs = [f"d_output_{n}" for n in range(returned)]
+def _backward(module: ir.Module, cell: Cell, units: int) -> None:
+    states = range(cell.states)
     shared = cell.from_inputs == cell.from_state
     gradients = ["d_inputs"] if shared else ["d_inputs", "d_recurrent"]
-    pointers = [*d_outputs, "recurrent_kernel", *states, "kept", *gradients, *d_states, "d_bias"]
-    code = Code(module, "backward", pointers, ["time", "batch", "begin", "end"], this_machine().lanes)
-    given = code.arguments
-    batch, gates = given["batch"], cell.gates
+    arrays = [*(f"before_{n}" for n in states), *(f"last_{n}" for n in states), "kept"]
+    pointers = [
+        "d_outputs",
+        "kinds",
+        "recurrent_kernel",
+        *arrays,
+        *gradients,
+        *(f"d_state_{n}" for n in states),
+        "d_bias",
+    ]
+    code = Code(module, "backward", pointers, HOW, this_machine().lanes)
+    given, gates = code.arguments, cell.gates
     vectors = panel_vectors(units, 1)
     width = vectors * code.lanes
 
-    def elementwise(t, row, unit, count):
+    def elementwise(step, row, unit, count):
         """The gradients of the sums of one row, for a vector of units."""
-        now = code.add(code.mul(t, batch), row)
-        here, next_step = (code.add(code.mul(at, units), unit) for at in (now, code.add(now, batch)))
-        state = code.add(code.mul(row, units), unit)
-        d_made = []
-        for n, name in enumerate(d_states):
-            d = code.load(code.at(given[name], state), count)
-            d_made.append(code.plus(d, code.load(code.at(given[d_outputs[n]], here), count)) if n < returned else d)
-        kept_at = code.add(code.mul(now, cell.saved * units), unit)
-        kept = [code.load(code.at(given["kept"], kept_at, n * units), count) for n in range(cell.saved)]
-        before, after = ([code.load(code.at(given[name], at), count) for name in states] for at in (here, next_step))
-        d_sums, d_before = cell.backward(code, d_made, kept, before, after)
-        at = code.add(code.mul(now, gates * units), unit)
-        for name, to in zip(gradients, (cell.from_inputs, cell.from_state), strict=False):
-            for gate, number in enumerate(to):
-                code.store(d_sums[number], code.at(given[name], at, gate * units), count)
-        for name, d in zip(d_states, d_before, strict=True):
-            if d is not None:
-                code.store(d, code.at(given[name], state), count)
-        for number, d in enumerate(d_sums):
-            place = code.at(given["d_bias"], number * units, unit)
-            code.store(code.plus(code.load(place, count), d), place, count)
-        return d_before[0] is not None
+        in_row = code.add(code.mul(row, units), unit)
+        places = [code.at(given[f"d_state_{n}"], in_row) for n in states]
+        d_h = code.variable(code.vector, code.load(places[0], count))
+        with code.build.if_then(code.build.and_(code.flag(given["sequences"]), step.kind_is("!=", ZEROS, row))):
+            d_output = code.at(given["d_outputs"], code.mul(step.index_in_order(row), units), unit)
+            code.build.store(code.plus(code.build.load(d_h, typ=code.vector), code.load(d_output, count)), d_h)
+        d_h = code.build.load(d_h, typ=code.vector)
+        d_sums_at = code.add(code.mul(step.index(row), gates * units), unit)
 
-    def block(t, unit, counts, row, rows, more):
-        """d_h of the step before, of `rows` rows, for the units of one panel."""
-        d_sums = code.at(given[gradients[-1]], code.mul(code.add(code.mul(t, batch), row), gates * units))
+        def keep(name, numbers_and_values):
+            for gate, value in numbers_and_values:
+                code.store(value, code.at(given[name], d_sums_at, gate * units), count)
+
+        with code.build.if_else(step.kind_is("==", REAL, row)) as (real, masked):
+            with real:
+                kept_at = code.add(code.mul(step.index(row), cell.saved * units), unit)
+                kept = [code.load(code.at(given["kept"], kept_at, n * units), count) for n in range(cell.saved)]
+                before, after = (
+                    [code.load(code.at(of(n, row), unit), count) for n in states] for of in (step.before, step.after)
+                )
+                d_states = [d_h, *(code.load(place, count) for place in places[1:])]
+                d_sums, d_before = cell.backward(code, d_states, kept, before, after)
+                for name, to in zip(gradients, (cell.from_inputs, cell.from_state), strict=False):
+                    keep(name, ((gate, d_sums[number]) for gate, number in enumerate(to)))
+                for d, place in zip(d_before, places, strict=True):
+                    code.store(code.constant(0) if d is None else d, place, count)
+                for number, d in enumerate(d_sums):
+                    place = code.at(given["d_bias"], number * units, unit)
+                    code.store(code.plus(code.load(place, count), d), place, count)
+            with masked:
+                code.store(d_h, places[0], count)
+                for name in gradients:
+                    keep(name, ((gate, code.constant(0)) for gate in range(gates)))
+
+    def block(step, unit, counts, row, rows):
+        """Adds to d_h what goes through the sums, of `rows` rows, for the units of one panel."""
+        d_sums = code.at(given[gradients[-1]], code.mul(step.index(row), gates * units))
         place = code.add(code.mul(row, units), unit)
-        sums = [[[code.variable(code.vector) for _ in counts]] for _ in range(rows)]
         at = [
             [code.at(given["d_state_0"], place, m * units + v * code.lanes) for v in range(len(counts))]
             for m in range(rows)
         ]
-        for m in range(rows):
-            for v, count in enumerate(counts):
-                code.build.store(code.load(at[m][v], count) if more else code.constant(0), sums[m][0][v])
+        sums = [
+            [[code.variable(code.vector, code.load(place, count)) for place, count in zip(of_row, counts, strict=True)]]
+            for of_row in at
+        ]
         panel = code.at(given["recurrent_kernel"], code.mul(unit, gates * units))
-        _add_product(code, sums, d_sums, gates * units, panel, width)
+        stride = code.mul(step.time, gates * units)
+        _add_product(code, sums, d_sums, stride, gates * units, panel, width)
         for m in range(rows):
             for v, count in enumerate(counts):
                 code.store(code.build.load(sums[m][0][v], typ=code.vector), at[m][v], count)
 
     with code.loop(0, given["time"]) as gone:
         t = code.build.sub(code.build.sub(given["time"], code.number(1)), gone)
+        step = _Steps(code, t, units)
         with code.loop(given["begin"], given["end"]) as row:
             for unit, (count,) in _panels(code, units, code.lanes):
-                more = elementwise(t, row, unit, count)
+                elementwise(step, row, unit, count)
         for unit, counts in _panels(code, units, width):
             for row, rows in _blocks(code, given["begin"], given["end"]):
-                block(t, unit, counts, row, rows, more)
+                block(step, unit, counts, row, rows)
     code.finish()
 
 
@@ -188,10 +276,11 @@ def _blocks(code: Code, begin, end):
             yield first, rows
 
 
-def _add_product(code: Code, sums, left, size, panel, width: int) -> None:
+def _add_product(code: Code, sums, left, stride, size, panel, width: int) -> None:
     """Adds left[m] @ panel to the variables sums[m][gate][vector].
 
-    The rows of `left`, of `size` each, and those of `panel`, of `width` a gate, follow each other.
+    The rows of `left` have `size` elements each and begin every `stride`; those of `panel`, of `width` a gate, follow
+    each other.
     """
     gates = len(sums[0])
     with code.loop(0, size) as k:
@@ -201,7 +290,7 @@ def _add_product(code: Code, sums, left, size, panel, width: int) -> None:
             for gate in range(gates)
         ]
         for m, of_row in enumerate(sums):
-            factor = code.broadcast(code.at(left, code.mul(size, m), k))
+            factor = code.broadcast(code.at(left, code.mul(stride, m), k))
             for gate, of_gate in enumerate(of_row):
                 for v, place in enumerate(of_gate):
                     code.build.store(

@@ -14,23 +14,22 @@ _memories: list[np.ndarray] = []
 _lock = threading.Lock()
 
 
-def empty(*shape: int) -> np.ndarray:
-    """A float32 array of any content."""
-    size = 4 * math.prod(shape)
+def empty(*shapes: tuple[int, ...]) -> list[np.ndarray]:
+    """Float32 arrays of any content. They share memory, which is used again when nothing uses any of them."""
+    sizes = [-(-4 * math.prod(shape) // ALIGNMENT) * ALIGNMENT for shape in shapes]
+    needed = sum(sizes) + ALIGNMENT
     with _lock:
         for memory in _memories:
-            if size + ALIGNMENT <= memory.nbytes <= 2 * (size + ALIGNMENT) and sys.getrefcount(memory) == FREE:
+            if needed <= memory.nbytes <= 2 * needed and sys.getrefcount(memory) == FREE:
                 break
         else:
-            memory = np.empty(size + ALIGNMENT, np.uint8)
+            memory = np.empty(needed, np.uint8)
             _memories.append(memory)
             while sum(kept.nbytes for kept in _memories) > KEPT_BYTES:
                 del _memories[0]  # what uses it keeps it
         start = -memory.ctypes.data % ALIGNMENT
-        return memory[start : start + size].view(np.float32).reshape(shape)
-
-
-def zeros(*shape: int) -> np.ndarray:
-    array = empty(*shape)
-    array.fill(0)
-    return array
+        arrays = []
+        for size, shape in zip(sizes, shapes, strict=True):
+            arrays.append(memory[start : start + 4 * math.prod(shape)].view(np.float32).reshape(shape))
+            start += size
+        return arrays
