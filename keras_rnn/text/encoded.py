@@ -1,6 +1,8 @@
 """Texts as token ids, kept flat: tokenised once, trained on many times, memory-mapped from disk."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -54,13 +56,20 @@ def encode(vectorizer: Callable, texts: Iterable[str], max_length: int | None = 
 
     They come in blocks, in the order of the texts, so that neither they nor their ids need stand in memory at once.
     """
+
+    def ids_of(texts: list[str]) -> list[np.ndarray]:
+        array = np.array(texts, object)  # of a list Keras would look at each text
+        token_ids = np.asarray(vectorizer(array))[:, :max_length].astype(np.int32)
+        return [ids[:length] for ids, length in zip(token_ids, np.count_nonzero(token_ids, axis=1), strict=True)]
+
     for block in _blocks(texts):
         rows: list[np.ndarray] = [np.zeros(0, np.int32)] * len(block)
-        for batch in length_batches(_lengths(block), ENCODE_CHARACTERS):
-            array = np.array([block[row] for row in batch], object)  # of a list Keras would look at each text
-            token_ids = np.asarray(vectorizer(array))[:, :max_length].astype(np.int32)
-            for row, length, ids in zip(batch, np.count_nonzero(token_ids, axis=1), token_ids, strict=True):
-                rows[row] = ids[:length]
+        batches = length_batches(_lengths(block), ENCODE_CHARACTERS)
+        with ThreadPoolExecutor(os.cpu_count()) as threads:  # the layer's operations take one each
+            encoded = threads.map(ids_of, ([block[row] for row in batch] for batch in batches))
+        for batch, of_batch in zip(batches, encoded, strict=True):
+            for row, ids in zip(batch, of_batch, strict=True):
+                rows[row] = ids
         yield EncodedTexts(np.concatenate(rows), np.cumsum([0, *map(len, rows)], dtype=np.int64))
 
 
