@@ -18,30 +18,31 @@ from keras_rnn.training import train as _  # noqa: F401  imported lazily otherwi
 
 
 class Stopwatch:
-    """A file that knows when it was last written to."""
+    """A file that knows when each of its lines was written: `lines`, of (time, text)."""
 
     def __init__(self):
-        self.times = []
+        self.lines = []
 
     def write(self, text: str) -> int:
-        if text.startswith("epoch "):
-            self.times.append(time.time())
+        self.lines.append((time.time(), text))
         return len(text)
 
     def flush(self) -> None:
         pass
 
 
-def run(task: end_to_end_case.Task):
-    folder = tempfile.TemporaryDirectory()
-    watch = Stopwatch()
+def data_of(task: end_to_end_case.Task) -> keras_rnn.TextDataset:
     options = {} if task.train.endswith(".csv") else {"text_columns": ("text",), "label_column": "label"}
     data = keras_rnn.load_dataset(
         data=Path(task.train).parent, validation_fraction=0.01, limit=task.rows, seed=task.seed, **options
     )
-    trained = keras_rnn.train(
-        dataclasses.replace(data, test=None),
-        out=Path(folder.name) / "run",
+    return dataclasses.replace(data, test=None)
+
+
+def train(task: end_to_end_case.Task, data: keras_rnn.TextDataset, directory: Path, watch: Stopwatch) -> keras_rnn.Run:
+    return keras_rnn.train(
+        data,
+        out=directory,
         console=Console(file=watch, width=1000),
         model="lesson_tf4_bilstm_2x64",
         vocabulary_size=end_to_end_case.VOCABULARY_SIZE,
@@ -52,13 +53,20 @@ def run(task: end_to_end_case.Task):
         seed=task.seed,
     )
 
+
+def run(task: end_to_end_case.Task):
+    folder = tempfile.TemporaryDirectory()
+    watch = Stopwatch()
+    data = data_of(task)
+    trained = train(task, data, Path(folder.name) / "run", watch)
+
     def predict(texts: list[str]) -> np.ndarray:
         names = {name: label for label, name in enumerate(trained.class_names)}
         labels = [names[prediction.label] for prediction in keras_rnn.predict(trained.directory, texts)]
         folder.cleanup()
         return np.array(labels)
 
-    return watch.times[-1], len(data.train), predict
+    return [when for when, line in watch.lines if line.startswith("epoch ")][-1], len(data.train), predict
 
 
 if __name__ == "__main__":

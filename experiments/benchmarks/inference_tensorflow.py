@@ -39,7 +39,7 @@ def ours(case: InferenceCase, folder: Path) -> dict:
     )
     model.set_weights(case.weights())
     names = [str(index) for index in range(CLASSES)]
-    write_saved_model(model, tuple(names), folder)
+    write_saved_model(model, tuple(names), folder, rows_independent=True)
     (folder / MODEL_CARD).parent.mkdir()
     (folder / MODEL_CARD).write_text(json.dumps({"class_names": names}))
     loaded = tf.saved_model.load(str(folder))

@@ -75,9 +75,10 @@ def _write_version(run: Run, folder: Path, name: str) -> None:
     run.check_classes(model)
     for layer in recurrent_layers(model):
         layer.use_cudnn = False
-    write_saved_model(model, run.class_names, folder)
     rows = answers(model, run.class_names, check_texts(model, run.sample_texts))
-    card = model_card(run, model, folder, rows_independent(model, rows))
+    independent = rows_independent(model, rows)
+    write_saved_model(model, run.class_names, folder, rows_independent=independent)
+    card = model_card(run, model, folder, independent)
     (folder / MODEL_CARD).parent.mkdir(exist_ok=True)
     write_json(folder / MODEL_CARD, card)
     (folder / MODEL_CARD).with_suffix(".md").write_text(model_card_markdown(card), encoding="utf-8")

@@ -11,14 +11,20 @@ import tensorflow as tf
 
 from keras_rnn.models import token_ids_model_of, token_model_of, vectorizer_of
 from keras_rnn.serving.layout import CLASSIFY_METHOD
+from keras_rnn.serving.parts import in_parts
 from keras_rnn.text.vectorizer import WordIds
 
 CONSTANT_BYTES = 2**26  # of a weight; a graph takes 2 GB
+TOKEN_IDS = tf.TensorSpec((None, None), tf.int32, "token_ids")
 EXAMPLE = {"text": tf.io.FixedLenFeature((), tf.string)}
 
 
-def write_saved_model(model: keras.Model, class_names: tuple[str, ...], folder: Path) -> None:
+def write_saved_model(
+    model: keras.Model, class_names: tuple[str, ...], folder: Path, *, rows_independent: bool = False
+) -> None:
     """Writes a text model as a SavedModel; its layers stay as they are.
+
+    With `rows_independent`, when a text's answer is the same beside whatever texts, many of them run `in_parts`.
 
     Signatures, (input) to (outputs), C being the number of classes:
 
@@ -37,12 +43,16 @@ def write_saved_model(model: keras.Model, class_names: tuple[str, ...], folder: 
     archive = keras.export.ExportArchive()
     archive.track(token_ids_model)  # its lookup table; to track the model would save each variable twice
 
-    # Each signature calls the one before, so that the recurrent layers are traced and loaded once.
-    def tokens(token_ids):
+    # Each function calls the one before, so that the recurrent layers are traced and loaded once.
+    @tf.function(input_signature=[TOKEN_IDS], experimental_attributes={"_noinline": True})
+    def network(token_ids):
         with keras.StatelessScope([(weight, tf.constant(value)) for weight, value in constants]):
-            return {"logits": token_model(token_ids, training=False)}
+            return token_model(token_ids, training=False)
 
-    tokens = archive.add_endpoint("tokens", tokens, [tf.TensorSpec((None, None), tf.int32, "token_ids")])
+    def tokens(token_ids):
+        return {"logits": in_parts(network, token_ids) if rows_independent else network(token_ids)}
+
+    tokens = archive.add_endpoint("tokens", tokens, [TOKEN_IDS])
 
     def serving_default(text):
         logits = tokens(token_ids_model(text, training=False))["logits"]

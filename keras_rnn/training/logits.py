@@ -33,9 +33,12 @@ def logits_function(token_model: keras.Model) -> Callable[[EncodedTexts], np.nda
 
 def text_logits_function(model: keras.Model) -> Callable[[Sequence[str]], np.ndarray]:
     """A function from strings to a text model's float32 logits `(rows, classes)`, traced once."""
-    forward = tf.function(
-        lambda batch: model(batch, training=False), input_signature=[tf.TensorSpec((None,), tf.string)]
-    )
+
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string)])
+    def forward(batch):
+        with for_this_process():
+            return model(batch, training=False)
+
     return lambda texts: in_length_batches(lambda batch: forward(tf.constant(batch)).numpy(), texts, TEXT_CHARACTERS)
 
 

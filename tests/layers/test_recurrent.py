@@ -173,6 +173,23 @@ def test_dropout_of_the_input_is_one_for_all_steps(name):
     assert np.abs(trained - ours(x)).max() > 1e-3
 
 
+@pytest.mark.parametrize("name", ["SimpleRNN", "GRU", "LSTM"])
+def test_predictions_for_this_process_run_in_machine_code_and_others_in_a_graph(name):
+    x, mask = values(BATCH, TIME, FEATURES), tf.constant(MASKS["right padding, one row empty"])
+    theirs, ours = pair(name, 4, return_sequences=True)
+
+    def predict():
+        graph = tf.function(lambda x: ours(x, mask=mask, training=False), autograph=False)
+        kinds = {op.type for op in graph.get_concrete_function(x).graph.get_operations()}
+        np.testing.assert_allclose(graph(x), theirs(x, mask=mask), atol=5e-6)
+        return "PyFuncStateless" in kinds
+
+    assert not predict()
+    with recurrent.for_this_process():
+        assert predict()
+    assert not predict()
+
+
 @pytest.mark.parametrize("dtype", ["float64", "mixed_float16", "mixed_bfloat16"])
 @pytest.mark.parametrize("name", ["SimpleRNN", "GRU", "LSTM"])
 def test_other_dtypes_are_keras_own(name, dtype):

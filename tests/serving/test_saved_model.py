@@ -14,6 +14,7 @@ from keras_rnn.layers import POOLINGS
 from keras_rnn.models import token_model_of
 from keras_rnn.serving import saved_model as saved_model_module
 from keras_rnn.serving.check import check_version, graph_ops
+from keras_rnn.serving.predictor import load_predictor
 from keras_rnn.text.vectorizer import adapt_vectorizer
 from tests.support.exported import write_version
 
@@ -80,6 +81,15 @@ def test_the_default_signature_gives_probabilities_and_the_name_of_the_likeliest
     np.testing.assert_allclose(served["probabilities"], expected, atol=1e-5)
     labels = [("negative", "positive")[index] for index in expected.argmax(axis=-1)]
     assert [label.decode() for label in served["label"].numpy()] == labels
+
+
+def test_many_texts_of_any_length_are_answered_in_their_order(run, saved_model, loaded):
+    rng = np.random.default_rng(0)
+    texts = [" ".join(rng.choice(["good", "bad", "film", "not", "?"], length)) for length in rng.integers(0, 90, 70)]
+    expected = tf.nn.softmax(run.model(tf.constant(texts))).numpy()
+    served = loaded.signatures["serving_default"](text=tf.constant(texts))["probabilities"]
+    np.testing.assert_allclose(served, expected, atol=1e-5)
+    np.testing.assert_allclose(load_predictor(saved_model).probabilities(texts), expected, atol=1e-5)
 
 
 def test_tokens_takes_ids_of_the_vocabulary_and_gives_logits(run, loaded):

@@ -1,0 +1,133 @@
+"""The process of `bounds`: trains as a Task says, looks into its steps; the last line of output is JSON.
+
+python bounds_ours.py TASK
+"""
+
+import json
+import os
+import re
+import statistics
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import end_to_end_ours
+import numpy as np
+import tensorflow as tf
+from end_to_end_case import EMBEDDING_SIZE, UNITS, Task
+from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+from keras_rnn import TextDataset
+from keras_rnn.training import run_directory
+from keras_rnn.training.batches import EpochBatches
+from keras_rnn.training.prepare import prepare_configured
+from keras_rnn.training.token_model import compile_model, prepared_model
+
+MOST_CALLS = 20  # of the function that takes several steps
+PROFILED_CALLS = 3
+REPEATS = 20
+LAYERS, DIRECTIONS, GATES = 2, 2, 4
+KINDS = {"PyFuncStateless": "recurrent layers", "_MklMatMul": "matrix products", "MatMul": "matrix products"}
+
+
+def phases(task: Task, directory: Path) -> tuple[dict, TextDataset]:
+    """Seconds of each part of a run, and what it was trained on."""
+    watch = end_to_end_ours.Stopwatch()
+    began = time.time()
+    data = end_to_end_ours.data_of(task)
+    end_to_end_ours.train(task, data, directory, watch)
+    prepared, device, epoch = (
+        next(when for when, line in watch.lines if re.search(pattern, line))
+        for pattern in ("token ids, ", "^device: ", "^epoch 1/1")
+    )
+    line = next(line for _, line in watch.lines if line.startswith("epoch 1/1"))
+    trained = float(re.search(r"([\d.]+) s, ", line).group(1))
+    first = json.loads((directory / run_directory.ENVIRONMENT).read_text())["first_step_seconds"]
+    return {
+        "reading, vocabulary, token ids": prepared - began,
+        "building": device - prepared,
+        "first steps: tracing, compiling": first,
+        "steps": trained - first,
+        "validating, saving": epoch - device - trained,
+    }, data
+
+
+def profile(directory: Path, data: TextDataset) -> tuple[dict, int]:
+    """Seconds of one step, those of the threads in each kind of its operations, and the steps of an epoch."""
+    run = run_directory.open_run(directory)
+    prepared = prepare_configured(run.config, directory / "again", data)
+    batches = EpochBatches(prepared.splits["train"], run.config.training)
+    model = prepared_model(run.config, prepared)
+    compile_model(model, run.config, batches.steps)
+    model.make_train_function()
+    iterator, a_call = iter(batches.dataset.repeat()), model.steps_per_execution
+    model.train_function(iterator)
+    times = []
+    for _ in range(min(MOST_CALLS, batches.steps // a_call + 1)):
+        began = time.perf_counter()
+        model.train_function(iterator)
+        times.append((time.perf_counter() - began) / a_call)
+    lengths = prepared.splits["train"].texts.lengths
+    tokens = int(np.mean([len(rows) * lengths[rows].max() for rows in batches.batches()]))
+    with tempfile.TemporaryDirectory() as folder:
+        tf.profiler.experimental.start(folder)
+        for _ in range(PROFILED_CALLS):
+            model.train_function(iterator)
+        tf.profiler.experimental.stop()
+        threads = in_operations(next(Path(folder).rglob("*.xplane.pb")))
+    found = {"wall": statistics.median(times)}
+    found |= {f"threads in {kind}": seconds / (PROFILED_CALLS * a_call) for kind, seconds in threads.items()}
+    return found | {"its matrix products alone": products(tokens)}, batches.steps
+
+
+def in_operations(file: Path) -> dict[str, float]:
+    """Seconds in operations of each kind, of all threads together, the most first."""
+    space, seconds = xplane_pb2.XSpace(), defaultdict(float)
+    space.ParseFromString(file.read_bytes())
+    for plane in space.planes:
+        if plane.name != "/host:CPU":
+            continue
+        for event in (event for line in plane.lines for event in line.events):
+            name = plane.event_metadata[event.metadata_id].name
+            operation = re.fullmatch(r"([^:]+):(\w+)", name)
+            if operation:
+                path, kind = operation.groups()
+                kind = KINDS.get(kind) or (
+                    "the optimizer" if "lazy_adam" in path else "other operations" if "/" in path else "the input"
+                )
+                seconds[kind] += event.duration_ps / 1e12
+    return dict(sorted(seconds.items(), key=lambda item: -item[1]))
+
+
+def products(tokens: int) -> float:
+    """Seconds of the matrix products of a step of so many tokens, on all cores, each at once and of all tokens."""
+    columns = GATES * UNITS
+    rng = np.random.default_rng(0)
+
+    def matrix(*shape):
+        return tf.constant(rng.normal(size=shape), tf.float32)
+
+    seconds = 0
+    # All layers read as many features: the embedding's, or those of two directions.
+    assert EMBEDDING_SIZE == DIRECTIONS * UNITS
+    for features in (EMBEDDING_SIZE, UNITS):
+        x, w, d = matrix(tokens, features), matrix(features, columns), matrix(tokens, columns)
+        for a, b, options in ((x, w, {}), (d, w, {"transpose_b": True}), (x, d, {"transpose_a": True})):
+            times = []
+            for _ in range(REPEATS):
+                began = time.perf_counter()
+                tf.matmul(a, b, **options)
+                times.append(time.perf_counter() - began)
+            seconds += LAYERS * DIRECTIONS * statistics.median(times)
+    return seconds
+
+
+task = Task(**json.loads(sys.argv[1]))
+with tempfile.TemporaryDirectory() as folder:
+    directory = Path(folder, "run")
+    of_run, data = phases(task, directory)
+    of_step, steps = profile(directory, data)
+print(json.dumps({"run": of_run, "step": of_step, "rows": len(data.train), "steps": steps}))

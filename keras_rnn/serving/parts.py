@@ -1,0 +1,34 @@
+"""Many texts at once, in parts of like length that run side by side and are padded no further than they must be."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+PARTS = 4
+LEAST_ROWS = 64  # measured: parts of fewer than 16 rows are no quicker
+
+
+def in_parts(network: Callable, token_ids):
+    """`network(token_ids)` for rows that do not depend on each other, nor on the padding behind them.
+
+    Args:
+        network: from token ids int32 `(rows, time)`, `time` at least 1, to a tensor `(rows, ...)`.
+        token_ids: int32 `(rows, time)`, 0 for padding, right-padded.
+    """
+    rows = tf.shape(token_ids)[0]
+
+    def whole():
+        return network(token_ids)
+
+    def parts():
+        places = tf.range(1, tf.shape(token_ids)[1] + 1)
+        lengths = tf.reduce_max(tf.where(token_ids != 0, places, 1), axis=1)
+        order = tf.argsort(lengths, stable=True)
+        results = []
+        for part in range(PARTS):
+            of_part = order[rows * part // PARTS : rows * (part + 1) // PARTS]
+            longest = lengths[of_part[-1]]
+            results.append(network(tf.gather(token_ids[:, :longest], of_part)))
+        return tf.gather(tf.concat(results, 0), tf.math.invert_permutation(order))
+
+    return tf.cond(rows >= LEAST_ROWS, parts, whole)

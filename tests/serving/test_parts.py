@@ -1,0 +1,40 @@
+import numpy as np
+import tensorflow as tf
+
+from keras_rnn.serving.parts import LEAST_ROWS, PARTS, in_parts
+
+
+def answered(rows):
+    """Rows of random lengths, some of them empty, and for each the sum of its ids and the time that a network saw."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(0, 50, rows)
+    token_ids = rng.integers(1, 9, (rows, 60)) * (np.arange(60) < lengths[:, np.newaxis])
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None), tf.int32)])
+    def network(ids):
+        sums = tf.reduce_sum(ids, axis=1)
+        return tf.stack([sums, tf.fill(tf.shape(sums), tf.shape(ids)[1])], 1)
+
+    graph = tf.function(lambda ids: in_parts(network, ids), input_signature=network.input_signature)
+    return lengths, token_ids.sum(axis=1), graph(tf.constant(token_ids, tf.int32)).numpy()
+
+
+def test_many_rows_are_parted_by_length_and_come_back_in_order():
+    lengths, sums, answers = answered(LEAST_ROWS + 3)
+    np.testing.assert_array_equal(answers[:, 0], sums)
+    longest = [max(part) for part in np.split(np.sort(lengths), [16, 33, 50])]
+    assert len(longest) == PARTS
+    assert sorted(set(answers[:, 1])) == longest
+    assert (answers[:, 1] >= lengths).all()
+
+
+def test_few_rows_stay_together():
+    _, sums, answers = answered(LEAST_ROWS - 1)
+    np.testing.assert_array_equal(answers[:, 0], sums)
+    assert set(answers[:, 1]) == {60}
+
+
+def test_rows_of_nothing_have_one_step():
+    network = tf.function(lambda ids: tf.shape(ids)[1] * tf.ones_like(ids[:, 0]), autograph=False)
+    answers = in_parts(network, tf.zeros((LEAST_ROWS, 7), tf.int32))
+    np.testing.assert_array_equal(answers, np.ones(LEAST_ROWS))
