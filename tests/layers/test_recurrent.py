@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from keras_rnn import layers
-from keras_rnn.layers import recurrent
+from keras_rnn.layers import recurrent, tf_cells
 
 TIME, FEATURES, BATCH = 5, 3, 5
 LENGTHS = np.array([5, 3, 0, 1, 4])
@@ -21,9 +21,15 @@ MASKS = {
     "nothing": np.zeros((BATCH, TIME), bool),
     "everything": np.ones((BATCH, TIME), bool),
 }
-# The graph of an LSTM of few units has an op for few rows, that of many a loop for all.
-LOOP_UNITS = 370
+# The graph of an LSTM of few units has an op for few rows, that of many a loop for all; here of this many.
+LOOP_UNITS = 40
+BLOCK_WORK = tf_cells.BLOCK_WORK
 CELLS = [("SimpleRNN", 4), ("GRU", 4), ("LSTM", 4), ("LSTM", LOOP_UNITS)]
+
+
+@pytest.fixture(autouse=True)
+def _loop_of_fewer_units(monkeypatch):
+    monkeypatch.setattr(tf_cells, "BLOCK_WORK", LOOP_UNITS**2 - 1)
 
 
 def values(*shape, seed=0):
@@ -135,7 +141,8 @@ def test_of_any_length(name, units, steps, each_way):
 
 
 @pytest.mark.parametrize("rows", [32, 33])  # where one form of an LSTM of 64 gives way to the other
-def test_few_and_many_rows_of_one_graph(rows):
+def test_few_and_many_rows_of_one_graph(rows, monkeypatch):
+    monkeypatch.setattr(tf_cells, "BLOCK_WORK", BLOCK_WORK)
     theirs, ours = pair("LSTM", 64, return_sequences=True, return_state=True)
     x = values(rows, TIME, FEATURES)
     mask = np.arange(TIME) < np.arange(rows)[:, np.newaxis] % (TIME + 1)
