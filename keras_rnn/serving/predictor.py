@@ -21,7 +21,6 @@ from keras_rnn.training.run_directory import CLASSES, CONFIG, Run, load_text_mod
 
 BATCH = 256
 PART = 16  # texts that a core takes at least, since a step of the network costs hardly less for fewer
-PARTS_A_CORE = 2  # texts come by length: the shorter ones of two parts are padded less
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ def _saved_model_predictor(directory: Path) -> Predictor:
     pool = ThreadPoolExecutor(cores, thread_name_prefix="predictor")
 
     def probabilities(batch: list[str]) -> np.ndarray:
-        parts = min(PARTS_A_CORE * cores, len(batch) // PART)
+        parts = min(cores, len(batch) // PART)
         if parts < 2:
             return call(batch)
         sizes = np.linspace(0, len(batch), parts + 1).astype(int)

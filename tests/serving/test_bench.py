@@ -19,7 +19,7 @@ from keras_rnn.serving import bench
 from keras_rnn.serving.bench_clients import parse_target
 
 DELAY = 0.02  # seconds an answer takes
-KNOWN_DELAY = 0.1  # the same where it is measured, and must outweigh what a loaded machine adds
+KNOWN_DELAY = 0.2  # the same where it is measured, and must outweigh what a loaded machine adds
 ANSWER = b'{"predictions": []}'
 
 
@@ -86,13 +86,13 @@ def measure(url, **options):
 
 def test_rest_figures_are_those_of_a_server_of_known_delay():
     with rest_server(lambda *_: time.sleep(KNOWN_DELAY) or 200) as url:
-        result = measure(url, seconds=2)
-    assert 24 < result.requests_per_second <= 40
-    assert 100 <= result.p50_ms <= result.p90_ms <= result.p99_ms <= result.max_ms < 1000
-    assert 100 <= result.mean_ms < 165
+        result = measure(url, seconds=3)
+    assert 12 < result.requests_per_second <= 20
+    assert 200 <= result.p50_ms <= result.p90_ms <= result.p99_ms <= result.max_ms < 2000
+    assert 200 <= result.mean_ms < 330
     assert result.statuses == {"200": round(result.requests_per_second * result.seconds)}
     assert result.failed == 0
-    assert 2 <= result.seconds < 2.3
+    assert 3 <= result.seconds < 3.4
 
 
 def test_grpc_figures_are_those_of_a_server_of_known_delay():
@@ -105,10 +105,10 @@ def test_grpc_figures_are_those_of_a_server_of_known_delay():
         return b""
 
     with grpc_server(answer) as url:
-        result = measure(url, seconds=2, texts=["a", "é"], texts_per_request=3, token="secret")
-    assert 20 < result.requests_per_second <= 40
+        result = measure(url, seconds=3, texts=["a", "é"], texts_per_request=3, token="secret")
+    assert 10 < result.requests_per_second <= 20
     assert result.texts_per_second == pytest.approx(3 * result.requests_per_second)
-    assert result.p50_ms >= 100
+    assert result.p50_ms >= 200
     assert result.failed == 0
     assert set(result.statuses) == {"OK"}
     request = predict_pb2.PredictRequest.FromString(seen[0][0])

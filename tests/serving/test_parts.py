@@ -1,7 +1,9 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 
-from keras_rnn.serving.parts import LEAST_ROWS, PARTS, in_parts
+from keras_rnn import text_classifier
+from keras_rnn.serving.parts import LEAST_ROWS, PARTS, gains_from_parts, in_parts
 
 
 def answered(rows):
@@ -38,3 +40,16 @@ def test_rows_of_nothing_have_one_step():
     network = tf.function(lambda ids: tf.shape(ids)[1] * tf.ones_like(ids[:, 0]), autograph=False)
     answers = in_parts(network, tf.zeros((LEAST_ROWS, 7), tf.int32))
     np.testing.assert_array_equal(answers, np.ones(LEAST_ROWS))
+
+
+@pytest.mark.parametrize(
+    ("options", "gains"),
+    [
+        ({"cell": "lstm", "hidden_size": 90, "bidirectional": True}, True),
+        ({"cell": "lstm", "hidden_size": [90, 91], "num_layers": 2}, False),
+        ({"cell": "gru", "hidden_size": 4}, False),
+        ({"num_layers": 0, "pooling": "mean"}, False),
+    ],
+)
+def test_networks_of_small_lstms_gain(options, gains):
+    assert gains_from_parts(text_classifier(num_classes=2, vocabulary_size=5, **options)) == gains
