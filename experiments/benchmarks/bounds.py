@@ -11,8 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from end_to_end import GOOD, DataSet, quick_data_set, real_data_sets
-from end_to_end_case import Task, as_json
+from end_to_end import OURS, DataSet, quick_data_set, real_data_sets, task_of
+from end_to_end_case import as_json
 from measure import measured
 from part import Bar, Options
 
@@ -39,15 +39,6 @@ def rows_of(kind: str, answer: dict) -> list[dict]:
 
 
 def one_run(data: DataSet, seed: int) -> dict:
-    task = Task(
-        train=str(data.train.absolute()),
-        test=str(data.test.absolute()),
-        classes=data.classes,
-        rows=data.rows,
-        test_rows=data.test_rows,
-        epochs=1,
-        seed=seed,
-        **GOOD,
-    )
-    output = measured([sys.executable, Path(__file__).with_name("bounds_ours.py"), as_json(task)]).output
+    task = as_json(task_of(OURS, data, seed))
+    output = measured([sys.executable, Path(__file__).with_name("bounds_ours.py"), task]).output
     return json.loads(output.splitlines()[-1])

@@ -1,16 +1,13 @@
-"""The process of `bounds`: trains as a Task says, looks into its steps; the last line of output is JSON.
-
-python bounds_ours.py TASK
-"""
+"""The process of `bounds`: trains as the Task says that is its argument; the last line of output is JSON."""
 
 import json
 import os
 import re
-import statistics
 import sys
 import tempfile
 import time
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -19,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 from end_to_end_case import EMBEDDING_SIZE, UNITS, Task
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
+from turns import seconds_per_call
 
 from keras_rnn import TextDataset
 from keras_rnn.training import run_directory
@@ -39,11 +37,10 @@ def phases(task: Task, directory: Path) -> tuple[dict, TextDataset]:
     began = time.time()
     data = end_to_end_ours.data_of(task)
     end_to_end_ours.train(task, data, directory, watch)
-    prepared, device, epoch = (
-        next(when for when, line in watch.lines if re.search(pattern, line))
+    (prepared, _), (device, _), (epoch, line) = (
+        next((when, line) for when, line in watch.lines if re.search(pattern, line))
         for pattern in ("token ids, ", "^device: ", "^epoch 1/1")
     )
-    line = next(line for _, line in watch.lines if line.startswith("epoch 1/1"))
     trained = float(re.search(r"([\d.]+) s, ", line).group(1))
     first = json.loads((directory / run_directory.ENVIRONMENT).read_text())["first_step_seconds"]
     return {
@@ -64,12 +61,8 @@ def profile(directory: Path, data: TextDataset) -> tuple[dict, int]:
     compile_model(model, run.config, batches.steps)
     model.make_train_function()
     iterator, a_call = iter(batches.dataset.repeat()), model.steps_per_execution
-    model.train_function(iterator)
-    times = []
-    for _ in range(min(MOST_CALLS, batches.steps // a_call + 1)):
-        began = time.perf_counter()
-        model.train_function(iterator)
-        times.append((time.perf_counter() - began) / a_call)
+    calls = min(MOST_CALLS, batches.steps // a_call + 1)
+    found = {"wall": seconds_per_call(lambda: model.train_function(iterator), 0, calls) / a_call}
     lengths = prepared.splits["train"].texts.lengths
     tokens = int(np.mean([len(rows) * lengths[rows].max() for rows in batches.batches()]))
     with tempfile.TemporaryDirectory() as folder:
@@ -78,7 +71,6 @@ def profile(directory: Path, data: TextDataset) -> tuple[dict, int]:
             model.train_function(iterator)
         tf.profiler.experimental.stop()
         threads = in_operations(next(Path(folder).rglob("*.xplane.pb")))
-    found = {"wall": statistics.median(times)}
     found |= {f"threads in {kind}": seconds / (PROFILED_CALLS * a_call) for kind, seconds in threads.items()}
     return found | {"its matrix products alone": products(tokens)}, batches.steps
 
@@ -116,12 +108,8 @@ def products(tokens: int) -> float:
     for features in (EMBEDDING_SIZE, UNITS):
         x, w, d = matrix(tokens, features), matrix(features, columns), matrix(tokens, columns)
         for a, b, options in ((x, w, {}), (d, w, {"transpose_b": True}), (x, d, {"transpose_a": True})):
-            times = []
-            for _ in range(REPEATS):
-                began = time.perf_counter()
-                tf.matmul(a, b, **options)
-                times.append(time.perf_counter() - began)
-            seconds += LAYERS * DIRECTIONS * statistics.median(times)
+            product = partial(tf.matmul, a, b, **options)
+            seconds += LAYERS * DIRECTIONS * seconds_per_call(product, 0, REPEATS)
     return seconds
 
 

@@ -114,10 +114,9 @@ def in_turn(turn: int) -> list[str]:
     return [*systems[first:], *systems[:first]]
 
 
-def one_run(system: str, data: DataSet, seed: int) -> dict:
-    """What a system's process answered, and its rates in rows a second."""
+def task_of(system: str, data: DataSet, seed: int) -> Task:
     recipe = system == NOTEBOOK
-    task = Task(
+    return Task(
         train=str(data.train.absolute()),
         test=str(data.test.absolute()),
         classes=data.classes,
@@ -127,7 +126,12 @@ def one_run(system: str, data: DataSet, seed: int) -> dict:
         seed=seed,
         **(RECIPE if recipe else GOOD),
     )
-    command = [sys.executable, HERE / SCRIPTS[system], as_json(task), "--started", time.time()]
+
+
+def one_run(system: str, data: DataSet, seed: int) -> dict:
+    """What a system's process answered, and its rates in rows a second."""
+    task = as_json(task_of(system, data, seed))
+    command = [sys.executable, HERE / SCRIPTS[system], task, "--started", time.time()]
     answer = json.loads(measured(command).output.splitlines()[-1])
     rate = answer["rows"] / answer["seconds"]
     print(f"{data.name}, seed {seed}, {system}: {rate:.0f} examples/s, accuracy {answer['accuracy']:.4f}", flush=True)

@@ -90,17 +90,18 @@ class _Fused:
     def _biases(self, bias):
         return [bias]
 
+    def _states(self, steps, kernel, recurrent_kernel, biases, states, keep_states, training):
+        """From a graph, after every step: of a cell with one state, that."""
+        from keras_rnn.layers import tf_cells
+
+        return (getattr(tf_cells, self.kind)(steps, kernel, recurrent_kernel, *biases, *states, training),)
+
 
 class SimpleRNN(_Fused, keras.layers.SimpleRNN):
     """keras.layers.SimpleRNN: arguments, shapes, masks and states are its own, and the equation is in `tf_cells`."""
 
     kind = "simple_rnn"
     keras_units = 0  # measured: of any size
-
-    def _states(self, steps, kernel, recurrent_kernel, biases, states, keep_states, training):
-        from keras_rnn.layers.tf_cells import simple_rnn
-
-        return (simple_rnn(steps, kernel, recurrent_kernel, *biases, *states, training),)
 
 
 class LSTM(_Fused, keras.layers.LSTM):
@@ -121,11 +122,6 @@ class GRU(_Fused, keras.layers.GRU):
 
     def _biases(self, bias):
         return [bias[0], bias[1]] if self.cell.use_bias else [bias, ops.zeros_like(bias)]
-
-    def _states(self, steps, kernel, recurrent_kernel, biases, states, keep_states, training):
-        from keras_rnn.layers.tf_cells import gru
-
-        return (gru(steps, kernel, recurrent_kernel, *biases, *states, training),)
 
 
 class Bidirectional(keras.layers.Bidirectional):

@@ -48,12 +48,17 @@ def lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells: bool, t
     def loop():
         return _loop_lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells, training)
 
-    most_rows = BLOCK_WORK // units**2
+    most_rows = most_block_rows(units)
     if training or most_rows == 0:
         states = block() if training and units <= BLOCK_UNITS_TRAINING else loop()
     else:
         states = tf.cond(tf.shape(h_0)[0] <= most_rows, block, loop)
     return states if return_cells else (states[0], None)
+
+
+def most_block_rows(units: int) -> int:
+    """The most rows of which an LSTM of so many units predicts in TensorFlow's one op."""
+    return BLOCK_WORK // units**2
 
 
 def _loop_lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells: bool, training: bool):

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_rnn.layers.recurrent import LSTM
-from keras_rnn.layers.tf_cells import BLOCK_WORK
+from keras_rnn.layers.tf_cells import most_block_rows
 from keras_rnn.training.device import recurrent_layers
 
 PARTS = 4
@@ -15,8 +15,8 @@ LEAST_ROWS = 64  # measured: parts of fewer than 16 rows are no quicker
 
 def gains_from_parts(network: keras.Model) -> bool:
     """Whether all its recurrent layers are LSTMs that run a part in one op; a loop costs hardly less for fewer rows."""
-    layers, most = recurrent_layers(network), BLOCK_WORK * PARTS // LEAST_ROWS
-    return bool(layers) and all(isinstance(layer, LSTM) and layer.units**2 <= most for layer in layers)
+    layers, rows = recurrent_layers(network), LEAST_ROWS // PARTS
+    return bool(layers) and all(isinstance(layer, LSTM) and most_block_rows(layer.units) >= rows for layer in layers)
 
 
 def in_parts(network: Callable, token_ids):

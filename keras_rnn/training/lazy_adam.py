@@ -41,6 +41,7 @@ class LazyAdam(keras.optimizers.Adam):
         if self.built:
             return
         super().build(variables)
+        # The last step of each row of what may be an embedding.
         self._last_steps = [
             self.add_variable((variable.shape[0],), dtype="int64", name="last_step")
             if len(variable.shape) == 2

@@ -34,6 +34,11 @@ class Cell:
         return len(self.from_inputs)
 
     @property
+    def apart(self) -> bool:
+        """Whether a gate may add its two products to different sums, whose gradients then differ."""
+        return self.from_inputs != self.from_state
+
+    @property
     def sums(self) -> int:
         return max(self.from_inputs + self.from_state) + 1
 

@@ -165,27 +165,17 @@ def _forward(module: ir.Module, cell: Cell, units: int) -> None:
         for unit, counts in _panels(code, units, width):
             for row, rows in _blocks(code, given["begin"], given["end"]):
                 block(step, unit, counts, row, rows)
-            with code.loop(
-                given["begin"], given["end"]
-            ) as row:  # once for blocks of any size: it takes long to compile
+            # Once for blocks of any size: it takes long to compile.
+            with code.loop(given["begin"], given["end"]) as row:
                 finish(step, unit, counts, row)
     code.finish()
 
 
 def _backward(module: ir.Module, cell: Cell, units: int) -> None:
     states = range(cell.states)
-    shared = cell.from_inputs == cell.from_state
-    gradients = ["d_inputs"] if shared else ["d_inputs", "d_recurrent"]
-    arrays = [*(f"before_{n}" for n in states), *(f"last_{n}" for n in states), "kept"]
-    pointers = [
-        "d_outputs",
-        "kinds",
-        "recurrent_kernel",
-        *arrays,
-        *gradients,
-        *(f"d_state_{n}" for n in states),
-        "d_bias",
-    ]
+    gradients = ["d_inputs", "d_recurrent"] if cell.apart else ["d_inputs"]
+    arrays = [*(f"before_{n}" for n in states), *(f"last_{n}" for n in states), "kept", *gradients]
+    pointers = ["d_outputs", "kinds", "recurrent_kernel", *arrays, *(f"d_state_{n}" for n in states), "d_bias"]
     code = Code(module, "backward", pointers, HOW, this_machine().lanes)
     given, gates = code.arguments, cell.gates
     vectors = panel_vectors(units, 1)

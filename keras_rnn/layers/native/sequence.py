@@ -81,7 +81,7 @@ def sequence(
             made = tf.numpy_function(
                 partial(_backward, cell, run, how, alone),
                 [kinds, transposed, kept, *before, *after[: cell.states], *d_after],
-                [tf.float32] * (1 + cell.states + len({cell.from_inputs, cell.from_state})),
+                [tf.float32] * (1 + cell.states + 1 + cell.apart),
                 stateful=False,
             )
             d_bias, d_states, d_sums = made[0], made[1 : 1 + cell.states], made[1 + cell.states :]
@@ -99,8 +99,8 @@ def sequence(
 
         return tuple(after), gradient
 
-    (*after,) = outputs_and_states(inputs, kernel, recurrent_kernel, *biases, *states)
-    return (after.pop() if return_sequences else None), after
+    after = outputs_and_states(inputs, kernel, recurrent_kernel, *biases, *states)
+    return (after[-1] if return_sequences else None), list(after[: cell.states])
 
 
 def _kinds_of_steps(inputs, mask, go_backwards: bool, zero_output_for_mask: bool):
@@ -129,7 +129,7 @@ def _forward(
     for before, state in zip(made[1:], states, strict=False):
         before[:, -1 if backwards else 0] = state
     kept, *others = _addresses(made)
-    outputs = [] if sequences else [0]
+    outputs = [] if sequences else [0]  # no array
     arrays = [*_addresses([inputs, kinds, kernel, recurrent_kernel, bias]), *others, *outputs, kept]
     flops = 2 * time * batch * (features + units) * cell.gates * units
     weights = kernel.size + recurrent_kernel.size
@@ -142,14 +142,13 @@ def _backward(
 ):
     """The gradients of the biases of sums, of the states before the first step, and of the sums of all steps."""
     before, after, d_after = (states_and_gradients[n * cell.states : (n + 1) * cell.states] for n in (0, 1, 2))
-    d_outputs = states_and_gradients[-1]
+    d_outputs = _addresses(states_and_gradients[3 * cell.states :]) or [0]  # no array
     (batch, time, units), columns = before[0].shape, cell.gates * before[0].shape[2]
-    sums = len({cell.from_inputs, cell.from_state})
-    made = empty(*[(batch, units)] * cell.states, *[(batch, time, columns)] * sums)
+    made = empty(*[(batch, units)] * cell.states, *[(batch, time, columns)] * (1 + cell.apart))
     d_states, d_sums = made[: cell.states], made[cell.states :]
     for d, given in zip(d_states, d_after, strict=True):
         d[...] = given
-    arrays = _addresses([d_outputs, kinds, recurrent_kernel, *before, *after, kept, *d_sums, *d_states])
+    arrays = [*d_outputs, *_addresses([kinds, recurrent_kernel, *before, *after, kept, *d_sums, *d_states])]
 
     def of_rows(begin, end):
         d_bias = np.zeros((cell.sums, units), np.float32)
