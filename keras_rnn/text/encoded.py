@@ -62,7 +62,7 @@ def encode(vectorizer: Callable, texts: Iterable[str], max_length: int | None = 
         token_ids = np.asarray(vectorizer(array))[:, :max_length].astype(np.int32)
         return [ids[:length] for ids, length in zip(token_ids, np.count_nonzero(token_ids, axis=1), strict=True)]
 
-    for block in _blocks(texts):
+    for block in blocks(texts):
         rows: list[np.ndarray] = [np.zeros(0, np.int32)] * len(block)
         batches = length_batches(_lengths(block), ENCODE_CHARACTERS)
         with ThreadPoolExecutor(os.cpu_count()) as threads:  # the layer's operations take one each
@@ -93,7 +93,7 @@ def _write_header(file: BinaryIO, tokens: int) -> None:
     np.lib.format.write_array_header_1_0(file, header)
 
 
-def _blocks(texts: Iterable[str]) -> Iterator[list[str]]:
+def blocks(texts: Iterable[str]) -> Iterator[list[str]]:
     """The texts in order, up to BLOCK_ROWS at a time, or fewer that have BLOCK_CHARACTERS together."""
     block, characters = [], 0
     for text in texts:

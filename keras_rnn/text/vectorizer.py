@@ -5,18 +5,23 @@ split a text in one and the same way. They promise at least one token a row: a t
 one unknown token, since cuDNN aborts on a row with no real step.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_rnn import checks
 from keras_rnn.errors import UsageError
+from keras_rnn.text.encoded import blocks
 
 PADDING, UNKNOWN = "", "[UNK]"  # ids 0 and 1, as TextVectorization places them
 UNKNOWN_CHARACTER = "\ufffd"
-ADAPT_BATCH = 1024
+COUNT_ROWS = 1024  # of a batch whose tokens are counted
 
 # (pattern, replacement), applied in order to lower-cased text. Contractions are cut as GloVe's tokenizer cuts
 # them ("isn't" -> "is n't"); of punctuation only ! ? $ % are tokens; leftovers of HTML in common corpora go.
@@ -67,25 +72,30 @@ TOKENIZERS = {
 IDS_OPTIONS = ("standardize", "split", "ngrams", "output_mode", "output_sequence_length", "ragged", "encoding")
 
 
-def _text_vectorization(tokens: str, max_tokens: int | None) -> keras.layers.TextVectorization:
+def _text_vectorization(tokens: str) -> keras.layers.TextVectorization:
     standardize, split = TOKENIZERS[checks.one_of("tokens", tokens, TOKENIZERS)]
-    return keras.layers.TextVectorization(
-        max_tokens=max_tokens, standardize=standardize, split=split, name="vectorizer"
-    )
+    return keras.layers.TextVectorization(standardize=standardize, split=split, name="vectorizer")
 
 
-def text_batches(texts: Iterable[str], batch_size: int = ADAPT_BATCH) -> tf.data.Dataset:
-    """A tf.data.Dataset of string batches, built without a second copy of the texts."""
+# TextVectorization's splits, as it makes them.
+SPLITS = {"whitespace": tf.strings.split, "character": partial(tf.strings.unicode_split, input_encoding="UTF-8")}
 
-    def batches() -> Iterator[list[str]]:
-        left = iter(texts)
-        while batch := list(islice(left, batch_size)):
-            yield batch
 
-    dataset = tf.data.Dataset.from_generator(batches, output_signature=tf.TensorSpec((None,), tf.string))
-    options = tf.data.Options()
-    options.autotune.enabled = False  # its thread can hold up the end of a pass for as long as the pass took
-    return dataset.with_options(options)
+def _token_counts(texts: Iterable[str], tokens: str) -> Counter[bytes]:
+    """How often `texts` have each token; a batch a core at a time, where Keras' adapt takes one after the other."""
+    standardize, split = TOKENIZERS[tokens]
+
+    def of_batch(batch: list[str]) -> dict[bytes, int]:
+        found, _, counts = tf.unique_with_counts(SPLITS[split](standardize(np.array(batch, object))).flat_values)
+        return dict(zip(found.numpy(), counts.numpy().tolist(), strict=True))
+
+    total = Counter()
+    for block in blocks(texts):
+        batches = [block[row : row + COUNT_ROWS] for row in range(0, len(block), COUNT_ROWS)]
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            for counts in threads.map(of_batch, batches):
+                total.update(counts)
+    return total
 
 
 def adapt_vectorizer(
@@ -111,16 +121,14 @@ def adapt_vectorizer(
         UsageError: `tokens` or `vocabulary_size` out of range, or no text has a token.
     """
     checks.vocabulary_size(vocabulary_size)
-    vectorizer = _text_vectorization(tokens, vocabulary_size)
-    try:
-        vectorizer.adapt(text_batches(texts))
-    except tf.errors.InvalidArgumentError as error:  # a lookup table takes one token at least
-        raise UsageError("the training texts hold no token at all") from error
-    counted = map(str, vectorizer.get_vocabulary(include_special_tokens=False))
+    counts = _token_counts(texts, checks.one_of("tokens", tokens, TOKENIZERS))
     # What stands for nothing or for the unreadable is the unknown token, however often it was counted.
-    vocabulary = [token for token in counted if token not in (UNKNOWN, UNKNOWN_CHARACTER)]
-    if not vocabulary:
+    for token in (UNKNOWN, UNKNOWN_CHARACTER):
+        counts.pop(token.encode(), None)
+    if not counts:
         raise UsageError("the training texts hold no token at all")
+    by_frequency = sorted(counts, key=lambda token: (counts[token], token), reverse=True)  # as Keras' adapt does
+    vocabulary = [token.decode() for token in by_frequency[: vocabulary_size - len((PADDING, UNKNOWN))]]
     known = {PADDING, UNKNOWN, *vocabulary}
     for token in further_tokens:
         if len(known) >= vocabulary_size:
@@ -133,7 +141,7 @@ def adapt_vectorizer(
 
 def vectorizer_from_vocabulary(vocabulary: Sequence[str], *, tokens: str = "word") -> keras.layers.TextVectorization:
     """The TextVectorization layer of a known vocabulary, without the padding and unknown tokens."""
-    vectorizer = _text_vectorization(tokens, None)
+    vectorizer = _text_vectorization(tokens)
     vectorizer.set_vocabulary(list(vocabulary))
     return vectorizer
 
@@ -157,7 +165,7 @@ class WordIds(keras.layers.Layer):
     @staticmethod
     def stands_for(vectorizer: keras.layers.TextVectorization) -> bool:
         """Whether the layer makes ids as those do that `adapt_vectorizer(tokens="word")` gives."""
-        config, made = (layer.get_config() for layer in (vectorizer, _text_vectorization("word", None)))
+        config, made = (layer.get_config() for layer in (vectorizer, _text_vectorization("word")))
         return all(config[option] == made[option] for option in IDS_OPTIONS)
 
     def call(self, texts):

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_rnn.layers import tf_cells
-from keras_rnn.layers.native import kernels, memory, sequence
+from keras_rnn.layers.native import kernels, memory, products, sequence
 from keras_rnn.layers.native.machine import Machine
 
 GATES = {"simple_rnn": 1, "gru": 3, "lstm": 4}
@@ -72,11 +72,14 @@ def test_more_rows_than_a_call_takes(name, cached, monkeypatch):
 @pytest.mark.parametrize("name", sorted(GATES))
 @pytest.mark.parametrize("units", [5, 8, 21, 40])
 def test_of_machines_with_narrower_vectors(name, units, monkeypatch):
-    monkeypatch.setattr(kernels, "this_machine", lambda: Machine(8, (3, 2, 1)))
+    for module in (kernels, products):
+        monkeypatch.setattr(module, "this_machine", lambda: Machine(8, (3, 2, 1)))
     kernels.kernels.cache_clear()
+    products.products.cache_clear()
     given = arguments(name, 4, 8, 10, units)
     found = run(in_machine_code, name, given)
     kernels.kernels.cache_clear()
+    products.products.cache_clear()
     assert_alike(found, run(in_graph, name, given))
 
 

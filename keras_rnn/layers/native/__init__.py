@@ -1,5 +1,5 @@
 """Training steps of recurrent layers on a CPU, in machine code made for this machine by LLVM.
 
 `code` writes LLVM's instructions, `kernels` with it the loops of a cell over a whole sequence, `machine` compiles
-them, and `sequence` makes operations of TensorFlow of them, with gradients.
+them, `products` are those of matrices, and `sequence` makes operations of TensorFlow of all, with gradients.
 """

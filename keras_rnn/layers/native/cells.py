@@ -39,6 +39,11 @@ class Cell:
         return self.from_inputs != self.from_state
 
     @property
+    def kept(self) -> int:
+        """Vectors in memory for each unit and step: at first what the inputs add to the sums, then what is saved."""
+        return max(self.gates, self.saved)
+
+    @property
     def sums(self) -> int:
         return max(self.from_inputs + self.from_state) + 1
 

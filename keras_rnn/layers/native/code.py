@@ -5,6 +5,8 @@ from contextlib import contextmanager
 import numpy as np
 from llvmlite import ir
 
+SYMBOL = "keras_rnn_{}"  # what modules know a compiled function by
+
 FLOAT, INT, BYTE, POINTER = ir.FloatType(), ir.IntType(64), ir.IntType(8), ir.PointerType()
 
 # tanh x = x P(x^2) / Q(x^2) for |x| < TANH_LIMIT, beyond which a float32 tanh is 1: the minimax form of degrees 13 and
@@ -42,6 +44,12 @@ class Code:
     def finish(self) -> None:
         self.entry.branch(self.body)
         self.build.ret_void()
+
+    def call(self, name: str, *arguments) -> None:
+        """Calls a function that another module has compiled."""
+        name = SYMBOL.format(name)
+        kind = ir.FunctionType(ir.VoidType(), [argument.type for argument in arguments])
+        self.build.call(self.module.globals.get(name) or ir.Function(self.module, kind, name), arguments)
 
     # Whole numbers
 
@@ -102,8 +110,11 @@ class Code:
             offset = self.add(offset, further)
         return self.build.gep(pointer, [self.number(offset)], source_etype=FLOAT)
 
-    def load(self, pointer, count: int | None = None):
-        """The vector at `pointer`; only its first `count` elements are read, zeros stand for the rest."""
+    def load(self, pointer, count=None):
+        """The vector at `pointer`; only its first `count` elements are read, zeros stand for the rest.
+
+        A `count` that is an `i64` value may be more than there are lanes.
+        """
         if count is None or count == self.lanes:
             return self.build.load(pointer, typ=self.vector, align=4)
         masked = self._intrinsic(
@@ -111,8 +122,8 @@ class Code:
         )
         return self.build.call(masked, [pointer, ir.Constant(ir.IntType(32), 4), self._first(count), self.constant(0)])
 
-    def store(self, value, pointer, count: int | None = None) -> None:
-        """Writes a vector, or its first `count` elements."""
+    def store(self, value, pointer, count=None) -> None:
+        """Writes a vector, or its first `count` elements, as `load` reads them."""
         if count is None or count == self.lanes:
             self.build.store(value, pointer, align=4)
             return
@@ -171,7 +182,7 @@ class Code:
         return first
 
     def _throughout(self, builder, number):
-        unknown = ir.Constant(self.vector, ir.Undefined)
+        unknown = ir.Constant(ir.VectorType(number.type, self.lanes), ir.Undefined)
         one = builder.insert_element(unknown, number, ir.Constant(ir.IntType(32), 0))
         return builder.shuffle_vector(one, unknown, ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), None))
 
@@ -179,8 +190,11 @@ class Code:
     def _mask(self):
         return ir.VectorType(ir.IntType(1), self.lanes)
 
-    def _first(self, count: int):
-        return ir.Constant(self._mask, [lane < count for lane in range(self.lanes)])
+    def _first(self, count):
+        if isinstance(count, int):
+            return ir.Constant(self._mask, [lane < count for lane in range(self.lanes)])
+        lanes = ir.Constant(ir.VectorType(INT, self.lanes), list(range(self.lanes)))
+        return self.build.icmp_signed("<", lanes, self._throughout(self.build, count))
 
     def _intrinsic(self, name: str, returned, *taken):
         name = name.format(f"v{self.lanes}f32")

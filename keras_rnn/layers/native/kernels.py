@@ -2,21 +2,18 @@
 
 Arrays are float32 in C order, batch first, and a step's values stand where its input stands in a row, from whichever
 end the loop begins; but outputs and their gradients stand in the order of the loop. Steps are REAL or masked: these
-leave the states as they are, and their output is zeros (ZEROS) or the state once more (STATE). A matrix that is
-multiplied by is packed by `packed`: panels of as many columns as fit into the registers, each panel's rows one after
-the other.
+leave the states as they are, and their output is zeros (ZEROS) or the state once more (STATE).
 """
 
 from functools import cache
 
-import tensorflow as tf
 from llvmlite import ir
 
 from keras_rnn.layers.native.cells import Cell
 from keras_rnn.layers.native.code import Code
 from keras_rnn.layers.native.machine import Compiled, this_machine
+from keras_rnn.layers.native.products import REGISTERS, add_product, blocks
 
-REGISTERS = 4  # vectors of a row in a product
 MOST_ROWS = 128  # of a call
 ZEROS, REAL, STATE = range(3)
 HOW = ["time", "begin", "end", "backwards", "sequences"]
@@ -24,17 +21,18 @@ HOW = ["time", "begin", "end", "backwards", "sequences"]
 
 @cache
 def kernels(cell: Cell, units: int) -> Compiled:
-    """`forward` and `backward` of a cell, compiled.
+    """`forward` and `backward` of a cell, compiled, after `products`, which they call.
 
-    forward(inputs `(batch, time, features)`, kinds `(batch, time)` of steps, bytes, kernel and recurrent_kernel,
-    packed, bias `(sums, units)`, for each state those before each step `(batch, time, units)`, with those before the
-    first in place, and those after the last step `(batch, units)`, outputs `(batch, time, units)`, kept
-    `(batch, time, saved * units)`, features, HOW).
+    forward(inputs `(batch, time, features)`, kinds `(batch, time)` of steps, bytes, kernel, packed as of one gate,
+    recurrent_kernel, packed, bias `(sums, units)`, for each state those before each step `(batch, time, units)`, with
+    those before the first in place, and those after the last step `(batch, units)`, outputs `(batch, time, units)`,
+    kept `(batch, time, cell.kept * units)`, features, HOW).
 
-    backward(gradients of outputs, kinds, the transposed recurrent_kernel, packed, the states before each step and after
-    the last, kept, d_sums of the kernel's gates `(batch, time, gates * units)`, those of the recurrent kernel's where
-    they differ, the gradients of the states `(batch, units)`, of those after the last step to begin with and before the
-    first in the end, d_bias `(sums, units)`, added to, HOW).
+    backward(inputs, gradients of outputs, kinds, the transposed kernel and recurrent_kernel, packed, the states before
+    each step and after the last, kept, memory for d_sums of the kernel's gates `(batch, time, gates * units)`, which
+    needs to be there for the rows alone, and for those of the recurrent kernel's where they differ, the gradients of
+    the inputs, and of the states `(batch, units)`, of those after the last step to begin with and before the first in
+    the end, d_kernel, d_recurrent_kernel and d_bias `(sums, units)`, which are added to, features, HOW).
 
     HOW: steps of a row; the rows' begin and end, at most MOST_ROWS further; 1 where the loop begins with the last step;
     1 where there are outputs.
@@ -45,18 +43,23 @@ def kernels(cell: Cell, units: int) -> Compiled:
     return Compiled(module)
 
 
-def packed(matrix, gates: int, vectors: int):
-    """A tensor `(rows, gates * units)` as `(panels, rows, gates, vectors * lanes)`, filled up with zeros."""
-    rows, width = matrix.shape[0], vectors * this_machine().lanes
-    units = matrix.shape[1] // gates
-    panels = -(-units // width)
-    whole = tf.pad(tf.reshape(matrix, [rows, gates, units]), [[0, 0], [0, 0], [0, panels * width - units]])
-    return tf.transpose(tf.reshape(whole, [rows, gates, panels, width]), [2, 0, 1, 3])
-
-
 def panel_vectors(units: int, sums: int) -> int:
     """Vectors of units in a panel, where each unit has so many sums."""
     return max(1, min(REGISTERS // sums, -(-units // this_machine().lanes)))
+
+
+class _Rows:
+    """The steps of the rows of a call, one row after the other."""
+
+    def __init__(self, code: Code):
+        given = code.arguments
+        self.code = code
+        self.before = code.mul(given["begin"], given["time"])
+        self.steps = code.mul(code.build.sub(given["end"], given["begin"]), given["time"])
+
+    def of(self, name: str, size):
+        """Where the first one stands in an array that has so many numbers of each."""
+        return self.code.at(self.code.arguments[name], self.code.mul(self.before, size))
 
 
 class _Steps:
@@ -100,8 +103,7 @@ def _forward(module: ir.Module, cell: Cell, units: int) -> None:
     arrays = [*(f"before_{n}" for n in states), *(f"last_{n}" for n in states), "outputs", "kept"]
     pointers = ["inputs", "kinds", "kernel", "recurrent_kernel", "bias", *arrays]
     code = Code(module, "forward", pointers, ["features", *HOW], this_machine().lanes)
-    given = code.arguments
-    features = given["features"]
+    given, whole = code.arguments, _Rows(code)
     vectors = panel_vectors(units, cell.sums)
     width = vectors * code.lanes
     finished = code.array(MOST_ROWS * cell.sums * vectors)
@@ -111,22 +113,28 @@ def _forward(module: ir.Module, cell: Cell, units: int) -> None:
         sums = [[[code.variable(code.vector) for _ in counts] for _ in range(cell.sums)] for _ in range(rows)]
         for number in range(cell.sums):
             for v, count in enumerate(counts):
-                bias = code.load(code.at(given["bias"], number * units, unit, v * code.lanes), count)
+                in_row = code.add(unit, v * code.lanes)
+                bias = code.load(code.at(given["bias"], number * units, in_row), count)
                 for m in range(rows):
-                    code.build.store(bias, sums[m][number][v])
-        panel = code.mul(unit, cell.gates)  # times the rows of a matrix: where the panel stands in it
-        for left, size, matrix, to in (
-            (code.at(given["inputs"], code.mul(step.index(row), features)), features, "kernel", cell.from_inputs),
-            (step.before(0, row), units, "recurrent_kernel", cell.from_state),
-        ):
-            columns = [[sums[m][number] for number in to] for m in range(rows)]
-            stride = code.mul(step.time, size)
-            _add_product(code, columns, left, stride, size, code.at(given[matrix], code.mul(panel, size)), width)
+                    value = bias
+                    if number in cell.from_inputs:
+                        of_gate = cell.from_inputs.index(number) * units
+                        value = code.plus(
+                            bias, code.load(code.at(kept_at(step, code.add(row, m)), of_gate, in_row), count)
+                        )
+                    code.build.store(value, sums[m][number][v])
+        columns = [[place for number in cell.from_state for place in sums[m][number]] for m in range(rows)]
+        panel = code.at(given["recurrent_kernel"], code.mul(unit, cell.gates * units))
+        stride = code.mul(step.time, units)
+        _add_panel(code, columns, units, step.before(0, row), stride, panel, cell.gates, width)
         for m in range(rows):
             for number in range(cell.sums):
                 for v, place in enumerate(sums[m][number]):
                     at = code.at(of_row(row), ((m * cell.sums + number) * vectors + v) * code.lanes)
                     code.store(code.build.load(place, typ=code.vector), at)
+
+    def kept_at(step, row):
+        return code.at(given["kept"], code.mul(step.index(row), cell.kept * units))
 
     def of_row(row):
         """Where the finished sums of a row stand."""
@@ -149,9 +157,8 @@ def _forward(module: ir.Module, cell: Cell, units: int) -> None:
                     for state, place in zip(made, after, strict=True):
                         code.build.store(state, place)
                     code.build.store(made[0], output)
-                    kept_at = code.add(code.mul(step.index(row), cell.saved * units), in_row)
                     for number, value in enumerate(kept):
-                        code.store(value, code.at(given["kept"], kept_at, number * units), count)
+                        code.store(value, code.at(kept_at(step, row), number * units, in_row), count)
                 with masked, code.build.if_then(step.kind_is("==", ZEROS, row)):
                     code.build.store(code.constant(0), output)
             for n, place in enumerate(after):
@@ -160,10 +167,13 @@ def _forward(module: ir.Module, cell: Cell, units: int) -> None:
                 place = code.at(given["outputs"], code.mul(step.index_in_order(row), units), in_row)
                 code.store(code.build.load(output, typ=code.vector), place, count)
 
+    columns, width_kept = code.number(cell.gates * units), code.number(cell.kept * units)
+    inputs, kept = whole.of("inputs", given["features"]), whole.of("kept", width_kept)
+    code.call("times", inputs, given["kernel"], kept, whole.steps, given["features"], columns, width_kept)
     with code.loop(0, given["time"]) as t:
         step = _Steps(code, t, units)
         for unit, counts in _panels(code, units, width):
-            for row, rows in _blocks(code, given["begin"], given["end"]):
+            for row, rows in blocks(code, given["begin"], given["end"]):
                 block(step, unit, counts, row, rows)
             # Once for blocks of any size: it takes long to compile.
             with code.loop(given["begin"], given["end"]) as row:
@@ -173,10 +183,11 @@ def _forward(module: ir.Module, cell: Cell, units: int) -> None:
 
 def _backward(module: ir.Module, cell: Cell, units: int) -> None:
     states = range(cell.states)
-    gradients = ["d_inputs", "d_recurrent"] if cell.apart else ["d_inputs"]
+    gradients = ["d_sums", "d_sums_of_state"] if cell.apart else ["d_sums"]
     arrays = [*(f"before_{n}" for n in states), *(f"last_{n}" for n in states), "kept", *gradients]
-    pointers = ["d_outputs", "kinds", "recurrent_kernel", *arrays, *(f"d_state_{n}" for n in states), "d_bias"]
-    code = Code(module, "backward", pointers, HOW, this_machine().lanes)
+    made = ["d_inputs", *(f"d_state_{n}" for n in states), "d_kernel", "d_recurrent_kernel", "d_bias"]
+    pointers = ["inputs", "d_outputs", "kinds", "kernel", "recurrent_kernel", *arrays, *made]
+    code = Code(module, "backward", pointers, ["features", *HOW], this_machine().lanes)
     given, gates = code.arguments, cell.gates
     vectors = panel_vectors(units, 1)
     width = vectors * code.lanes
@@ -198,7 +209,7 @@ def _backward(module: ir.Module, cell: Cell, units: int) -> None:
 
         with code.build.if_else(step.kind_is("==", REAL, row)) as (real, masked):
             with real:
-                kept_at = code.add(code.mul(step.index(row), cell.saved * units), unit)
+                kept_at = code.add(code.mul(step.index(row), cell.kept * units), unit)
                 kept = [code.load(code.at(given["kept"], kept_at, n * units), count) for n in range(cell.saved)]
                 before, after = (
                     [code.load(code.at(of(n, row), unit), count) for n in states] for of in (step.before, step.after)
@@ -226,15 +237,15 @@ def _backward(module: ir.Module, cell: Cell, units: int) -> None:
             for m in range(rows)
         ]
         sums = [
-            [[code.variable(code.vector, code.load(place, count)) for place, count in zip(of_row, counts, strict=True)]]
+            [code.variable(code.vector, code.load(place, count)) for place, count in zip(of_row, counts, strict=True)]
             for of_row in at
         ]
         panel = code.at(given["recurrent_kernel"], code.mul(unit, gates * units))
         stride = code.mul(step.time, gates * units)
-        _add_product(code, sums, d_sums, stride, gates * units, panel, width)
+        _add_panel(code, sums, gates * units, d_sums, stride, panel, 1, width)
         for m in range(rows):
             for v, count in enumerate(counts):
-                code.store(code.build.load(sums[m][0][v], typ=code.vector), at[m][v], count)
+                code.store(code.build.load(sums[m][v], typ=code.vector), at[m][v], count)
 
     with code.loop(0, given["time"]) as gone:
         t = code.build.sub(code.build.sub(given["time"], code.number(1)), gone)
@@ -243,8 +254,17 @@ def _backward(module: ir.Module, cell: Cell, units: int) -> None:
             for unit, (count,) in _panels(code, units, code.lanes):
                 elementwise(step, row, unit, count)
         for unit, counts in _panels(code, units, width):
-            for row, rows in _blocks(code, given["begin"], given["end"]):
+            for row, rows in blocks(code, given["begin"], given["end"]):
                 block(step, unit, counts, row, rows)
+    whole, features, columns = _Rows(code), given["features"], code.number(gates * units)
+    inputs, d_inputs = whole.of("inputs", features), whole.of("d_inputs", features)
+    d_sums, d_sums_of_state = (whole.of(gradients[n], columns) for n in (0, -1))
+    code.call("times", d_sums, given["kernel"], d_inputs, whole.steps, columns, features, features)
+    add = "add_transposed_times"
+    code.call(add, inputs, d_sums, given["d_kernel"], whole.steps, features, columns)
+    size = code.number(units)
+    before = whole.of("before_0", size)
+    code.call(add, before, d_sums_of_state, given["d_recurrent_kernel"], whole.steps, size, columns)
     code.finish()
 
 
@@ -258,31 +278,16 @@ def _panels(code: Code, units: int, width: int):
         yield units - rest, [min(code.lanes, rest - at) for at in range(0, rest, code.lanes)]
 
 
-def _blocks(code: Code, begin, end):
-    """Code for the rows from `begin` to `end`, in blocks: the first row of a block, and how many rows it has."""
-    row = code.variable(ir.IntType(64), begin)
-    for rows in this_machine().rows:
-        with code.steps(row, end, rows) as first:
-            yield first, rows
-
-
-def _add_product(code: Code, sums, left, stride, size, panel, width: int) -> None:
-    """Adds left[m] @ panel to the variables sums[m][gate][vector].
+def _add_panel(code: Code, sums, size, left, stride, panel, gates: int, width: int) -> None:
+    """Adds left[m] @ panel to the variables sums[m], which are the vectors of one gate after the other.
 
     The rows of `left` have `size` elements each and begin every `stride`; those of `panel`, of `width` a gate, follow
     each other.
     """
-    gates = len(sums[0])
-    with code.loop(0, size) as k:
-        row = code.mul(k, gates * width)
-        right = [
-            [code.load(code.at(panel, row, gate * width + v * code.lanes)) for v in range(len(sums[0][gate]))]
-            for gate in range(gates)
-        ]
-        for m, of_row in enumerate(sums):
-            factor = code.broadcast(code.at(left, code.mul(stride, m), k))
-            for gate, of_gate in enumerate(of_row):
-                for v, place in enumerate(of_gate):
-                    code.build.store(
-                        code.times_plus(factor, right[gate][v], code.build.load(place, typ=code.vector)), place
-                    )
+    vectors = len(sums[0]) // gates
+
+    def right(n, k):
+        gate, v = divmod(n, vectors)
+        return code.at(panel, code.mul(k, gates * width), gate * width + v * code.lanes)
+
+    add_product(code, sums, size, lambda m, k: code.at(left, code.mul(stride, m), k), right)

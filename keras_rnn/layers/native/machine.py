@@ -6,7 +6,7 @@ from functools import cache
 
 from llvmlite import binding, ir
 
-from keras_rnn.layers.native.code import POINTER
+from keras_rnn.layers.native.code import POINTER, SYMBOL
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,10 @@ def this_machine() -> Machine:
 
 
 class Compiled:
-    """The functions of a module, called with the addresses of arrays and whole numbers; other threads run meanwhile."""
+    """The functions of a module, called with the addresses of arrays and whole numbers; other threads run meanwhile.
+
+    Modules that are compiled later may call them (`Code.call`).
+    """
 
     def __init__(self, module: ir.Module):
         target = _target()
@@ -39,6 +42,7 @@ class Compiled:
                 kinds = [ctypes.c_void_p if argument.type == POINTER else ctypes.c_int64 for argument in function.args]
                 address = self._engine.get_function_address(function.name)
                 setattr(self, function.name, ctypes.CFUNCTYPE(None, *kinds)(address))
+                binding.add_symbol(SYMBOL.format(function.name), address)
 
 
 def _target() -> binding.TargetMachine:

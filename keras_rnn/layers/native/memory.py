@@ -33,3 +33,7 @@ def empty(*shapes: tuple[int, ...]) -> list[np.ndarray]:
             arrays.append(memory[start : start + 4 * math.prod(shape)].view(np.float32).reshape(shape))
             start += size
         return arrays
+
+
+def addresses(arrays) -> list[int]:
+    return [array.__array_interface__["data"][0] for array in arrays]  # quicker than array.ctypes

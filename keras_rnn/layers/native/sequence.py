@@ -7,16 +7,19 @@ They are for use in this process: a graph with them cannot be saved, nor compile
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
+from itertools import pairwise
 
 import numpy as np
 import tensorflow as tf
 
 from keras_rnn.layers.native.cells import CELLS, Cell
-from keras_rnn.layers.native.kernels import MOST_ROWS, REAL, STATE, ZEROS, kernels, packed, panel_vectors
+from keras_rnn.layers.native.kernels import MOST_ROWS, REAL, STATE, ZEROS, kernels, panel_vectors
 from keras_rnn.layers.native.machine import Compiled
-from keras_rnn.layers.native.memory import empty
+from keras_rnn.layers.native.memory import addresses, empty
+from keras_rnn.layers.native.products import packed, products
 
 FLOPS_A_THREAD = 2e7  # below so many, some 0.2 ms, another thread costs more than it saves
+DIRECTIONS = 2  # of a layer that is not alone
 # So few rows at a time that what a step leaves for the next is still in the cache, as long as the weights are in it.
 CACHED_ROWS = 18
 CACHED_WEIGHTS = 2**18  # numbers
@@ -55,6 +58,7 @@ def sequence(
         the last step.
     """
     cell, units = CELLS[name], recurrent_kernel.shape[0]
+    products()  # which the kernels call
     run = kernels(cell, units)  # compiled while the graph is made, in one thread
     how = [int(go_backwards), int(return_sequences)]
     kinds = _kinds_of_steps(inputs, mask, go_backwards, zero_output_for_mask)
@@ -62,11 +66,9 @@ def sequence(
     @tf.custom_gradient
     def outputs_and_states(inputs, kernel, recurrent_kernel, *biases_and_states):
         biases, states = biases_and_states[: -cell.states], biases_and_states[-cell.states :]
-        vectors = panel_vectors(units, cell.sums)
-        weights = [packed(matrix, cell.gates, vectors) for matrix in (kernel, recurrent_kernel)]
         made = tf.numpy_function(
             partial(_forward, cell, run, how, alone),
-            [inputs, kinds, *weights, tf.stack(biases), *states],
+            [inputs, kinds, kernel, recurrent_kernel, tf.stack(biases), *states],
             [tf.float32] * (2 * cell.states + 1 + return_sequences),
             stateful=False,
         )
@@ -77,24 +79,19 @@ def sequence(
             outputs.set_shape([*inputs.shape[:2], units])
 
         def gradient(*d_after):
-            transposed = packed(tf.transpose(recurrent_kernel), 1, panel_vectors(units, 1))
             made = tf.numpy_function(
                 partial(_backward, cell, run, how, alone),
-                [kinds, transposed, kept, *before, *after[: cell.states], *d_after],
-                [tf.float32] * (1 + cell.states + 1 + cell.apart),
+                [inputs, kinds, kernel, recurrent_kernel, kept, *before, *after[: cell.states], *d_after],
+                [tf.float32] * (4 + cell.states),
                 stateful=False,
             )
-            d_bias, d_states, d_sums = made[0], made[1 : 1 + cell.states], made[1 + cell.states :]
-            for d, state in zip(d_states, states, strict=True):
-                d.set_shape(state.shape)
-            columns = cell.gates * units
-            of_inputs, of_state = (tf.reshape(d_sums[n], [-1, columns]) for n in (0, -1))
+            d_bias, *others = made
+            for d, of in zip(others, (kernel, recurrent_kernel, inputs, *states), strict=True):
+                d.set_shape(of.shape)
+            d_kernel, d_recurrent_kernel, d_inputs, *d_states = others
             d_bias.set_shape([cell.sums, units])
+            columns = cell.gates * units
             d_biases = [tf.reshape(tf.gather(d_bias, to), [columns]) for to in (cell.from_inputs, cell.from_state)]
-            d_inputs = tf.reshape(tf.matmul(of_inputs, kernel, transpose_b=True), tf.shape(inputs))
-            with tf.control_dependencies([d_inputs]):  # what comes before in the model waits for it
-                d_kernel = tf.matmul(tf.reshape(inputs, [-1, kernel.shape[0]]), of_inputs, transpose_a=True)
-                d_recurrent_kernel = tf.matmul(tf.reshape(before[0], [-1, units]), of_state, transpose_a=True)
             return d_inputs, d_kernel, d_recurrent_kernel, *d_biases[: len(biases)], *d_states
 
         return tuple(after), gradient
@@ -124,51 +121,83 @@ def _forward(
     for summand, to in zip(biases, (cell.from_inputs, cell.from_state), strict=False):
         bias[list(to)] += summand.reshape(cell.gates, units)
     every_step, last_step = [(batch, time, units)], [(batch, units)]
-    shapes = [(batch, time, cell.saved * units), *every_step * cell.states, *last_step * cell.states]
+    shapes = [(batch, time, cell.kept * units), *every_step * cell.states, *last_step * cell.states]
     made = empty(*shapes, *every_step * sequences)
     for before, state in zip(made[1:], states, strict=False):
         before[:, -1 if backwards else 0] = state
-    kept, *others = _addresses(made)
+    weights = packed(kernel), packed(recurrent_kernel, cell.gates, panel_vectors(units, cell.sums))
+    kept, *others = addresses(made)
     outputs = [] if sequences else [0]  # no array
-    arrays = [*_addresses([inputs, kinds, kernel, recurrent_kernel, bias]), *others, *outputs, kept]
-    flops = 2 * time * batch * (features + units) * cell.gates * units
-    weights = kernel.size + recurrent_kernel.size
-    _over_rows(lambda *rows: run.forward(*arrays, features, time, *rows, *how), batch, flops, weights, alone)
+    arrays = [*addresses([inputs, kinds, *weights, bias]), *others, *outputs, kept]
+
+    def of_rows(begin, end):
+        for rows in _cached(begin, end, kernel, recurrent_kernel):
+            run.forward(*arrays, features, time, *rows, *how)
+
+    _over_rows(of_rows, batch, 2 * time * batch * (features + units) * cell.gates * units, alone)
     return made
 
 
 def _backward(
-    cell: Cell, run: Compiled, how: list[int], alone: bool, kinds, recurrent_kernel, kept, *states_and_gradients
+    cell: Cell,
+    run: Compiled,
+    how: list[int],
+    alone: bool,
+    inputs,
+    kinds,
+    kernel,
+    recurrent_kernel,
+    kept,
+    *states_and_gradients,
 ):
-    """The gradients of the biases of sums, of the states before the first step, and of the sums of all steps."""
+    """The gradients of the biases of sums, of the kernels, of the inputs and of the states before the first step."""
     before, after, d_after = (states_and_gradients[n * cell.states : (n + 1) * cell.states] for n in (0, 1, 2))
-    d_outputs = _addresses(states_and_gradients[3 * cell.states :]) or [0]  # no array
-    (batch, time, units), columns = before[0].shape, cell.gates * before[0].shape[2]
-    made = empty(*[(batch, units)] * cell.states, *[(batch, time, columns)] * (1 + cell.apart))
-    d_states, d_sums = made[: cell.states], made[cell.states :]
-    for d, given in zip(d_states, d_after, strict=True):
+    d_outputs = addresses(states_and_gradients[3 * cell.states :]) or [0]  # no array
+    (batch, time, units), features, columns = before[0].shape, inputs.shape[2], cell.gates * before[0].shape[2]
+    made = empty(inputs.shape, *[(batch, units)] * cell.states)
+    for d, given in zip(made[1:], d_after, strict=True):
         d[...] = given
-    arrays = [*d_outputs, *_addresses([kinds, recurrent_kernel, *before, *after, kept, *d_sums, *d_states])]
+    weights = packed(kernel, transposed=True), packed(recurrent_kernel, 1, panel_vectors(units, 1), transposed=True)
+    given = [*addresses([inputs]), *d_outputs, *addresses([kinds, *weights, *before, *after, kept])]
 
     def of_rows(begin, end):
-        d_bias = np.zeros((cell.sums, units), np.float32)
-        run.backward(*arrays, *_addresses([d_bias]), time, begin, end, *how)
-        return d_bias
+        found = empty((cell.sums, units), (features, columns), (units, columns))
+        for array in found:
+            array[...] = 0
+        d_bias, *d_kernels = addresses(found)
+        chunks = _cached(begin, end, kernel, recurrent_kernel)
+        # Used up as soon as they are made, while they are in the cache; this name keeps them.
+        d_sums = empty(*[(chunks[0][1] - begin, time, columns)] * (1 + cell.apart))
+        for rows in chunks:
+            of_chunk = [address - 4 * rows[0] * time * columns for address in addresses(d_sums)]
+            run.backward(*given, *of_chunk, *addresses(made), *d_kernels, d_bias, features, time, *rows, *how)
+        return found
 
-    d_biases = _over_rows(of_rows, batch, 2 * time * batch * columns * units, recurrent_kernel.size, alone)
-    return sum(d_biases[1:], start=d_biases[0]), *made
+    found = _over_rows(of_rows, batch, 4 * time * batch * columns * (features + units), alone)
+    for total, *others in zip(*found, strict=True):
+        for other in others:
+            total += other
+    return *found[0], *made
 
 
-def _over_rows(run, batch: int, flops: float, weights: int, alone: bool) -> list:
+def _cached(begin: int, end: int, *weights) -> list[tuple[int, int]]:
+    """Rows `begin` to `end` as what one call is to take of them."""
+    size = CACHED_ROWS if sum(matrix.size for matrix in weights) <= CACHED_WEIGHTS else MOST_ROWS
+    return [(first, min(first + size, end)) for first in range(begin, end, size)]
+
+
+def _over_rows(run, batch: int, flops: float, alone: bool) -> list:
     """What `run(begin, end)` returns for rows that follow each other, shared out among threads where that pays.
 
-    Both directions of a layer share the threads, so that the one that is ready helps the other.
+    This thread is one of them. TensorFlow gives another direction its own, unless it has but one.
     """
-    parts = int(min(_threads(), batch, max(1, flops // FLOPS_A_THREAD)))
-    size = min(-(-batch // parts) if alone else batch, CACHED_ROWS if weights <= CACHED_WEIGHTS else MOST_ROWS)
-    begins = range(0, batch, size)
-    ends = [min(begin + size, batch) for begin in begins]
-    return list((map if parts == 1 or len(ends) == 1 else _pool(os.getpid()).map)(run, begins, ends))
+    alone = alone or tf.config.threading.get_inter_op_parallelism_threads() == 1
+    threads = _threads() if alone else _threads() // DIRECTIONS
+    parts = int(max(1, min(threads, batch, flops // FLOPS_A_THREAD)))
+    bounds = [batch * part // parts for part in range(parts + 1)]
+    first, *others = pairwise(bounds)
+    at_work = [_pool(os.getpid()).submit(run, *rows) for rows in others]
+    return [run(*first), *(part.result() for part in at_work)]
 
 
 def _threads() -> int:
@@ -178,7 +207,3 @@ def _threads() -> int:
 @cache
 def _pool(process: int) -> ThreadPoolExecutor:  # a fork has no threads of its parent
     return ThreadPoolExecutor(_threads(), thread_name_prefix="keras_rnn")
-
-
-def _addresses(arrays):
-    return [array.__array_interface__["data"][0] for array in arrays]  # quicker than array.ctypes
