@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_rnn.layers import tf_cells
-from keras_rnn.layers.native import kernels, memory, products, sequence
+from keras_rnn.layers.native import kernels, memory, products, sequence, threads
 from keras_rnn.layers.native.machine import Machine
 
 GATES = {"simple_rnn": 1, "gru": 3, "lstm": 4}
@@ -64,7 +64,7 @@ def test_all_sizes_are_alike_in_a_graph(name, time, batch, features, units):
 @pytest.mark.parametrize("name", sorted(GATES))
 @pytest.mark.parametrize("cached", [0, 2**30])
 def test_more_rows_than_a_call_takes(name, cached, monkeypatch):
-    monkeypatch.setattr(sequence, "CACHED_WEIGHTS", cached)
+    monkeypatch.setattr(threads, "CACHED_WEIGHTS", cached)
     given = arguments(name, 2, kernels.MOST_ROWS + 3, 4, 5)
     assert_alike(run(in_machine_code, name, given), run(in_graph, name, given))
 
@@ -113,12 +113,12 @@ def test_a_masked_row_is_the_row_of_its_real_steps(name, backwards):
 def test_threads_change_no_bit_of_a_state(name, alone, monkeypatch):
     given = arguments(name, 6, 13, 7, 20)
     in_one = run(in_machine_code, name, given)
-    monkeypatch.setattr(sequence, "_threads", lambda: 3)
-    monkeypatch.setattr(sequence, "FLOPS_A_THREAD", 1)
-    monkeypatch.setattr(sequence, "CACHED_ROWS", 4)
-    sequence._pool.cache_clear()
+    monkeypatch.setattr(threads, "_threads", lambda: 3)
+    monkeypatch.setattr(threads, "FLOPS_A_THREAD", 1)
+    monkeypatch.setattr(threads, "CACHED_ROWS", 4)
+    threads._pool.cache_clear()
     shared = [run(in_machine_code, name, given, alone=alone) for _ in range(2)]
-    sequence._pool.cache_clear()
+    threads._pool.cache_clear()
     states = 3 if name == "lstm" else 2
     for a, b in zip(in_one[:states], shared[0][:states], strict=True):
         np.testing.assert_array_equal(a, b)

@@ -4,25 +4,17 @@ They are for use in this process: a graph with them cannot be saved, nor compile
 `keras_rnn.layers.tf_cells`.
 """
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
-from itertools import pairwise
+from functools import partial
 
 import numpy as np
 import tensorflow as tf
 
 from keras_rnn.layers.native.cells import CELLS, Cell
-from keras_rnn.layers.native.kernels import MOST_ROWS, REAL, STATE, ZEROS, kernels, panel_vectors
+from keras_rnn.layers.native.kernels import REAL, STATE, ZEROS, kernels, panel_vectors
 from keras_rnn.layers.native.machine import Compiled
 from keras_rnn.layers.native.memory import addresses, empty
 from keras_rnn.layers.native.products import packed, products
-
-FLOPS_A_THREAD = 2e7  # below so many, some 0.2 ms, another thread costs more than it saves
-DIRECTIONS = 2  # of a layer that is not alone
-# So few rows at a time that what a step leaves for the next is still in the cache, as long as the weights are in it.
-CACHED_ROWS = 18
-CACHED_WEIGHTS = 2**18  # numbers
+from keras_rnn.layers.native.threads import over_rows
 
 
 def sequence(
@@ -125,16 +117,15 @@ def _forward(
     made = empty(*shapes, *every_step * sequences)
     for before, state in zip(made[1:], states, strict=False):
         before[:, -1 if backwards else 0] = state
-    weights = packed(kernel), packed(recurrent_kernel, cell.gates, panel_vectors(units, cell.sums))
+    matrices = packed(kernel), packed(recurrent_kernel, cell.gates, panel_vectors(units, cell.sums))
     kept, *others = addresses(made)
     outputs = [] if sequences else [0]  # no array
-    arrays = [*addresses([inputs, kinds, *weights, bias]), *others, *outputs, kept]
+    arrays = [*addresses([inputs, kinds, *matrices, bias]), *others, *outputs, kept]
 
-    def of_rows(begin, end):
-        for rows in _cached(begin, end, kernel, recurrent_kernel):
-            run.forward(*arrays, features, time, *rows, *how)
-
-    _over_rows(of_rows, batch, 2 * time * batch * (features + units) * cell.gates * units, alone)
+    weights = kernel.size + recurrent_kernel.size
+    over_rows(
+        lambda *rows: run.forward(*arrays, features, time, *rows, *how), batch, 2 * time * weights, weights, alone
+    )
     return made
 
 
@@ -157,53 +148,23 @@ def _backward(
     made = empty(inputs.shape, *[(batch, units)] * cell.states)
     for d, given in zip(made[1:], d_after, strict=True):
         d[...] = given
-    weights = packed(kernel, transposed=True), packed(recurrent_kernel, 1, panel_vectors(units, 1), transposed=True)
-    given = [*addresses([inputs]), *d_outputs, *addresses([kinds, *weights, *before, *after, kept])]
+    matrices = packed(kernel, transposed=True), packed(recurrent_kernel, 1, panel_vectors(units, 1), transposed=True)
+    given = [*addresses([inputs]), *d_outputs, *addresses([kinds, *matrices, *before, *after, kept])]
 
     def of_rows(begin, end):
         found = empty((cell.sums, units), (features, columns), (units, columns))
         for array in found:
             array[...] = 0
         d_bias, *d_kernels = addresses(found)
-        chunks = _cached(begin, end, kernel, recurrent_kernel)
         # Used up as soon as they are made, while they are in the cache; this name keeps them.
-        d_sums = empty(*[(chunks[0][1] - begin, time, columns)] * (1 + cell.apart))
-        for rows in chunks:
-            of_chunk = [address - 4 * rows[0] * time * columns for address in addresses(d_sums)]
-            run.backward(*given, *of_chunk, *addresses(made), *d_kernels, d_bias, features, time, *rows, *how)
+        d_sums = empty(*[(end - begin, time, columns)] * (1 + cell.apart))
+        of_batch = [address - 4 * begin * time * columns for address in addresses(d_sums)]
+        run.backward(*given, *of_batch, *addresses(made), *d_kernels, d_bias, features, time, begin, end, *how)
         return found
 
-    found = _over_rows(of_rows, batch, 4 * time * batch * columns * (features + units), alone)
+    weights = kernel.size + recurrent_kernel.size
+    found = over_rows(of_rows, batch, 4 * time * weights, weights, alone)
     for total, *others in zip(*found, strict=True):
         for other in others:
             total += other
     return *found[0], *made
-
-
-def _cached(begin: int, end: int, *weights) -> list[tuple[int, int]]:
-    """Rows `begin` to `end` as what one call is to take of them."""
-    size = CACHED_ROWS if sum(matrix.size for matrix in weights) <= CACHED_WEIGHTS else MOST_ROWS
-    return [(first, min(first + size, end)) for first in range(begin, end, size)]
-
-
-def _over_rows(run, batch: int, flops: float, alone: bool) -> list:
-    """What `run(begin, end)` returns for rows that follow each other, shared out among threads where that pays.
-
-    This thread is one of them. TensorFlow gives another direction its own, unless it has but one.
-    """
-    alone = alone or tf.config.threading.get_inter_op_parallelism_threads() == 1
-    threads = _threads() if alone else _threads() // DIRECTIONS
-    parts = int(max(1, min(threads, batch, flops // FLOPS_A_THREAD)))
-    bounds = [batch * part // parts for part in range(parts + 1)]
-    first, *others = pairwise(bounds)
-    at_work = [_pool(os.getpid()).submit(run, *rows) for rows in others]
-    return [run(*first), *(part.result() for part in at_work)]
-
-
-def _threads() -> int:
-    return tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count() or 1
-
-
-@cache
-def _pool(process: int) -> ThreadPoolExecutor:  # a fork has no threads of its parent
-    return ThreadPoolExecutor(_threads(), thread_name_prefix="keras_rnn")

@@ -1,0 +1,73 @@
+"""The rows of a batch, shared out among threads."""
+
+import os
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
+
+import tensorflow as tf
+
+from keras_rnn.layers.native.kernels import MOST_ROWS
+
+FLOPS_A_THREAD = 2e7  # below so many, some 0.2 ms, another thread costs more than it saves
+# So few rows at a time that what a step leaves for the next is still in the cache, as long as the weights are in it.
+CACHED_ROWS = 18
+CACHED_WEIGHTS = 2**18  # numbers
+
+_waiting: deque[Callable[[], None]] = deque()  # what no thread has begun, of all layers that run
+
+
+def over_rows(run: Callable, batch: int, flops_a_row: float, weights: int, alone: bool) -> list:
+    """What `run(begin, end)` returns for rows that follow each other, on all threads where that pays.
+
+    This thread is one of them, and where a layer has another direction (not `alone`) so is that one's, which TensorFlow
+    runs at the same time: whichever is ready helps the other. Threads may be of unequal speed.
+
+    Args:
+        run: other threads call it, too.
+        batch: rows.
+        flops_a_row: of `run`.
+        weights: numbers that each step multiplies by.
+        alone: whether no other direction runs at the same time.
+    """
+    threads = _threads()
+    parts = int(max(1, min(threads, batch, batch * flops_a_row // FLOPS_A_THREAD)))
+    size = min(-(-batch // parts), CACHED_ROWS if weights <= CACHED_WEIGHTS else MOST_ROWS)
+    chunks = [(begin, min(begin + size, batch)) for begin in range(0, batch, size)]
+    if parts == 1:
+        return [run(*rows) for rows in chunks]
+    results = [Future() for _ in chunks]
+    for result, rows in zip(results, chunks, strict=True):
+        _waiting.append(lambda result=result, rows=rows: _settle(result, run, rows))
+    directions = 1 if alone or tf.config.threading.get_inter_op_parallelism_threads() == 1 else 2
+    for _ in range(min(threads - directions, len(chunks) - 1)):
+        _pool(os.getpid()).submit(_work)
+    _work()
+    return [result.result() for result in results]
+
+
+def _work() -> None:
+    """Does what is waiting, until nothing is."""
+    while _waiting:
+        try:
+            task = _waiting.popleft()
+        except IndexError:  # another thread was quicker
+            return
+        task()
+
+
+def _settle(result: Future, run: Callable, rows: tuple[int, int]) -> None:
+    try:
+        result.set_result(run(*rows))
+    except BaseException as error:
+        result.set_exception(error)
+
+
+def _threads() -> int:
+    return tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count() or 1
+
+
+@cache
+def _pool(process: int) -> ThreadPoolExecutor:  # a fork has no threads of its parent
+    return ThreadPoolExecutor(_threads(), thread_name_prefix="keras_rnn")
