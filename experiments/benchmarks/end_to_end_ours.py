@@ -50,6 +50,7 @@ def train(task: end_to_end_case.Task, data: keras_rnn.TextDataset, directory: Pa
         epochs=task.epochs,
         batch_size=task.batch_size,
         learning_rate=task.learning_rate,
+        learning_rate_decay="cosine",
         seed=task.seed,
     )
 
