@@ -2,8 +2,8 @@
 
 A process of its own trains for one epoch by `keras_rnn.train`, as `end_to_end` has it, and says what of the run was
 reading and tokenising, tracing, training and the rest. Then it takes steps of that training again, under TensorFlow's
-profiler, which says for each kind of operation how long threads were in it; and times the matrix products of such a
-step, as many rows at once as a batch has tokens, with nothing between them.
+profiler, which says for each kind of operation how long threads were in it; and finds how long the matrix products of
+such a step would take at the best rate at which all cores together multiply matrices that stay in their caches.
 """
 
 import json

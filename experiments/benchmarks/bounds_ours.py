@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -19,6 +19,9 @@ from tensorflow.tsl.profiler.protobuf import xplane_pb2
 from turns import seconds_per_call
 
 from keras_rnn import TextDataset
+from keras_rnn.layers.native.memory import addresses
+from keras_rnn.layers.native.products import packed
+from keras_rnn.layers.native.products import products as machine_products
 from keras_rnn.training import run_directory
 from keras_rnn.training.batches import EpochBatches
 from keras_rnn.training.prepare import prepare_configured
@@ -27,7 +30,9 @@ from keras_rnn.training.token_model import compile_model, prepared_model
 MOST_CALLS = 20  # of the function that takes several steps
 PROFILED_CALLS = 3
 REPEATS = 20
+PRODUCTS, ROWS = 50, 240  # in a row, and of each: a millisecond is too short for two threads to begin together
 LAYERS, DIRECTIONS, GATES = 2, 2, 4
+GRADIENTS = 2  # for each product of a layer there is one for the gradient of either factor
 KINDS = {"PyFuncStateless": "recurrent layers", "_MklMatMul": "matrix products", "MatMul": "matrix products"}
 
 
@@ -95,22 +100,26 @@ def in_operations(file: Path) -> dict[str, float]:
 
 
 def products(tokens: int) -> float:
-    """Seconds of the matrix products of a step of so many tokens, on all cores, each at once and of all tokens."""
+    """Seconds of the matrix products of a step of so many tokens, at the best rate of all cores: a lower bound."""
     columns = GATES * UNITS
-    rng = np.random.default_rng(0)
+    # Of the embedding, and of the two directions of the layer before.
+    features = [EMBEDDING_SIZE, *[DIRECTIONS * UNITS] * (LAYERS - 1)]
+    once = sum(2 * tokens * (size + UNITS) * columns * DIRECTIONS for size in features)
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        rates = [sum(threads.map(rate, [EMBEDDING_SIZE] * os.cpu_count())) for _ in range(REPEATS)]
+    return (1 + GRADIENTS) * once / max(rates)
 
-    def matrix(*shape):
-        return tf.constant(rng.normal(size=shape), tf.float32)
 
-    seconds = 0
-    # All layers read as many features: the embedding's, or those of two directions.
-    assert EMBEDDING_SIZE == DIRECTIONS * UNITS
-    for features in (EMBEDDING_SIZE, UNITS):
-        x, w, d = matrix(tokens, features), matrix(features, columns), matrix(tokens, columns)
-        for a, b, options in ((x, w, {}), (d, w, {"transpose_b": True}), (x, d, {"transpose_a": True})):
-            product = partial(tf.matmul, a, b, **options)
-            seconds += LAYERS * DIRECTIONS * seconds_per_call(product, 0, REPEATS)
-    return seconds
+def rate(size: int) -> float:
+    """Floating-point operations a second of this thread's product of matrices that stay in its cache."""
+    columns = GATES * UNITS
+    left, right, product = (np.ones(shape, np.float32) for shape in ((ROWS, size), (size, columns), (ROWS, columns)))
+    panels = packed(right)
+    arrays = addresses([left, panels, product])
+    began = time.perf_counter()
+    for _ in range(PRODUCTS):
+        machine_products().times(*arrays, ROWS, size, columns, columns)
+    return PRODUCTS * 2 * ROWS * size * columns / (time.perf_counter() - began)
 
 
 task = Task(**json.loads(sys.argv[1]))
