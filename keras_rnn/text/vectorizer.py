@@ -67,6 +67,8 @@ TOKENIZERS = {
     "word": (standardize_words, "whitespace"),
     "character": (standardize_characters, "character"),
 }
+# TextVectorization's splits, as it makes them.
+SPLITS = {"whitespace": tf.strings.split, "character": partial(tf.strings.unicode_split, input_encoding="UTF-8")}
 
 # Options of a TextVectorization layer, its vocabulary aside, that decide what ids a text has.
 IDS_OPTIONS = ("standardize", "split", "ngrams", "output_mode", "output_sequence_length", "ragged", "encoding")
@@ -75,10 +77,6 @@ IDS_OPTIONS = ("standardize", "split", "ngrams", "output_mode", "output_sequence
 def _text_vectorization(tokens: str) -> keras.layers.TextVectorization:
     standardize, split = TOKENIZERS[checks.one_of("tokens", tokens, TOKENIZERS)]
     return keras.layers.TextVectorization(standardize=standardize, split=split, name="vectorizer")
-
-
-# TextVectorization's splits, as it makes them.
-SPLITS = {"whitespace": tf.strings.split, "character": partial(tf.strings.unicode_split, input_encoding="UTF-8")}
 
 
 def _token_counts(texts: Iterable[str], tokens: str) -> Counter[bytes]:

@@ -12,7 +12,7 @@ from llvmlite import ir
 from keras_rnn.layers.native.cells import Cell
 from keras_rnn.layers.native.code import Code
 from keras_rnn.layers.native.machine import Compiled, this_machine
-from keras_rnn.layers.native.products import REGISTERS, add_product, blocks
+from keras_rnn.layers.native.products import REGISTERS, add_panel, blocks, in_rows, products
 
 MOST_ROWS = 128  # of a call
 ZEROS, REAL, STATE = range(3)
@@ -21,7 +21,7 @@ HOW = ["time", "begin", "end", "backwards", "sequences"]
 
 @cache
 def kernels(cell: Cell, units: int) -> Compiled:
-    """`forward` and `backward` of a cell, compiled, after `products`, which they call.
+    """`forward` and `backward` of a cell, compiled.
 
     forward(inputs `(batch, time, features)`, kinds `(batch, time)` of steps, bytes, kernel, packed as of one gate,
     recurrent_kernel, packed, bias `(sums, units)`, for each state those before each step `(batch, time, units)`, with
@@ -37,6 +37,7 @@ def kernels(cell: Cell, units: int) -> Compiled:
     HOW: steps of a row; the rows' begin and end, at most MOST_ROWS further; 1 where the loop begins with the last step;
     1 where there are outputs.
     """
+    products()  # which they call
     module = ir.Module()
     _forward(module, cell, units)
     _backward(module, cell, units)
@@ -125,8 +126,8 @@ def _forward(module: ir.Module, cell: Cell, units: int) -> None:
                     code.build.store(value, sums[m][number][v])
         columns = [[place for number in cell.from_state for place in sums[m][number]] for m in range(rows)]
         panel = code.at(given["recurrent_kernel"], code.mul(unit, cell.gates * units))
-        stride = code.mul(step.time, units)
-        _add_panel(code, columns, units, step.before(0, row), stride, panel, cell.gates, width)
+        before = in_rows(code, step.before(0, row), code.mul(step.time, units))
+        add_panel(code, columns, units, before, panel, cell.gates, width)
         for m in range(rows):
             for number in range(cell.sums):
                 for v, place in enumerate(sums[m][number]):
@@ -241,8 +242,8 @@ def _backward(module: ir.Module, cell: Cell, units: int) -> None:
             for of_row in at
         ]
         panel = code.at(given["recurrent_kernel"], code.mul(unit, gates * units))
-        stride = code.mul(step.time, gates * units)
-        _add_panel(code, sums, gates * units, d_sums, stride, panel, 1, width)
+        left = in_rows(code, d_sums, code.mul(step.time, gates * units))
+        add_panel(code, sums, gates * units, left, panel, 1, width)
         for m in range(rows):
             for v, count in enumerate(counts):
                 code.store(code.build.load(sums[m][v], typ=code.vector), at[m][v], count)
@@ -276,18 +277,3 @@ def _panels(code: Code, units: int, width: int):
     rest = units % width
     if rest:
         yield units - rest, [min(code.lanes, rest - at) for at in range(0, rest, code.lanes)]
-
-
-def _add_panel(code: Code, sums, size, left, stride, panel, gates: int, width: int) -> None:
-    """Adds left[m] @ panel to the variables sums[m], which are the vectors of one gate after the other.
-
-    The rows of `left` have `size` elements each and begin every `stride`; those of `panel`, of `width` a gate, follow
-    each other.
-    """
-    vectors = len(sums[0]) // gates
-
-    def right(n, k):
-        gate, v = divmod(n, vectors)
-        return code.at(panel, code.mul(k, gates * width), gate * width + v * code.lanes)
-
-    add_product(code, sums, size, lambda m, k: code.at(left, code.mul(stride, m), k), right)

@@ -80,17 +80,29 @@ def blocks(code: Code, begin, end):
             yield first, rows
 
 
-def add_product(code: Code, sums, size, left, right) -> None:
-    """Adds to the vectors sums[m][n], which are variables, the products left(m, k) right(n, k) for all k below `size`.
+def add_panel(code: Code, sums, size, left, panel, gates: int, width: int) -> None:
+    """Adds left @ panel to the variables sums[m], which are the vectors of one gate after the other.
 
-    `left` says where its number stands, and `right` where its vector does.
+    `left(m, k)` says where an element stands, of `size` in a row; the rows of `panel`, of `width` a gate, follow each
+    other.
     """
+    vectors = len(sums[0]) // gates
     with code.loop(0, size) as k:
-        vectors = [code.load(right(n, k)) for n in range(len(sums[0]))]
+        row = code.mul(k, gates * width)
+        right = [
+            code.load(code.at(panel, row, gate * width + v * code.lanes))
+            for gate in range(gates)
+            for v in range(vectors)
+        ]
         for m, of_row in enumerate(sums):
             factor = code.broadcast(left(m, k))
-            for vector, place in zip(vectors, of_row, strict=True):
+            for vector, place in zip(right, of_row, strict=True):
                 code.build.store(code.times_plus(factor, vector, code.build.load(place, typ=code.vector)), place)
+
+
+def in_rows(code: Code, first, stride):
+    """Where the elements of a matrix stand whose rows begin every `stride`, as `add_panel` takes it."""
+    return lambda m, k: code.at(first, code.mul(stride, m), k)
 
 
 def _times(module: ir.Module) -> None:
@@ -103,7 +115,7 @@ def _times(module: ir.Module) -> None:
         for row, rows in blocks(code, code.number(0), given["rows"]):
             sums = [[code.variable(code.vector, code.constant(0)) for _ in counts] for _ in range(rows)]
             first = code.at(given["left"], code.mul(row, size))
-            _add_panel(code, sums, size, lambda m, k, first=first: code.at(first, code.mul(size, m), k), panel)
+            add_panel(code, sums, size, in_rows(code, first, size), panel, 1, REGISTERS * code.lanes)
             _store(code, sums, _places(code, given["product"], row, given["stride"], column, sums), counts)
     code.finish()
 
@@ -134,7 +146,7 @@ def _add_transposed_times(module: ir.Module) -> None:
                 def factor(feature, row, begin=begin, first=first):
                     return code.at(given["left"], code.mul(code.add(begin, row), given["size"]), first, feature)
 
-                _add_panel(code, sums, rows, factor, panel)
+                add_panel(code, sums, rows, factor, panel, 1, width)
                 _store(code, sums, places, counts)
     code.finish()
 
@@ -144,11 +156,6 @@ def _panels(code: Code):
     columns, width = code.arguments["columns"], REGISTERS * code.lanes
     with code.loop(0, code.add(columns, width - 1), width) as column:
         yield column, [code.build.sub(columns, code.add(column, v * code.lanes)) for v in range(REGISTERS)]
-
-
-def _add_panel(code: Code, sums, size, left, panel) -> None:
-    width = REGISTERS * code.lanes
-    add_product(code, sums, size, left, lambda v, k: code.at(panel, code.mul(k, width), v * code.lanes))
 
 
 def _places(code: Code, matrix, row, stride, column, sums):

@@ -13,7 +13,7 @@ from keras_rnn.layers.native.cells import CELLS, Cell
 from keras_rnn.layers.native.kernels import REAL, STATE, ZEROS, kernels, panel_vectors
 from keras_rnn.layers.native.machine import Compiled
 from keras_rnn.layers.native.memory import addresses, empty
-from keras_rnn.layers.native.products import packed, products
+from keras_rnn.layers.native.products import packed
 from keras_rnn.layers.native.threads import over_rows
 
 
@@ -50,7 +50,6 @@ def sequence(
         the last step.
     """
     cell, units = CELLS[name], recurrent_kernel.shape[0]
-    products()  # which the kernels call
     run = kernels(cell, units)  # compiled while the graph is made, in one thread
     how = [int(go_backwards), int(return_sequences)]
     kinds = _kinds_of_steps(inputs, mask, go_backwards, zero_output_for_mask)
@@ -150,6 +149,7 @@ def _backward(
         d[...] = given
     matrices = packed(kernel, transposed=True), packed(recurrent_kernel, 1, panel_vectors(units, 1), transposed=True)
     given = [*addresses([inputs]), *d_outputs, *addresses([kinds, *matrices, *before, *after, kept])]
+    of_made = addresses(made)
 
     def of_rows(begin, end):
         found = empty((cell.sums, units), (features, columns), (units, columns))
@@ -159,7 +159,7 @@ def _backward(
         # Used up as soon as they are made, while they are in the cache; this name keeps them.
         d_sums = empty(*[(end - begin, time, columns)] * (1 + cell.apart))
         of_batch = [address - 4 * begin * time * columns for address in addresses(d_sums)]
-        run.backward(*given, *of_batch, *addresses(made), *d_kernels, d_bias, features, time, begin, end, *how)
+        run.backward(*given, *of_batch, *of_made, *d_kernels, d_bias, features, time, begin, end, *how)
         return found
 
     weights = kernel.size + recurrent_kernel.size

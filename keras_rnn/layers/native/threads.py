@@ -49,10 +49,10 @@ def over_rows(run: Callable, batch: int, flops_a_row: float, weights: int, alone
 
 def _work() -> None:
     """Does what is waiting, until nothing is."""
-    while _waiting:
+    while True:
         try:
             task = _waiting.popleft()
-        except IndexError:  # another thread was quicker
+        except IndexError:
             return
         task()
 
