@@ -31,7 +31,7 @@ MOST_CALLS = 20  # of the function that takes several steps
 PROFILED_CALLS = 3
 REPEATS = 20
 PRODUCTS, ROWS = 50, 240  # in a row, and of each: a millisecond is too short for two threads to begin together
-LAYERS, DIRECTIONS, GATES = 2, 2, 4
+DIRECTIONS, GATES = 2, 4
 GRADIENTS = 2  # for each product of a layer there is one for the gradient of either factor
 KINDS = {"PyFuncStateless": "recurrent layers", "_MklMatMul": "matrix products", "MatMul": "matrix products"}
 
@@ -57,7 +57,7 @@ def phases(task: Task, directory: Path) -> tuple[dict, TextDataset]:
     }, data
 
 
-def profile(directory: Path, data: TextDataset) -> tuple[dict, int]:
+def profile(task: Task, directory: Path, data: TextDataset) -> tuple[dict, int]:
     """Seconds of one step, those of the threads in each kind of its operations, and the steps of an epoch."""
     run = run_directory.open_run(directory)
     prepared = prepare_configured(run.config, directory / "again", data)
@@ -77,7 +77,7 @@ def profile(directory: Path, data: TextDataset) -> tuple[dict, int]:
         tf.profiler.experimental.stop()
         threads = in_operations(next(Path(folder).rglob("*.xplane.pb")))
     found |= {f"threads in {kind}": seconds / (PROFILED_CALLS * a_call) for kind, seconds in threads.items()}
-    return found | {"its matrix products alone": products(tokens)}, batches.steps
+    return found | {"its matrix products alone": products(tokens, task.num_layers)}, batches.steps
 
 
 def in_operations(file: Path) -> dict[str, float]:
@@ -99,11 +99,11 @@ def in_operations(file: Path) -> dict[str, float]:
     return dict(sorted(seconds.items(), key=lambda item: -item[1]))
 
 
-def products(tokens: int) -> float:
+def products(tokens: int, num_layers: int) -> float:
     """Seconds of the matrix products of a step of so many tokens, at the best rate of all cores: a lower bound."""
     columns = GATES * UNITS
     # Of the embedding, and of the two directions of the layer before.
-    features = [EMBEDDING_SIZE, *[DIRECTIONS * UNITS] * (LAYERS - 1)]
+    features = [EMBEDDING_SIZE, *[DIRECTIONS * UNITS] * (num_layers - 1)]
     once = sum(2 * tokens * (size + UNITS) * columns * DIRECTIONS for size in features)
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         rates = [sum(threads.map(rate, [EMBEDDING_SIZE] * os.cpu_count())) for _ in range(REPEATS)]
@@ -126,5 +126,5 @@ task = Task(**json.loads(sys.argv[1]))
 with tempfile.TemporaryDirectory() as folder:
     directory = Path(folder, "run")
     of_run, data = phases(task, directory)
-    of_step, steps = profile(directory, data)
+    of_step, steps = profile(task, directory, data)
 print(json.dumps({"run": of_run, "step": of_step, "rows": len(data.train), "steps": steps}))

@@ -49,6 +49,7 @@ class DataSet:
     train: Path
     test: Path
     classes: int
+    num_layers: int = 2
     rows: int | None = None
     notebook_rows: int | None = None
     test_rows: int | None = None
@@ -104,7 +105,7 @@ def quick_data_set(folder: Path) -> DataSet:
                 words = rng.integers(0, 50, rng.integers(3, 12))
                 csv.writer(file, quoting=csv.QUOTE_ALL).writerow([label, f"title {label}", " ".join(map(str, words))])
     (folder / "classes.txt").write_text("one\ntwo\nthree\nfour\n")
-    return DataSet("synthetic", folder / "train.csv", folder / "test.csv", classes=4)
+    return DataSet("synthetic", folder / "train.csv", folder / "test.csv", classes=4, num_layers=1)
 
 
 def in_turn(turn: int) -> list[str]:
@@ -122,6 +123,7 @@ def task_of(system: str, data: DataSet, seed: int) -> Task:
         classes=data.classes,
         rows=data.notebook_rows if recipe else data.rows,
         test_rows=data.test_rows,
+        num_layers=data.num_layers,
         epochs=1,
         seed=seed,
         **(RECIPE if recipe else GOOD),

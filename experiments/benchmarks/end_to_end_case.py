@@ -26,6 +26,7 @@ class Task:
     classes: int
     rows: int | None
     test_rows: int | None
+    num_layers: int
     epochs: int
     batch_size: int
     learning_rate: float

@@ -38,8 +38,10 @@ def run(task: end_to_end_case.Task):
         [
             keras.Input((None,), dtype="int32"),
             keras.layers.Embedding(VOCABULARY_SIZE, EMBEDDING_SIZE, mask_zero=True),
-            keras.layers.Bidirectional(keras.layers.LSTM(UNITS, return_sequences=True)),
-            keras.layers.Bidirectional(keras.layers.LSTM(UNITS)),
+            *(
+                keras.layers.Bidirectional(keras.layers.LSTM(UNITS, return_sequences=layer < task.num_layers))
+                for layer in range(1, task.num_layers + 1)
+            ),
             keras.layers.Dense(task.classes),
         ]
     )

@@ -21,8 +21,8 @@ def run(task: end_to_end_case.Task):
     vectorizer.adapt(texts[:ADAPT_ROWS])
     inputs = keras.Input((1,), dtype="string")
     x = keras.layers.Embedding(VOCABULARY_SIZE, EMBEDDING_SIZE, mask_zero=True)(vectorizer(inputs)[:, :MAX_TOKENS])
-    x = keras.layers.Bidirectional(keras.layers.LSTM(UNITS, return_sequences=True))(x)
-    x = keras.layers.Bidirectional(keras.layers.LSTM(UNITS))(x)
+    for layer in range(1, task.num_layers + 1):
+        x = keras.layers.Bidirectional(keras.layers.LSTM(UNITS, return_sequences=layer < task.num_layers))(x)
     model = keras.Model(inputs, keras.layers.Dense(task.classes, activation="softmax")(x))
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     rows = tf.data.Dataset.from_tensor_slices((tf.constant(texts)[:, tf.newaxis], labels))

@@ -45,6 +45,7 @@ def train(task: end_to_end_case.Task, data: keras_rnn.TextDataset, directory: Pa
         out=directory,
         console=Console(file=watch, width=1000),
         model="lesson_tf4_bilstm_2x64",
+        num_layers=task.num_layers,
         vocabulary_size=end_to_end_case.VOCABULARY_SIZE,
         max_length=end_to_end_case.MAX_TOKENS,
         epochs=task.epochs,

@@ -20,12 +20,12 @@ PROBE_STEPS = 6
 
 
 class Classifier(torch.nn.Module):
-    def __init__(self, classes: int, packed: bool, sparse: bool):
+    def __init__(self, task: Task, packed: bool, sparse: bool):
         super().__init__()
         self.packed = packed
         self.embedding = torch.nn.Embedding(VOCABULARY_SIZE, EMBEDDING_SIZE, padding_idx=0, sparse=sparse)
-        self.lstm = torch.nn.LSTM(EMBEDDING_SIZE, UNITS, num_layers=2, bidirectional=True, batch_first=True)
-        self.logits = torch.nn.Linear(2 * UNITS, classes)
+        self.lstm = torch.nn.LSTM(EMBEDDING_SIZE, UNITS, task.num_layers, bidirectional=True, batch_first=True)
+        self.logits = torch.nn.Linear(2 * UNITS, task.classes)
 
     def forward(self, token_ids: torch.Tensor) -> torch.Tensor:
         lengths = (token_ids != 0).sum(1)
@@ -42,7 +42,7 @@ class Classifier(torch.nn.Module):
 class Trainer:
     def __init__(self, task: Task, steps: int, packed: bool, sparse: bool):
         torch.manual_seed(task.seed)
-        self.model = Classifier(task.classes, packed, sparse)
+        self.model = Classifier(task, packed, sparse)
         embedding = list(self.model.embedding.parameters())
         others = [*self.model.lstm.parameters(), *self.model.logits.parameters()]
         adam = torch.optim.Adam(others if sparse else embedding + others, task.learning_rate, fused=True)
