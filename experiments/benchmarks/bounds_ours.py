@@ -118,7 +118,7 @@ def rate(size: int) -> float:
     arrays = addresses([left, panels, product])
     began = time.perf_counter()
     for _ in range(PRODUCTS):
-        machine_products().times(*arrays, ROWS, size, columns, columns)
+        machine_products().times(*arrays, ROWS, size, columns, columns, 0)
     return PRODUCTS * 2 * ROWS * size * columns / (time.perf_counter() - began)
 
 

@@ -32,5 +32,4 @@ class TokenEmbedding(keras.layers.Embedding):
         if not self.mask_zero:
             return None
         real = ops.not_equal(inputs, 0)
-        first = ops.equal(ops.cumsum(ops.ones_like(inputs, dtype="int32"), axis=1), 1)
-        return ops.logical_or(real, first)
+        return ops.concatenate([ops.ones_like(real[:, :1]), real[:, 1:]], axis=1)

@@ -31,36 +31,33 @@ class _Fused:
     def inner_loop(self, sequences, initial_state, mask, training=False):
         if not _can_fuse(self):
             return super().inner_loop(sequences, initial_state, mask, training)
-        in_machine_code = (training or _in_this_process.get()) and _can_run_machine_code()
+        in_machine_code = _wants_machine_code(training)
         if mask is None and not training and not in_machine_code and self._quicker_in_keras():
             return super().inner_loop(sequences, initial_state, mask, training)
         if isinstance(mask, (list, tuple)):
             mask = mask[0]
         self.supports_jit = False  # machine code, a mask's order and the op for an LSTM are not for XLA
-        if training and self.dropout:
-            sequences = sequences * ops.expand_dims(self.cell.get_dropout_mask(sequences[:, 0, :]), 1)
+        sequences = self._dropped(sequences, training)
         if in_machine_code:
-            return self._in_machine_code(sequences, initial_state, mask)
+            outputs, (states,) = _in_machine_code([self], [sequences], [initial_state], mask)
+            last = self._last_output(states, mask)
+            if outputs is not None and self.go_backwards:
+                outputs = ops.flip(outputs, axis=1)  # as Keras has them: in the order of the loop
+            return last, last if outputs is None else outputs, states
         return self._in_graph(sequences, initial_state, mask, training)
 
-    def _in_machine_code(self, sequences, initial_state, mask):
-        outputs, states = _native().sequence(
-            self.kind,
-            sequences,
-            mask,
-            *self._weights(),
-            initial_state,
-            go_backwards=self.go_backwards,
-            return_sequences=self.return_sequences,
-            zero_output_for_mask=self.zero_output_for_mask,
-            alone=self.alone,
-        )
-        last = states[0]
-        if mask is not None:
-            last_mask = mask[:, :1] if self.go_backwards else mask[:, -1:]
-            real = last_mask if self.zero_output_for_mask else ops.any(mask, axis=1, keepdims=True)
-            last = ops.where(real, last, 0.0)
-        return last, last if outputs is None else outputs, states
+    def _dropped(self, sequences, training):
+        if not (training and self.dropout):
+            return sequences
+        return sequences * ops.expand_dims(self.cell.get_dropout_mask(sequences[:, 0, :]), 1)
+
+    def _last_output(self, states, mask):
+        """From machine code's states after the last step."""
+        if mask is None:
+            return states[0]
+        last_mask = mask[:, :1] if self.go_backwards else mask[:, -1:]
+        real = last_mask if self.zero_output_for_mask else ops.any(mask, axis=1, keepdims=True)
+        return ops.where(real, states[0], 0.0)
 
     def _in_graph(self, sequences, initial_state, mask, training):
         from keras_rnn.layers.tf_sequence import Sequences
@@ -125,12 +122,48 @@ class GRU(_Fused, keras.layers.GRU):
 
 
 class Bidirectional(keras.layers.Bidirectional):
-    """keras.layers.Bidirectional that keeps both directions quick: TensorFlow runs their two loops side by side."""
+    """keras.layers.Bidirectional that keeps both directions quick.
+
+    In machine code they are one operation, whose threads go through some rows both ways; in a graph TensorFlow runs two
+    loops side by side.
+    """
 
     def __init__(self, layer, *args, **kwargs):
         with keras.saving.custom_object_scope(FUSED):  # it copies the layer through its config
             super().__init__(layer, *args, **kwargs)
         self.forward_layer.alone = self.backward_layer.alone = False
+
+    def call(self, sequences, initial_state=None, mask=None, training=None):
+        layers = self.forward_layer, self.backward_layer
+        if not (_wants_machine_code(training) and self._can_run_together()):
+            return super().call(sequences, initial_state=initial_state, mask=mask, training=training)
+        self.supports_jit = False
+        if isinstance(mask, (list, tuple)):
+            mask = mask[0]
+        if initial_state is None:
+            states = [layer.get_initial_state(ops.shape(sequences)[0]) for layer in layers]
+        else:
+            given = [ops.cast(state, "float32") for state in initial_state]
+            states = given[: len(given) // 2], given[len(given) // 2 :]
+        inputs = [layer._dropped(sequences, training) for layer in layers]
+        for layer in layers:
+            layer.cell.reset_dropout_mask()  # the next call has one of its own
+        outputs, states = _in_machine_code(layers, inputs, states, mask)
+        if outputs is None:
+            last = [layer._last_output(of_layer, mask) for layer, of_layer in zip(layers, states, strict=True)]
+            outputs = ops.concatenate(last, axis=-1)
+        return (outputs, *states[0], *states[1]) if self.return_state else outputs
+
+    def _can_run_together(self) -> bool:
+        """Whether both directions are of one form, and what one gives stands beside what the other gives."""
+        layers = forward, backward = self.forward_layer, self.backward_layer
+        return (
+            self.merge_mode == "concat"
+            and all(isinstance(layer, _Fused) and _can_fuse(layer) and not layer.stateful for layer in layers)
+            and (forward.kind, forward.units) == (backward.kind, backward.units)
+            and forward.zero_output_for_mask == backward.zero_output_for_mask
+            and not forward.go_backwards
+        )
 
 
 # Files loaded with these as custom_objects have the quick layers.
@@ -150,6 +183,26 @@ def _can_fuse(layer) -> bool:
         and not layer.recurrent_dropout
         and not layer.unroll
         and not _for_cudnn(layer)
+    )
+
+
+def _wants_machine_code(training) -> bool:
+    return bool(training or _in_this_process.get()) and _can_run_machine_code()
+
+
+def _in_machine_code(layers, inputs, states, mask):
+    """Outputs of layers of one form side by side, a step's where its input stands, or None; and the states of each."""
+    native, of_all = _native(), layers[0]
+    directions = [
+        native.Direction(x, *layer._weights(), of_layer, layer.go_backwards)
+        for layer, x, of_layer in zip(layers, inputs, states, strict=True)
+    ]
+    return native.sequence(
+        of_all.kind,
+        mask,
+        directions,
+        return_sequences=of_all.return_sequences,
+        zero_output_for_mask=of_all.zero_output_for_mask,
     )
 
 

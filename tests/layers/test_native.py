@@ -21,9 +21,14 @@ def arguments(name, time, batch, features, units, seed=0):
     return [tf.constant(rng.normal(0, scale, shape), tf.float32) for shape in shapes]
 
 
-def in_machine_code(name, inputs, kernel, recurrent_kernel, *biases_and_states, mask=None, **options):
+def direction(name, inputs, kernel, recurrent_kernel, *biases_and_states, go_backwards=False):
     biases, states = biases_and_states[: 1 + (name == "gru")], biases_and_states[1 + (name == "gru") :]
-    return sequence.sequence(name, inputs, mask, kernel, recurrent_kernel, biases, states, **options)
+    return sequence.Direction(inputs, kernel, recurrent_kernel, biases, states, go_backwards)
+
+
+def in_machine_code(name, *given, mask=None, go_backwards=False, **options):
+    outputs, (states,) = sequence.sequence(name, mask, [direction(name, *given, go_backwards=go_backwards)], **options)
+    return outputs, states
 
 
 def in_graph(name, inputs, *rest):
@@ -99,25 +104,51 @@ def test_a_masked_row_is_the_row_of_its_real_steps(name, backwards):
         held = [nothing, first, second, nothing, nothing, third, nothing]
         if not zeros:
             held = [nothing, first, second, second, second, third, third]
-        if backwards:
-            held = [nothing, first, nothing, nothing, second, third, nothing]
+        if backwards:  # first to third is now the order of the inputs, in which the third was gone through first
+            held = [nothing, first, second, nothing, nothing, third, nothing]
             if not zeros:
-                held = [nothing, first, first, first, second, third, third]
+                held = [first, first, second, third, third, third, nothing]
         np.testing.assert_allclose(outputs[0], held, atol=1e-6)
         for state, other in zip(states, expected_states, strict=True):
             np.testing.assert_allclose(state, other, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", sorted(GATES))
-@pytest.mark.parametrize("alone", [True, False])
-def test_threads_change_no_bit_of_a_state(name, alone, monkeypatch):
+@pytest.mark.parametrize("one_input", [True, False])
+def test_directions_side_by_side_are_each_alone(name, one_input):
+    given = [arguments(name, 5, 3, 4, 6, seed) for seed in (1, 2, 3)]
+    if one_input:
+        given = [[given[0][0], *rest] for _, *rest in given]
+    mask = tf.constant(np.random.default_rng(0).random((3, 5)) < 0.7)
+    backwards = [False, True, True]
+
+    def together(*flat):
+        each = [flat[first : first + len(given[0])] for first in range(0, len(flat), len(given[0]))]
+        directions = [direction(name, *of, go_backwards=back) for of, back in zip(each, backwards, strict=True)]
+        outputs, states = sequence.sequence(name, mask, directions)
+        return [outputs, *states]
+
+    def apart(*flat):
+        each = [flat[first : first + len(given[0])] for first in range(0, len(flat), len(given[0]))]
+        made = [
+            in_machine_code(name, *of, mask=mask, go_backwards=back) for of, back in zip(each, backwards, strict=True)
+        ]
+        return [tf.concat([outputs for outputs, _ in made], 2), *(states for _, states in made)]
+
+    flat = [tensor for of in given for tensor in of]
+    found, expected = (run(lambda _, *flat, way=way: way(*flat), name, flat) for way in (together, apart))
+    assert_alike(found, expected)
+
+
+@pytest.mark.parametrize("name", sorted(GATES))
+def test_threads_change_no_bit_of_a_state(name, monkeypatch):
     given = arguments(name, 6, 13, 7, 20)
     in_one = run(in_machine_code, name, given)
     monkeypatch.setattr(threads, "_threads", lambda: 3)
     monkeypatch.setattr(threads, "FLOPS_A_THREAD", 1)
     monkeypatch.setattr(threads, "CACHED_ROWS", 4)
     threads._pool.cache_clear()
-    shared = [run(in_machine_code, name, given, alone=alone) for _ in range(2)]
+    shared = [run(in_machine_code, name, given) for _ in range(2)]
     threads._pool.cache_clear()
     states = 3 if name == "lstm" else 2
     for a, b in zip(in_one[:states], shared[0][:states], strict=True):

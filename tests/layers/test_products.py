@@ -18,9 +18,11 @@ def test_times(rows, size, columns, transposed):
     left, right = matrices((rows, size), (size, columns))
     product = np.full((rows, columns + 3), 7, np.float32)
     given = packed(right.T.copy() if transposed else right, transposed=transposed)
-    products().times(*addresses([left, given, product]), rows, size, columns, columns + 3)
+    products().times(*addresses([left, given, product]), rows, size, columns, columns + 3, 0)
     np.testing.assert_allclose(product[:, :columns], left @ right, atol=1e-4)
     assert (product[:, columns:] == 7).all()  # between the rows it writes nothing
+    products().times(*addresses([left, given, product]), rows, size, columns, columns + 3, 1)
+    np.testing.assert_allclose(product[:, :columns], 2 * (left @ right), atol=2e-4)
 
 
 @pytest.mark.parametrize(("rows", "size", "columns"), SIZES)

@@ -123,6 +123,54 @@ def test_both_directions_are_those_of_keras(name, units, mask, each_way, never_k
         assert_alike(expected, everything(ours, x, mask, states, training))
 
 
+@pytest.mark.parametrize("name", ["SimpleRNN", "GRU", "LSTM"])
+@pytest.mark.parametrize("sequences", [True, False])
+def test_both_directions_run_together(name, sequences, each_way):
+    x, mask = values(BATCH, TIME, FEATURES), MASKS["holes"]
+    theirs, ours = pair(name, 4, bidirectional=True, return_sequences=sequences, zero_output_for_mask=not sequences)
+    for given in (mask, None):
+        expected = everything(theirs, x, given)
+        for training in each_way():
+            assert_alike(expected, everything(ours, x, given, training=training))
+    with recurrent.for_this_process():
+        graph = tf.function(ours).get_concrete_function(tf.TensorSpec((None, None, FEATURES))).graph
+    kinds = [op.type for op in graph.get_operations()]
+    assert kinds.count("PyFuncStateless") == (recurrent._native() is not None)
+    assert "ReverseV2" not in kinds or recurrent._native() is None
+
+
+@pytest.mark.parametrize("name", ["GRU", "LSTM"])  # a SimpleRNN's config leaves the seed out, Keras' too
+def test_each_direction_drops_inputs_of_its_own(name):
+    x = np.ones((4, TIME, 8), "float32")
+    theirs, ours = pair(name, 4, bidirectional=True, features=8, dropout=0.5, seed=3, return_sequences=True)
+    for _ in range(2):
+        np.testing.assert_allclose(ours(x, training=True), theirs(x, training=True), atol=5e-6)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"merge_mode": "sum"},
+        {"merge_mode": None},
+        {"backward_layer": {"units": 3, "go_backwards": True}},
+        {"layer": {"go_backwards": True}, "backward_layer": {"units": 4}},
+        {"layer": {"stateful": True}},
+    ],
+)
+def test_directions_that_cannot_run_together_run_apart(options):
+    x, both = values(BATCH, TIME, FEATURES), []
+    for module in (keras.layers, layers):
+        layer = module.LSTM(4, return_sequences=True, **options.get("layer", {}))
+        further = {"merge_mode": options.get("merge_mode", "concat")}
+        if "backward_layer" in options:
+            further["backward_layer"] = module.LSTM(return_sequences=True, **options["backward_layer"])
+        both.append(module.Bidirectional(layer, **further))
+        both[-1].build(x.shape)
+    theirs, ours = both
+    ours.set_weights(theirs.get_weights())
+    assert_alike(everything(theirs, x), everything(ours, x, training=True))
+
+
 @pytest.mark.parametrize(("name", "units"), CELLS)
 @pytest.mark.parametrize("steps", [1, 2, 200])
 def test_of_any_length(name, units, steps, each_way):

@@ -1,8 +1,8 @@
 """The loops of a cell over a whole sequence, either way, and back again, for rows `begin` to `end` of a batch.
 
 Arrays are float32 in C order, batch first, and a step's values stand where its input stands in a row, from whichever
-end the loop begins; but outputs and their gradients stand in the order of the loop. Steps are REAL or masked: these
-leave the states as they are, and their output is zeros (ZEROS) or the state once more (STATE).
+end the loop begins. A masked step leaves the states as they are. Its output is that of the step before, zeros where
+there was none that was not masked, or zeros anyway.
 """
 
 from functools import cache
@@ -10,32 +10,33 @@ from functools import cache
 from llvmlite import ir
 
 from keras_rnn.layers.native.cells import Cell
-from keras_rnn.layers.native.code import Code
+from keras_rnn.layers.native.code import INT, Code
 from keras_rnn.layers.native.machine import Compiled, this_machine
 from keras_rnn.layers.native.products import REGISTERS, add_panel, blocks, in_rows, products
 
 MOST_ROWS = 128  # of a call
-ZEROS, REAL, STATE = range(3)
-HOW = ["time", "begin", "end", "backwards", "sequences"]
+HOW = ["features", "outputs_stride", "time", "backwards", "sequences", "zeros", "begin", "end"]
 
 
 @cache
 def kernels(cell: Cell, units: int) -> Compiled:
     """`forward` and `backward` of a cell, compiled.
 
-    forward(inputs `(batch, time, features)`, kinds `(batch, time)` of steps, bytes, kernel, packed as of one gate,
-    recurrent_kernel, packed, bias `(sums, units)`, for each state those before each step `(batch, time, units)`, with
-    those before the first in place, and those after the last step `(batch, units)`, outputs `(batch, time, units)`,
-    kept `(batch, time, cell.kept * units)`, features, HOW).
+    forward(inputs `(batch, time, features)`, mask `(batch, time)`, bytes, 0 where a step is masked, kernel, packed as
+    of one gate, recurrent_kernel, packed, bias `(sums, units)`, for each state those before each step `(batch, time,
+    units)`, with those before the first in place, and those after the last step `(batch, units)`, outputs `(batch,
+    time, outputs_stride)`, of which the first units are written, kept `(batch, time, cell.kept * units)`, HOW).
 
-    backward(inputs, gradients of outputs, kinds, the transposed kernel and recurrent_kernel, packed, the states before
+    backward(inputs, gradients of outputs, mask, the transposed kernel and recurrent_kernel, packed, the states before
     each step and after the last, kept, memory for d_sums of the kernel's gates `(batch, time, gates * units)`, which
     needs to be there for the rows alone, and for those of the recurrent kernel's where they differ, the gradients of
     the inputs, and of the states `(batch, units)`, of those after the last step to begin with and before the first in
-    the end, d_kernel, d_recurrent_kernel and d_bias `(sums, units)`, which are added to, features, HOW).
+    the end, d_kernel, d_recurrent_kernel and d_bias `(sums, units)`, which are added to, 1 where the gradients of the
+    inputs are to be added, too, HOW).
 
-    HOW: steps of a row; the rows' begin and end, at most MOST_ROWS further; 1 where the loop begins with the last step;
-    1 where there are outputs.
+    HOW: features; numbers between the outputs of two steps; steps of a row; 1 where the loop begins with the last step;
+    1 where there are outputs; 1 where those of masked steps are zeros anyway; the rows' begin and end, at most
+    MOST_ROWS further.
     """
     products()  # which they call
     module = ir.Module()
@@ -80,8 +81,9 @@ class _Steps:
         """Of a row's step among those of all rows."""
         return self.code.add(self.code.mul(row, self.time), self.place)
 
-    def index_in_order(self, row):
-        return self.code.add(self.code.mul(row, self.time), self.t)
+    def outputs(self, name: str, row, unit):
+        given = self.code.arguments
+        return self.code.at(given[name], self.code.mul(self.index(row), given["outputs_stride"]), unit)
 
     def before(self, n: int, row):
         return self.code.at(self.code.arguments[f"before_{n}"], self.code.mul(self.index(row), self.units))
@@ -94,17 +96,45 @@ class _Steps:
         stride = build.select(self.more, code.mul(self.time, self.units), code.number(self.units))
         return code.at(base, code.mul(row, stride))
 
-    def kind_is(self, relation: str, kind: int, row):
-        step_is = self.code.byte(self.code.arguments["kinds"], self.index(row))
-        return self.code.build.icmp_unsigned(relation, step_is, ir.Constant(step_is.type, kind))
+    def is_real(self, row):
+        return self.code.flag(self.code.byte(self.code.arguments["mask"], self.index(row)))
+
+    def repeats(self, row, first):
+        """Whether the output, if the step is masked, is that of the step before."""
+        code, build = self.code, self.code.build
+        begun = build.icmp_signed(">", self.t, first.of(row))
+        return build.and_(begun, build.not_(code.flag(code.arguments["zeros"])))
+
+
+class _FirstSteps:
+    """The first step of each row that is not masked, in the order of the loop; after the last where all are."""
+
+    def __init__(self, code: Code, units: int):
+        given = code.arguments
+        self.code = code
+        self.places = code.entry.alloca(INT, MOST_ROWS)
+        with code.loop(given["begin"], given["end"]) as row:
+            code.build.store(given["time"], self._place(row))
+            with code.loop(0, given["time"]) as gone:
+                step = _Steps(code, code.build.sub(code.add(given["time"], -1), gone), units)
+                with code.build.if_then(step.is_real(row)):
+                    code.build.store(step.t, self._place(row))
+
+    def _place(self, row):
+        return self.code.build.gep(
+            self.places, [self.code.build.sub(row, self.code.arguments["begin"])], source_etype=INT
+        )
+
+    def of(self, row):
+        return self.code.build.load(self._place(row), typ=INT)
 
 
 def _forward(module: ir.Module, cell: Cell, units: int) -> None:
     states = range(cell.states)
     arrays = [*(f"before_{n}" for n in states), *(f"last_{n}" for n in states), "outputs", "kept"]
-    pointers = ["inputs", "kinds", "kernel", "recurrent_kernel", "bias", *arrays]
-    code = Code(module, "forward", pointers, ["features", *HOW], this_machine().lanes)
-    given, whole = code.arguments, _Rows(code)
+    pointers = ["inputs", "mask", "kernel", "recurrent_kernel", "bias", *arrays]
+    code = Code(module, "forward", pointers, HOW, this_machine().lanes)
+    given, whole, first = code.arguments, _Rows(code), _FirstSteps(code, units)
     vectors = panel_vectors(units, cell.sums)
     width = vectors * code.lanes
     finished = code.array(MOST_ROWS * cell.sums * vectors)
@@ -148,7 +178,7 @@ def _forward(module: ir.Module, cell: Cell, units: int) -> None:
             before = [code.load(code.at(step.before(n, row), in_row), count) for n in states]
             after = [code.variable(code.vector, state) for state in before]
             output = code.variable(code.vector, before[0])
-            with code.build.if_else(step.kind_is("==", REAL, row)) as (real, masked):
+            with code.build.if_else(step.is_real(row)) as (real, masked):
                 with real:
                     of_vector = [
                         code.load(code.at(of_row(row), (number * vectors + v) * code.lanes))
@@ -160,17 +190,17 @@ def _forward(module: ir.Module, cell: Cell, units: int) -> None:
                     code.build.store(made[0], output)
                     for number, value in enumerate(kept):
                         code.store(value, code.at(kept_at(step, row), number * units, in_row), count)
-                with masked, code.build.if_then(step.kind_is("==", ZEROS, row)):
+                with masked, code.build.if_then(code.build.not_(step.repeats(row, first))):
                     code.build.store(code.constant(0), output)
             for n, place in enumerate(after):
                 code.store(code.build.load(place, typ=code.vector), code.at(step.after(n, row), in_row), count)
             with code.build.if_then(code.flag(given["sequences"])):
-                place = code.at(given["outputs"], code.mul(step.index_in_order(row), units), in_row)
-                code.store(code.build.load(output, typ=code.vector), place, count)
+                code.store(code.build.load(output, typ=code.vector), step.outputs("outputs", row, in_row), count)
 
     columns, width_kept = code.number(cell.gates * units), code.number(cell.kept * units)
     inputs, kept = whole.of("inputs", given["features"]), whole.of("kept", width_kept)
-    code.call("times", inputs, given["kernel"], kept, whole.steps, given["features"], columns, width_kept)
+    sizes = whole.steps, given["features"], columns, width_kept
+    code.call("times", inputs, given["kernel"], kept, *sizes, code.number(0))
     with code.loop(0, given["time"]) as t:
         step = _Steps(code, t, units)
         for unit, counts in _panels(code, units, width):
@@ -187,9 +217,9 @@ def _backward(module: ir.Module, cell: Cell, units: int) -> None:
     gradients = ["d_sums", "d_sums_of_state"] if cell.apart else ["d_sums"]
     arrays = [*(f"before_{n}" for n in states), *(f"last_{n}" for n in states), "kept", *gradients]
     made = ["d_inputs", *(f"d_state_{n}" for n in states), "d_kernel", "d_recurrent_kernel", "d_bias"]
-    pointers = ["inputs", "d_outputs", "kinds", "kernel", "recurrent_kernel", *arrays, *made]
-    code = Code(module, "backward", pointers, ["features", *HOW], this_machine().lanes)
-    given, gates = code.arguments, cell.gates
+    pointers = ["inputs", "d_outputs", "mask", "kernel", "recurrent_kernel", *arrays, *made]
+    code = Code(module, "backward", pointers, ["add_d_inputs", *HOW], this_machine().lanes)
+    given, gates, first = code.arguments, cell.gates, _FirstSteps(code, units)
     vectors = panel_vectors(units, 1)
     width = vectors * code.lanes
 
@@ -198,9 +228,10 @@ def _backward(module: ir.Module, cell: Cell, units: int) -> None:
         in_row = code.add(code.mul(row, units), unit)
         places = [code.at(given[f"d_state_{n}"], in_row) for n in states]
         d_h = code.variable(code.vector, code.load(places[0], count))
-        with code.build.if_then(code.build.and_(code.flag(given["sequences"]), step.kind_is("!=", ZEROS, row))):
-            d_output = code.at(given["d_outputs"], code.mul(step.index_in_order(row), units), unit)
-            code.build.store(code.plus(code.build.load(d_h, typ=code.vector), code.load(d_output, count)), d_h)
+        of_state = code.build.or_(step.is_real(row), step.repeats(row, first))
+        with code.build.if_then(code.build.and_(code.flag(given["sequences"]), of_state)):
+            d_output = code.load(step.outputs("d_outputs", row, unit), count)
+            code.build.store(code.plus(code.build.load(d_h, typ=code.vector), d_output), d_h)
         d_h = code.build.load(d_h, typ=code.vector)
         d_sums_at = code.add(code.mul(step.index(row), gates * units), unit)
 
@@ -208,7 +239,7 @@ def _backward(module: ir.Module, cell: Cell, units: int) -> None:
             for gate, value in numbers_and_values:
                 code.store(value, code.at(given[name], d_sums_at, gate * units), count)
 
-        with code.build.if_else(step.kind_is("==", REAL, row)) as (real, masked):
+        with code.build.if_else(step.is_real(row)) as (real, masked):
             with real:
                 kept_at = code.add(code.mul(step.index(row), cell.kept * units), unit)
                 kept = [code.load(code.at(given["kept"], kept_at, n * units), count) for n in range(cell.saved)]
@@ -260,7 +291,8 @@ def _backward(module: ir.Module, cell: Cell, units: int) -> None:
     whole, features, columns = _Rows(code), given["features"], code.number(gates * units)
     inputs, d_inputs = whole.of("inputs", features), whole.of("d_inputs", features)
     d_sums, d_sums_of_state = (whole.of(gradients[n], columns) for n in (0, -1))
-    code.call("times", d_sums, given["kernel"], d_inputs, whole.steps, columns, features, features)
+    sizes = whole.steps, columns, features, features
+    code.call("times", d_sums, given["kernel"], d_inputs, *sizes, given["add_d_inputs"])
     add = "add_transposed_times"
     code.call(add, inputs, d_sums, given["d_kernel"], whole.steps, features, columns)
     size = code.number(units)

@@ -25,7 +25,7 @@ def products() -> Compiled:
     it up with zeros. `packed` calls it.
 
     times(left `(rows, size)`, right `(size, columns)`, packed as of one gate, product `(rows, columns)`, whose rows
-    begin every `stride`, rows, size, columns, stride).
+    begin every `stride`, rows, size, columns, stride, 1 where the product is to be added to what stands there).
 
     add_transposed_times(left `(rows, size)`, right `(rows, columns)`, sum `(size, columns)`, rows, size, columns): adds
     the product of the transposed left matrix.
@@ -106,17 +106,24 @@ def in_rows(code: Code, first, stride):
 
 
 def _times(module: ir.Module) -> None:
-    names = ["left", "right", "product"], ["rows", "size", "columns", "stride"]
+    names = ["left", "right", "product"], ["rows", "size", "columns", "stride", "add"]
     code = Code(module, "times", *names, this_machine().lanes)
     given = code.arguments
     size = given["size"]
     for column, counts in _panels(code):
         panel = code.at(given["right"], code.mul(column, size))
         for row, rows in blocks(code, code.number(0), given["rows"]):
-            sums = [[code.variable(code.vector, code.constant(0)) for _ in counts] for _ in range(rows)]
+            sums = [[code.variable(code.vector) for _ in counts] for _ in range(rows)]
+            places = _places(code, given["product"], row, given["stride"], column, sums)
+            with code.build.if_else(code.flag(given["add"])) as (more, nothing):
+                with more:
+                    _load(code, sums, places, counts)
+                with nothing:
+                    for place in (place for of_row in sums for place in of_row):
+                        code.build.store(code.constant(0), place)
             first = code.at(given["left"], code.mul(row, size))
             add_panel(code, sums, size, in_rows(code, first, size), panel, 1, REGISTERS * code.lanes)
-            _store(code, sums, _places(code, given["product"], row, given["stride"], column, sums), counts)
+            _store(code, sums, places, counts)
     code.finish()
 
 
@@ -139,9 +146,7 @@ def _add_transposed_times(module: ir.Module) -> None:
             for first, features in blocks(code, code.number(0), given["size"]):
                 sums = [[code.variable(code.vector) for _ in counts] for _ in range(features)]
                 places = _places(code, given["sum"], first, given["columns"], column, sums)
-                for of_feature, at in zip(sums, places, strict=True):
-                    for place, where, count in zip(of_feature, at, counts, strict=True):
-                        build.store(code.load(where, count), place)
+                _load(code, sums, places, counts)
 
                 def factor(feature, row, begin=begin, first=first):
                     return code.at(given["left"], code.mul(code.add(begin, row), given["size"]), first, feature)
@@ -164,6 +169,12 @@ def _places(code: Code, matrix, row, stride, column, sums):
         [code.at(matrix, code.mul(code.add(row, m), stride), column, v * code.lanes) for v in range(len(of_row))]
         for m, of_row in enumerate(sums)
     ]
+
+
+def _load(code: Code, sums, places, counts) -> None:
+    for of_row, at in zip(sums, places, strict=True):
+        for place, where, count in zip(of_row, at, counts, strict=True):
+            code.build.store(code.load(where, count), place)
 
 
 def _store(code: Code, sums, places, counts) -> None:

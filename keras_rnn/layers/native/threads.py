@@ -18,30 +18,29 @@ CACHED_WEIGHTS = 2**18  # numbers
 _waiting: deque[Callable[[], None]] = deque()  # what no thread has begun, of all layers that run
 
 
-def over_rows(run: Callable, batch: int, flops_a_row: float, weights: int, alone: bool) -> list:
+def over_rows(run: Callable, batch: int, flops_a_row: float, weights: int) -> list:
     """What `run(begin, end)` returns for rows that follow each other, on all threads where that pays.
 
-    This thread is one of them, and where a layer has another direction (not `alone`) so is that one's, which TensorFlow
-    runs at the same time: whichever is ready helps the other. Threads may be of unequal speed.
+    This thread is one of them. Where TensorFlow runs several layers at the same time, whichever is ready helps others.
 
     Args:
         run: other threads call it, too.
         batch: rows.
         flops_a_row: of `run`.
-        weights: numbers that each step multiplies by.
-        alone: whether no other direction runs at the same time.
+        weights: numbers that each step of a loop multiplies by.
     """
     threads = _threads()
     parts = int(max(1, min(threads, batch, batch * flops_a_row // FLOPS_A_THREAD)))
-    size = min(-(-batch // parts), CACHED_ROWS if weights <= CACHED_WEIGHTS else MOST_ROWS)
-    chunks = [(begin, min(begin + size, batch)) for begin in range(0, batch, size)]
+    most = CACHED_ROWS if weights <= CACHED_WEIGHTS else MOST_ROWS
+    count = -(-batch // (most * parts)) * parts  # each thread has as many
+    size = max(1, -(-batch // max(1, count)))
+    chunks = [(begin, min(begin + size, batch)) for begin in range(0, max(1, batch), size)]
     if parts == 1:
         return [run(*rows) for rows in chunks]
     results = [Future() for _ in chunks]
     for result, rows in zip(results, chunks, strict=True):
         _waiting.append(lambda result=result, rows=rows: _settle(result, run, rows))
-    directions = 1 if alone or tf.config.threading.get_inter_op_parallelism_threads() == 1 else 2
-    for _ in range(min(threads - directions, len(chunks) - 1)):
+    for _ in range(min(threads, len(chunks)) - 1):
         _pool(os.getpid()).submit(_work)
     _work()
     return [result.result() for result in results]
