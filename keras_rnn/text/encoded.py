@@ -47,7 +47,7 @@ class EncodedTexts:
         """The texts that `save` wrote under `name`, memory-mapped and read-only."""
         return cls(
             np.load(folder / f"{name}.ids.npy", mmap_mode="r"),
-            np.load(folder / f"{name}.offsets.npy"),
+            np.load(folder / f"{name}.offsets.npy", mmap_mode="r"),
         )
 
 

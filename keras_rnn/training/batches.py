@@ -26,7 +26,7 @@ def epoch_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -
     batch, and takes only one that its replicas can share evenly.
     """
     rng = np.random.default_rng([seed, epoch])
-    order = rng.permutation(len(lengths))
+    order = rng.permutation(np.arange(len(lengths), dtype=np.int32))
     pool = POOL_BATCHES * batch_size
     for start in range(0, len(order), pool):
         rows = order[start : start + pool]
@@ -43,7 +43,7 @@ def epoch_token_batches(lengths: np.ndarray, batch_tokens: int, seed: int, epoch
     the rows that are as long as each other, chance says which goes where, and it says the order of the batches.
     """
     rng = np.random.default_rng([seed, epoch])
-    order = rng.permutation(len(lengths))
+    order = rng.permutation(np.arange(len(lengths), dtype=np.int32))
     batches = length_batches(lengths[order], batch_tokens)
     return [order[batches[index]] for index in rng.permutation(len(batches))]
 
@@ -102,7 +102,7 @@ def training_batches(
 
 def validation_batches(texts: EncodedTexts, labels: np.ndarray, batch_size: int) -> tf.data.Dataset:
     """Every row once, rows of like length together: token_ids int32 `(batch, time)`, labels int32 `(batch,)`."""
-    order = np.argsort(texts.lengths, kind="stable")
+    order = np.argsort(texts.lengths, kind="stable").astype(np.int32)
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     return _dataset(texts, labels, lambda: iter([batches]))
 
@@ -111,27 +111,26 @@ def _dataset(
     texts: EncodedTexts, labels: np.ndarray, epochs: Callable[[], Iterator[list[np.ndarray]]]
 ) -> tf.data.Dataset:
     """The batches of these rows, one epoch after the other."""
-    ids, offsets = _held(texts.ids), tf.constant(texts.offsets)
-    labels = tf.constant(labels, tf.int32)
+    ids, offsets, labels = map(_held, (texts.ids, texts.offsets, np.asanyarray(labels, np.int32)))
 
     def orders() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for batches in epochs():
             yield np.concatenate(batches), np.cumsum([0, *map(len, batches)])
 
     def batch(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        starts = tf.gather(offsets, rows)
-        lengths = tf.gather(offsets, rows + 1) - starts
+        starts = tf.gather(offsets.value(), rows)
+        lengths = tf.gather(offsets.value(), rows + 1) - starts
         places = tf.range(tf.reduce_max(lengths))
         real = places < lengths[:, tf.newaxis]
         at = tf.where(real, starts[:, tf.newaxis] + places, 0)
         # `value`, since a gather from the variable itself makes a copy first.
-        return tf.where(real, tf.gather(ids.value(), at), 0), tf.gather(labels, rows)
+        return tf.where(real, tf.gather(ids.value(), at), 0), tf.gather(labels.value(), rows)
 
     def epoch(order: tf.Tensor, splits: tf.Tensor) -> tf.data.Dataset:
         batches = tf.data.Dataset.range(tf.size(splits, tf.int64) - 1)
         return batches.map(lambda index: batch(order[splits[index] : splits[index + 1]]))
 
-    signature = (tf.TensorSpec((None,), tf.int64), tf.TensorSpec((None,), tf.int64))
+    signature = (tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None,), tf.int64))
     options = tf.data.Options()
     options.autotune.enabled = False  # its thread can hold up the end of a fit for as long as an epoch took
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA

@@ -132,7 +132,7 @@ def open_prepared(folder: Path) -> PreparedData:
     """What `prepare` wrote to `folder`, memory-mapped."""
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     splits = {
-        name: EncodedSplit(EncodedTexts.open(folder, name), np.load(folder / f"{name}.labels.npy"))
+        name: EncodedSplit(EncodedTexts.open(folder, name), np.load(folder / f"{name}.labels.npy", mmap_mode="r"))
         for name in manifest.pop("splits")
     }
     embeddings = folder / "embeddings.npy"

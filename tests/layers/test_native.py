@@ -191,6 +191,17 @@ def test_memory_is_used_again_when_nothing_uses_it(monkeypatch):
     assert len(memory._memories) == 2
 
 
+def test_memory_that_was_a_little_too_small_makes_room(monkeypatch):
+    monkeypatch.setattr(memory, "_memories", [])
+    for rows in (100, 10, 120, 150, 110):
+        memory.empty((rows, 64))
+    assert sorted(kept.nbytes // 256 for kept in memory._memories) == [10, 150]
+    used = memory.empty((150, 64))
+    memory.empty((200, 64))
+    assert sorted(kept.nbytes // 256 for kept in memory._memories) == [10, 150, 200]
+    assert used[0].shape == (150, 64)
+
+
 def test_memory_kept_has_a_bound(monkeypatch):
     monkeypatch.setattr(memory, "_memories", [])
     monkeypatch.setattr(memory, "KEPT_BYTES", 3000)

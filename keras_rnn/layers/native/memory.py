@@ -8,7 +8,7 @@ import numpy as np
 
 ALIGNMENT = 64  # bytes; TensorFlow copies arrays that begin elsewhere
 KEPT_BYTES = 2**30
-FREE = 3  # references to memory that nothing uses: the list's, the loop's and the call's
+FREE = 3  # references to memory that nothing uses: the list's, the name's and the call's
 
 _memories: list[np.ndarray] = []
 _lock = threading.Lock()
@@ -23,6 +23,12 @@ def empty(*shapes: tuple[int, ...]) -> list[np.ndarray]:
             if needed <= memory.nbytes <= 2 * needed and sys.getrefcount(memory) == FREE:
                 break
         else:
+            # In place of one that was for a batch a little shorter: each length would have its own in the end.
+            for n in range(len(_memories)):
+                memory = _memories[n]
+                if memory.nbytes < needed <= 2 * memory.nbytes and sys.getrefcount(memory) == FREE:
+                    del _memories[n]
+                    break
             memory = np.empty(needed, np.uint8)
             _memories.append(memory)
             while sum(kept.nbytes for kept in _memories) > KEPT_BYTES:
