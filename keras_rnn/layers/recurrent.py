@@ -187,7 +187,7 @@ def _can_fuse(layer) -> bool:
 
 
 def _wants_machine_code(training) -> bool:
-    return bool(training or _in_this_process.get()) and _can_run_machine_code()
+    return bool(training or _in_this_process.get()) and can_run_machine_code()
 
 
 def _in_machine_code(layers, inputs, states, mask):
@@ -216,7 +216,8 @@ def for_this_process():
         _in_this_process.reset(token)
 
 
-def _can_run_machine_code() -> bool:
+def can_run_machine_code() -> bool:
+    """Whether operations of `keras_rnn.layers.native` run here: there is LLVM, and no tf.distribute strategy."""
     import tensorflow as tf
 
     return _native() is not None and not tf.distribute.has_strategy()

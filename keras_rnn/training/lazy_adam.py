@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from keras_rnn.layers.recurrent import can_run_machine_code
+
 
 @keras.saving.register_keras_serializable("keras_rnn")
 class LazyAdam(keras.optimizers.Adam):
@@ -86,14 +88,17 @@ class LazyAdam(keras.optimizers.Adam):
         rows, values = gradient.indices, gradient.values
         last = self._last_steps[index].value.handle
         skipped = self.iterations - tf.raw_ops.ResourceGather(resource=last, indices=rows, dtype=tf.int64)
-        v = tf.raw_ops.ResourceGather(resource=velocity, indices=rows, dtype=dtype)
-        v *= tf.pow(tf.constant(self.beta_2, dtype), tf.cast(skipped, dtype))[:, tf.newaxis]
-        v += (tf.square(values) - v) * (1 - self.beta_2)
+        of_rows = [
+            tf.raw_ops.ResourceGather(resource=of_all, indices=rows, dtype=dtype) for of_all in (velocity, weights)
+        ]
+        kept = tf.pow(tf.constant(self.beta_2, dtype), tf.cast(skipped, dtype))
+        adam_rows = _adam_rows
+        if _machine_code_takes(values):
+            from keras_rnn.layers.native.rows import adam_rows
+        v, w = adam_rows(values, *of_rows, kept, 1 - self.beta_2, rate * tf.sqrt(1 - powers[1]), self.epsilon)
         now = tf.fill(tf.shape(rows), self.iterations + 1)
-        tf.raw_ops.ResourceScatterUpdate(resource=last, indices=rows, updates=now)
-        tf.raw_ops.ResourceScatterUpdate(resource=velocity, indices=rows, updates=v)
-        change = rate * tf.sqrt(1 - powers[1]) * values / (tf.sqrt(v) + self.epsilon)
-        tf.raw_ops.ResourceScatterSub(resource=weights, indices=rows, updates=change)
+        for of_all, updates in ((last, now), (velocity, v), (weights, w)):
+            tf.raw_ops.ResourceScatterUpdate(resource=of_all, indices=rows, updates=updates)
 
     def get_config(self):
         taken = ("name", "learning_rate", "beta_1", "beta_2", "epsilon", "global_clipnorm")
@@ -114,6 +119,22 @@ def _summed_rows(gradient):
     if not isinstance(gradient, tf.IndexedSlices):
         return gradient
     rows, place = tf.unique(gradient.indices)
-    shape = tf.concat([tf.shape(rows), tf.shape(gradient.values)[1:]], 0)
-    values = tf.scatter_nd(place[:, tf.newaxis], gradient.values, shape)
+    if _machine_code_takes(gradient.values):
+        from keras_rnn.layers.native.rows import summed_rows
+
+        values = summed_rows(gradient.values, place, tf.size(rows))
+    else:
+        shape = tf.concat([tf.shape(rows), tf.shape(gradient.values)[1:]], 0)
+        values = tf.scatter_nd(place[:, tf.newaxis], gradient.values, shape)
     return tf.IndexedSlices(values, rows, gradient.dense_shape)
+
+
+def _adam_rows(gradients, v, weights, kept, fresh, rate, epsilon):
+    """As `keras_rnn.layers.native.rows.adam_rows`, in TensorFlow's operations."""
+    v *= kept[:, tf.newaxis]
+    v += (tf.square(gradients) - v) * fresh
+    return v, weights - rate * gradients / (tf.sqrt(v) + epsilon)
+
+
+def _machine_code_takes(values) -> bool:
+    return values.dtype == tf.float32 and can_run_machine_code() and not tf.config.list_logical_devices("GPU")

@@ -8,6 +8,8 @@ import pytest
 import tensorflow as tf
 
 from keras_rnn import TokenEmbedding
+from keras_rnn.layers.native.rows import adam_rows, summed_rows
+from keras_rnn.training import lazy_adam
 from keras_rnn.training.lazy_adam import LazyAdam, LazyLossScaleOptimizer
 
 ROOT = Path(__file__).parents[2]
@@ -15,6 +17,13 @@ LEARNING_RATE, BETA_2, EPSILON = 0.01, 0.999, 1e-7
 ROWS, FEATURES = 6, 3
 # The rows that each batch uses, some of them several times; row 5 is never used.
 BATCHES = ([0, 1, 1, 4], [2, 1, 0, 1], [3, 3, 3, 2], [4, 0, 1, 2])
+
+
+@pytest.fixture(params=["machine code", "graph"])
+def each_way(request, monkeypatch):
+    """Both forms of what is done to the rows in use."""
+    if request.param == "graph":
+        monkeypatch.setattr(lazy_adam, "_machine_code_takes", lambda values: False)
 
 
 def slices(rows, seed):
@@ -51,7 +60,7 @@ def adam_without_momentum(weights, steps):
     return weights
 
 
-def test_a_step_of_known_numbers():
+def test_a_step_of_known_numbers(each_way):
     # The first step of Adam is the learning rate against the sign of the gradient; the two parts of row 1 sum to -3.
     gradient = tf.IndexedSlices(tf.constant([[3.0], [1.0], [-4.0]]), tf.constant([0, 1, 1]), tf.constant([3, 1]))
     weights = keras.Variable(np.array([[1.0], [2.0], [3.0]], "float32"))
@@ -61,7 +70,7 @@ def test_a_step_of_known_numbers():
     np.testing.assert_allclose(weights.numpy(), [[0.5], [2.5], [3.0]], rtol=1e-5)
 
 
-def test_rows_in_use_are_those_of_adam_without_momentum_and_the_others_stay_bit_for_bit():
+def test_rows_in_use_are_those_of_adam_without_momentum_and_the_others_stay_bit_for_bit(each_way):
     steps = [slices(rows, seed) for seed, rows in enumerate(BATCHES * 3)]
     vector = np.zeros(FEATURES, "float32")
     weights, _ = taken(LazyAdam(LEARNING_RATE), [[gradient, vector] for gradient in steps])
@@ -92,7 +101,7 @@ def test_a_row_that_comes_once_moves_as_far_as_adam_moves_it_in_the_end():
 
 @pytest.mark.parametrize("clip", [None, 0.5, 100.0])
 @pytest.mark.parametrize("beta_1", [0.0, 0.9])
-def test_it_is_keras_adam_of_dense_gradients_and_of_all_without_momentum(clip, beta_1):
+def test_it_is_keras_adam_of_dense_gradients_and_of_all_without_momentum(clip, beta_1, each_way):
     rows = [0, 1, 2, 4, 0, 0, 3]
     steps = [[slices(rows[seed:], seed), np.full(FEATURES, seed - 1.5, "float32")] for seed in range(5)]
     if beta_1:
@@ -111,6 +120,19 @@ def test_the_gradients_are_clipped_as_dense_ones():
     assert sorted(matrix.indices.numpy()) == [1, 4]
     np.testing.assert_allclose(dense(matrix), expected[0], rtol=1e-6)
     np.testing.assert_allclose(vector, expected[1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("width", [1, 15, 16, 33])
+def test_rows_of_any_width_are_alike_in_machine_code_and_in_a_graph(width):
+    rng = np.random.default_rng(width)
+    g, v, w = (rng.random((7, width), np.float32) for _ in range(3))
+    given = g, v, w, rng.random(7, np.float32), 0.25, 0.5, 1e-3
+    for found, expected in zip(adam_rows(*given), lazy_adam._adam_rows(*given), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+    places = np.array([2, 0, 2, 4, 4, 4, 0], np.int32)
+    expected = np.zeros((5, width), np.float32)
+    np.add.at(expected, places, g)
+    np.testing.assert_allclose(summed_rows(g, places, 5), expected, rtol=1e-6)
 
 
 def test_config_round_trip():

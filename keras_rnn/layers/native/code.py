@@ -162,6 +162,9 @@ class Code:
             self._intrinsic("llvm.fma.{}", self.vector, self.vector, self.vector, self.vector), [a, b, c]
         )
 
+    def sqrt(self, a):
+        return self.build.call(self._intrinsic("llvm.sqrt.{}", self.vector, self.vector), [a])
+
     def one_minus(self, a):
         return self.minus(self.constant(1), a)
 
