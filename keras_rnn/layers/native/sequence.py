@@ -162,7 +162,7 @@ def _forward(layer: _Layer, mask, *arrays):
         *[(batch, time, count * units)] * layer.sequences,
     )
     kept, before, after, outputs = _parts(made, count, of_states, of_states, layer.sequences)
-    held, calls = [], []
+    held, calls = [], []  # arrays, and calls that know them by their addresses
     for n in range(count):
         for first, state in zip(layer.of(n, before), layer.of(n, states), strict=True):
             first[:, -1 if layer.backwards[n] else 0] = state
@@ -197,7 +197,7 @@ def _backward(layer: _Layer, mask, *arrays):
     d_inputs, d_states = _parts(made, number, of_states)
     for d, given in zip(d_states, d_after, strict=True):
         d[...] = given
-    held, calls = [], []
+    held, calls = [], []  # arrays, and calls that know them by their addresses
     for n, of in enumerate(layer.inputs):
         vectors = panel_vectors(units, 1)
         weights = [packed(kernels[n], transposed=True), packed(recurrent_kernels[n], 1, vectors, transposed=True)]
