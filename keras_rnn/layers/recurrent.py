@@ -155,11 +155,13 @@ class Bidirectional(keras.layers.Bidirectional):
         return (outputs, *states[0], *states[1]) if self.return_state else outputs
 
     def _can_run_together(self) -> bool:
-        """Whether both directions are of one form, and what one gives stands beside what the other gives."""
+        """Whether both directions are of one form, need no calls of their own, and their outputs stand side by side."""
         layers = forward, backward = self.forward_layer, self.backward_layer
         return (
             self.merge_mode == "concat"
+            and self.compute_dtype == "float32"  # a call would cast
             and all(isinstance(layer, _Fused) and _can_fuse(layer) and not layer.stateful for layer in layers)
+            and not any(layer.activity_regularizer for layer in layers)
             and (forward.kind, forward.units) == (backward.kind, backward.units)
             and forward.zero_output_for_mask == backward.zero_output_for_mask
             and not forward.go_backwards

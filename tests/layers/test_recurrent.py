@@ -168,6 +168,27 @@ def test_directions_that_cannot_run_together_run_apart(options):
     assert_alike(everything(theirs, x), everything(ours, x, training=True))
 
 
+def test_each_direction_adds_its_activity_regularizer():
+    x = values(BATCH, TIME, FEATURES)
+    both = pair("LSTM", 4, bidirectional=True, activity_regularizer="l2")
+    for layer in both:
+        layer(x, training=True)
+    theirs, ours = (layer.losses for layer in both)
+    assert len(theirs) == 2
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+
+
+def test_directions_in_float32_of_a_layer_in_float16():
+    x, both = values(BATCH, TIME, FEATURES), []
+    for module in (keras.layers, layers):
+        both.append(module.Bidirectional(module.LSTM(4, dtype="float32"), dtype="mixed_float16"))
+        both[-1].build(x.shape)
+    theirs, ours = both
+    ours.set_weights(theirs.get_weights())
+    assert ours(x, training=True).dtype == tf.float16
+    np.testing.assert_allclose(ours(x, training=True), theirs(x, training=True), atol=2e-3)
+
+
 @pytest.mark.parametrize(("name", "units"), CELLS)
 @pytest.mark.parametrize("steps", [1, 2, 200])
 def test_of_any_length(name, units, steps, each_way):
