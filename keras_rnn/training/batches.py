@@ -118,12 +118,12 @@ def _dataset(
             yield np.concatenate(batches), np.cumsum([0, *map(len, batches)])
 
     def batch(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        # `value`, since a gather from a variable itself makes a copy first.
         starts = tf.gather(offsets.value(), rows)
         lengths = tf.gather(offsets.value(), rows + 1) - starts
         places = tf.range(tf.reduce_max(lengths))
         real = places < lengths[:, tf.newaxis]
         at = tf.where(real, starts[:, tf.newaxis] + places, 0)
-        # `value`, since a gather from the variable itself makes a copy first.
         return tf.where(real, tf.gather(ids.value(), at), 0), tf.gather(labels.value(), rows)
 
     def epoch(order: tf.Tensor, splits: tf.Tensor) -> tf.data.Dataset:

@@ -67,6 +67,13 @@ def test_all_sizes_are_alike_in_a_graph(name, time, batch, features, units):
 
 
 @pytest.mark.parametrize("name", sorted(GATES))
+def test_no_rows(name):
+    outputs, *rest = run(in_machine_code, name, arguments(name, 3, 0, 4, 5))
+    assert outputs.shape == (0, 3, 5)
+    assert not any(np.any(array) for array in rest)
+
+
+@pytest.mark.parametrize("name", sorted(GATES))
 @pytest.mark.parametrize("cached", [0, 2**30])
 def test_more_rows_than_a_call_takes(name, cached, monkeypatch):
     monkeypatch.setattr(threads, "CACHED_WEIGHTS", cached)
@@ -122,17 +129,16 @@ def test_directions_side_by_side_are_each_alone(name, one_input):
     mask = tf.constant(np.random.default_rng(0).random((3, 5)) < 0.7)
     backwards = [False, True, True]
 
+    def each(flat):
+        return zip([flat[n : n + len(given[0])] for n in range(0, len(flat), len(given[0]))], backwards, strict=True)
+
     def together(*flat):
-        each = [flat[first : first + len(given[0])] for first in range(0, len(flat), len(given[0]))]
-        directions = [direction(name, *of, go_backwards=back) for of, back in zip(each, backwards, strict=True)]
+        directions = [direction(name, *of, go_backwards=back) for of, back in each(flat)]
         outputs, states = sequence.sequence(name, mask, directions)
         return [outputs, *states]
 
     def apart(*flat):
-        each = [flat[first : first + len(given[0])] for first in range(0, len(flat), len(given[0]))]
-        made = [
-            in_machine_code(name, *of, mask=mask, go_backwards=back) for of, back in zip(each, backwards, strict=True)
-        ]
+        made = [in_machine_code(name, *of, mask=mask, go_backwards=back) for of, back in each(flat)]
         return [tf.concat([outputs for outputs, _ in made], 2), *(states for _, states in made)]
 
     flat = [tensor for of in given for tensor in of]

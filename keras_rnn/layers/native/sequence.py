@@ -62,11 +62,13 @@ def sequence(
         the states after its last step.
     """
     cell, units = CELLS[name], directions[0].recurrent_kernel.shape[0]
-    inputs = list({id(direction.inputs): direction.inputs for direction in directions}.values())
+    inputs = {id(direction.inputs): direction.inputs for direction in directions}
+    places = tuple(list(inputs).index(id(direction.inputs)) for direction in directions)
+    inputs = list(inputs.values())
     layer = _Layer(
         cell,
         kernels(cell, units),  # compiled while the graph is made, in one thread
-        tuple(next(n for n, x in enumerate(inputs) if x is direction.inputs) for direction in directions),
+        places,
         tuple(direction.go_backwards for direction in directions),
         len(directions[0].biases),
         return_sequences,

@@ -29,12 +29,14 @@ def over_rows(run: Callable, batch: int, flops_a_row: float, weights: int) -> li
         flops_a_row: of `run`.
         weights: numbers that each step of a loop multiplies by.
     """
+    if not batch:
+        return [run(0, 0)]
     threads = _threads()
     parts = int(max(1, min(threads, batch, batch * flops_a_row // FLOPS_A_THREAD)))
     most = CACHED_ROWS if weights <= CACHED_WEIGHTS else MOST_ROWS
     count = -(-batch // (most * parts)) * parts  # each thread has as many
-    size = max(1, -(-batch // max(1, count)))
-    chunks = [(begin, min(begin + size, batch)) for begin in range(0, max(1, batch), size)]
+    size = -(-batch // count)
+    chunks = [(begin, min(begin + size, batch)) for begin in range(0, batch, size)]
     if parts == 1:
         return [run(*rows) for rows in chunks]
     results = [Future() for _ in chunks]
