@@ -20,6 +20,9 @@ import tensorflow as tf
 # than a loop of ours up to so many units, and otherwise as long as rows * units * units are at most BLOCK_WORK.
 BLOCK_UNITS_TRAINING = 32
 BLOCK_WORK = 2**17
+# A loop that predicts takes the products of inputs and states together in each step, if a cell has gates, and up to so
+# many units: beyond, both kernels together are no longer in a cache.
+ONE_PRODUCT_UNITS = 256
 
 
 def simple_rnn(inputs, kernel, recurrent_kernel, bias, h_0, training: bool):
@@ -40,7 +43,7 @@ def gru(inputs, kernel, recurrent_kernel, bias, recurrent_bias, h_0, training: b
 def lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells: bool, training: bool):
     """i, f, o = sigmoid(W x + U h' + b), g = tanh(likewise), c = f c' + i g, h = o tanh(c). Returns h, c (or None)."""
     units = h_0.shape[1]
-    weights = tf.concat([kernel, recurrent_kernel], 0)  # here, where it is worked out once if the weights are constants
+    weights = _one_below_the_other(kernel, recurrent_kernel)
 
     def block():
         return _block_lstm(inputs, weights, bias, h_0, c_0, return_cells)
@@ -54,6 +57,13 @@ def lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells: bool, t
     else:
         states = tf.cond(tf.shape(h_0)[0] <= most_rows, block, loop)
     return states if return_cells else (states[0], None)
+
+
+def _one_below_the_other(kernel, recurrent_kernel):
+    """Worked out here if both are constants of a graph, since TensorFlow would do so in a branch, each time anew."""
+    weights = tf.concat([kernel, recurrent_kernel], 0)
+    value = None if tf.executing_eagerly() else tf.get_static_value(weights)
+    return weights if value is None else tf.constant(value)
 
 
 def most_block_rows(units: int) -> int:
@@ -133,8 +143,10 @@ def _sequence(
     @tf.custom_gradient
     def sequence(inputs, kernel, recurrent_kernel, bias, recurrent_bias, *states):
         steps, batch, units = tf.shape(inputs)[0], tf.shape(inputs)[1], recurrent_kernel.shape[0]
+        gates = kernel.shape[1] // units
+        ahead = training or cell.apart or gates == 1 or units > ONE_PRODUCT_UNITS
         flat = tf.reshape(inputs, [steps * batch, kernel.shape[0]])
-        if training or cell.apart:
+        if ahead:
             others, last_bias = tf.split(recurrent_bias, [kernel.shape[1] - units, units])
             biases = bias + tf.concat([others, tf.zeros_like(last_bias)], 0)
             projected = tf.reshape(tf.nn.bias_add(tf.matmul(flat, kernel), biases), [steps, batch, kernel.shape[1]])
@@ -146,7 +158,7 @@ def _sequence(
         def sums(t, h):
             if cell.apart:
                 return projected[t], tf.matmul(h, recurrent_kernel), last_bias
-            if training:
+            if ahead:
                 return (projected[t] + tf.matmul(h, recurrent_kernel),)
             return (tf.nn.bias_add(tf.matmul(tf.concat([inputs[t], h], 1), both_kernels), bias),)
 

@@ -190,20 +190,30 @@ def test_directions_in_float32_of_a_layer_in_float16():
 
 
 @pytest.mark.parametrize(("name", "units"), CELLS)
-@pytest.mark.parametrize("steps", [1, 2, 200])
-def test_of_any_length(name, units, steps, each_way):
-    x = values(2, steps, FEATURES)
-    mask = np.arange(steps) < np.array([[steps], [(steps + 1) // 2]])
+def test_one_graph_takes_sequences_of_any_length(name, units, each_way):
     theirs, ours = pair(name, units, return_sequences=True, zero_output_for_mask=True)
     signature = [tf.TensorSpec((None, None, FEATURES)), tf.TensorSpec((None, None), tf.bool)]
 
     def in_graph(layer, training=False):
         graph = tf.function(functools.partial(everything, layer, training=training), input_signature=signature)
-        return graph(x, mask)
+        return [
+            graph(values(2, steps, FEATURES), np.arange(steps) < np.array([[steps], [(steps + 1) // 2]]))
+            for steps in (1, 2, 200)
+        ]
 
     expected = in_graph(theirs)
     for training in each_way():
-        assert_alike(expected, in_graph(ours, training))
+        for both in zip(expected, in_graph(ours, training), strict=True):
+            assert_alike(*both)
+
+
+def test_products_of_the_inputs_are_taken_ahead_where_both_kernels_are_large(monkeypatch):
+    monkeypatch.setattr(tf_cells, "ONE_PRODUCT_UNITS", LOOP_UNITS - 1)
+    x, mask = values(BATCH, TIME, FEATURES), MASKS["holes"]
+    theirs, ours = pair("LSTM", LOOP_UNITS, return_sequences=True)
+    assert_alike(everything(theirs, x, mask), everything(ours, x, mask))
+    graph = tf.function(functools.partial(ours, mask=tf.constant(mask))).get_concrete_function(x).graph
+    assert [op.type for op in graph.get_operations()].count("MatMul") == 1  # the others are in the loop
 
 
 @pytest.mark.parametrize("rows", [32, 33])  # where one form of an LSTM of 64 gives way to the other
@@ -215,6 +225,20 @@ def test_few_and_many_rows_of_one_graph(rows, monkeypatch):
     signature = [tf.TensorSpec((None, None, FEATURES)), tf.TensorSpec((None, None), tf.bool)]
     graph = tf.function(functools.partial(everything, ours), input_signature=signature)
     assert_alike(everything(theirs, x, mask), graph(x, mask))
+
+
+def test_kernels_that_are_constants_are_joined_in_the_graph():
+    kernel, recurrent_kernel, zeros = values(FEATURES, 16), values(4, 16), np.zeros((BATCH, 4), "float32")
+
+    def lstm(steps):
+        weights = [tf.constant(weight) for weight in (kernel, recurrent_kernel, values(16))]
+        return tf_cells.lstm(steps, *weights, zeros, zeros, return_cells=False, training=False)[0]
+
+    graph = tf.function(lstm).get_concrete_function(tf.TensorSpec((None, BATCH, FEATURES))).graph.as_graph_def()
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    constants = [tf.make_ndarray(node.attr["value"].tensor) for node in nodes if node.op == "Const"]
+    joined = np.concatenate([kernel, recurrent_kernel])
+    assert sum(np.array_equal(constant, joined) for constant in constants) == 1
 
 
 @pytest.mark.parametrize(("name", "units"), CELLS)
