@@ -24,12 +24,13 @@ UNKNOWN_CHARACTER = "\ufffd"
 COUNT_ROWS = 1024  # of a batch whose tokens are counted
 
 # (pattern, replacement), applied in order to lower-cased text. Contractions are cut as GloVe's tokenizer cuts
-# them ("isn't" -> "is n't"); of punctuation only ! ? $ % are tokens; leftovers of HTML in common corpora go.
+# them ("isn't" -> "is n't"); of punctuation only ! ? $ % are tokens; leftovers of HTML in common corpora go. Spaces
+# stay as they are: to replace each by another one takes as long as all the rest.
 WORD_REWRITES = (
     (r"<br\s*/?>", " "),
     (r"\s?&?#39;|[‘’]", "'"),
     (r"([!?$%])", r" \1 "),
-    (r"[^\pL\pN\pM!?$%']+", " "),
+    (r"[^\pL\pN\pM!?$%' ]+", " "),
     (r"(n't|'(?:s|re|ve|ll|d|m))\b", r" \1"),
     (r"(^|\s)'+([\pL\pN]{3})", r"\1\2"),  # quotation marks, which "'ll" and its like are not
     (r"'+(\s|$)", r"\1"),
