@@ -1,4 +1,4 @@
-"""The system of `end_to_end` that is PyTorch with sparse gradients of the embedding: quicker, and less accurate."""
+"""The system of `end_to_end` that is PyTorch with sparse gradients of the embedding, for SparseAdam."""
 
 from functools import partial
 

@@ -14,6 +14,7 @@ needs; without, it is quicker, and a gradient runs it once more.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import tensorflow as tf
 
 # TensorFlow's one op for an LSTM hardly has a cost a step, but its matrix products are slow: in training it is quicker
@@ -43,9 +44,9 @@ def gru(inputs, kernel, recurrent_kernel, bias, recurrent_bias, h_0, training: b
 def lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells: bool, training: bool):
     """i, f, o = sigmoid(W x + U h' + b), g = tanh(likewise), c = f c' + i g, h = o tanh(c). Returns h, c (or None)."""
     units = h_0.shape[1]
-    weights = _one_below_the_other(kernel, recurrent_kernel)
 
     def block():
+        weights = _one_below_the_other(kernel, recurrent_kernel)
         return _block_lstm(inputs, weights, bias, h_0, c_0, return_cells)
 
     def loop():
@@ -60,10 +61,13 @@ def lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells: bool, t
 
 
 def _one_below_the_other(kernel, recurrent_kernel):
-    """Worked out here if both are constants of a graph, since TensorFlow would do so in a branch, each time anew."""
-    weights = tf.concat([kernel, recurrent_kernel], 0)
-    value = None if tf.executing_eagerly() else tf.get_static_value(weights)
-    return weights if value is None else tf.constant(value)
+    """Worked out here if both are constants of a graph: TensorFlow would do so each time, since this is in a branch."""
+    both = [kernel, recurrent_kernel]
+    if not tf.executing_eagerly():
+        values = [tf.get_static_value(weights) for weights in both]
+        if all(value is not None for value in values):
+            return tf.constant(np.concatenate(values))
+    return tf.concat(both, 0)
 
 
 def most_block_rows(units: int) -> int:

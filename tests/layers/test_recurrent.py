@@ -128,7 +128,8 @@ def test_both_directions_are_those_of_keras(name, units, mask, each_way, never_k
 def test_both_directions_run_together(name, sequences):
     x, mask = values(BATCH, TIME, FEATURES), MASKS["holes"]
     theirs, ours = pair(name, 4, bidirectional=True, return_sequences=sequences, zero_output_for_mask=not sequences)
-    assert_alike(everything(theirs, x, mask), everything(ours, x, mask, training=True))
+    for given in (mask, None):
+        assert_alike(everything(theirs, x, given), everything(ours, x, given, training=True))
     with recurrent.for_this_process():
         graph = tf.function(ours).get_concrete_function(tf.TensorSpec((None, None, FEATURES))).graph
     kinds = [op.type for op in graph.get_operations()]
@@ -227,18 +228,20 @@ def test_few_and_many_rows_of_one_graph(rows, monkeypatch):
     assert_alike(everything(theirs, x, mask), graph(x, mask))
 
 
-def test_kernels_that_are_constants_are_joined_in_the_graph():
-    kernel, recurrent_kernel, zeros = values(FEATURES, 16), values(4, 16), np.zeros((BATCH, 4), "float32")
+@pytest.mark.parametrize(("units", "times"), [(4, 1), (LOOP_UNITS, 0)])
+def test_kernels_that_are_constants_are_joined_in_the_graph_of_the_op_that_takes_both(units, times):
+    kernel, recurrent_kernel = values(FEATURES, 4 * units), values(units, 4 * units)
+    zeros = np.zeros((BATCH, units), "float32")
 
     def lstm(steps):
-        weights = [tf.constant(weight) for weight in (kernel, recurrent_kernel, values(16))]
+        weights = [tf.constant(weight) for weight in (kernel, recurrent_kernel, values(4 * units))]
         return tf_cells.lstm(steps, *weights, zeros, zeros, return_cells=False, training=False)[0]
 
     graph = tf.function(lstm).get_concrete_function(tf.TensorSpec((None, BATCH, FEATURES))).graph.as_graph_def()
     nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
     constants = [tf.make_ndarray(node.attr["value"].tensor) for node in nodes if node.op == "Const"]
     joined = np.concatenate([kernel, recurrent_kernel])
-    assert sum(np.array_equal(constant, joined) for constant in constants) == 1
+    assert sum(np.array_equal(constant, joined) for constant in constants) == times
 
 
 @pytest.mark.parametrize(("name", "units"), CELLS)
