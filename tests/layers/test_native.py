@@ -164,6 +164,15 @@ def test_threads_change_no_bit_of_a_state(name, monkeypatch):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize(
+    ("time", "weights", "rows"),
+    [(0, 1, 14), (10, 1, 14), (100, 1, 10), (250, 1, 4), (10_000, 1, 4), (250, threads.CACHED_WEIGHTS + 1, 40)],
+)
+def test_rows_at_a_time_are_few_where_they_are_long_unless_the_weights_are_large(time, weights, rows):
+    expected = [(begin, min(begin + rows, 40)) for begin in range(0, 40, rows)]
+    assert threads.over_rows(lambda *rows: rows, 40, time, flops_a_row=0, weights=weights) == expected
+
+
 @pytest.mark.parametrize("name", sorted(GATES))
 def test_what_is_no_number_stays_none(name):
     inputs, *rest = arguments(name, 3, 2, 4, 5)

@@ -33,10 +33,11 @@ def empty(*shapes: tuple[int, ...]) -> list[np.ndarray]:
             _memories.append(memory)
             while sum(kept.nbytes for kept in _memories) > KEPT_BYTES:
                 del _memories[0]  # what uses it keeps it
-        start = -memory.ctypes.data % ALIGNMENT
+        (address,) = addresses([memory])
+        start = -address % ALIGNMENT
         arrays = []
         for size, shape in zip(sizes, shapes, strict=True):
-            arrays.append(memory[start : start + 4 * math.prod(shape)].view(np.float32).reshape(shape))
+            arrays.append(np.ndarray(shape, np.float32, memory, start))
             start += size
         return arrays
 

@@ -183,7 +183,7 @@ def _forward(layer: _Layer, mask, *arrays):
             call(begin, end)
 
     size = kernels[0].size + recurrent_kernels[0].size
-    over_rows(of_rows, batch, 2 * time * size * count, size)
+    over_rows(of_rows, batch, time, 2 * time * size * count, size)
     return made
 
 
@@ -221,7 +221,7 @@ def _backward(layer: _Layer, mask, *arrays):
         return found
 
     size = kernels[0].size + recurrent_kernels[0].size
-    found = over_rows(of_rows, batch, 4 * time * size * count, size)
+    found = over_rows(of_rows, batch, time, 4 * time * size * count, size)
     for total, *others in zip(*found, strict=True):
         for other in others:
             total += other
