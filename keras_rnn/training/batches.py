@@ -71,7 +71,7 @@ class EpochBatches(keras.callbacks.Callback):
 
     @cached_property
     def dataset(self) -> tf.data.Dataset:
-        dataset = _dataset(self.split.texts, self.split.labels, lambda: iter([self.batches()]))
+        dataset = _dataset(self.split.texts, self.split.labels, lambda: map(EpochBatches.batches, [self]))
         return dataset.apply(tf.data.experimental.assert_cardinality(self.steps))
 
     def batches(self) -> list[np.ndarray]:
@@ -89,12 +89,11 @@ def training_batches(
     texts: EncodedTexts, labels: np.ndarray, batch_size: int, seed: int, first_epoch: int = 0
 ) -> tf.data.Dataset:
     """Epoch after epoch of (token_ids int32 `(batch, time)`, labels int32 `(batch,)`), without end."""
-    lengths = texts.lengths
 
     def epochs() -> Iterator[list[np.ndarray]]:
         epoch = first_epoch
         while True:
-            yield epoch_batches(lengths, batch_size, seed, epoch)
+            yield epoch_batches(texts.lengths, batch_size, seed, epoch)
             epoch += 1
 
     return _dataset(texts, labels, epochs)
@@ -112,10 +111,6 @@ def _dataset(
 ) -> tf.data.Dataset:
     """The batches of these rows, one epoch after the other."""
     ids, offsets, labels = map(_held, (texts.ids, texts.offsets, np.asanyarray(labels, np.int32)))
-
-    def orders() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for batches in epochs():
-            yield np.concatenate(batches), np.cumsum([0, *map(len, batches)])
 
     def batch(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         # `value`, since a gather from a variable itself makes a copy first.
@@ -135,11 +130,17 @@ def _dataset(
     options.autotune.enabled = False  # its thread can hold up the end of a fit for as long as an epoch took
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return (
-        tf.data.Dataset.from_generator(orders, output_signature=signature)
+        # Through `map`, which holds nothing while an epoch goes on: the batches of a million rows take 8 MB.
+        tf.data.Dataset.from_generator(lambda: map(_order, epochs()), output_signature=signature)
         .flat_map(epoch)
         .prefetch(1)
         .with_options(options)
     )
+
+
+def _order(batches: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of all batches, and where each batch begins and the last one ends."""
+    return np.concatenate(batches), np.cumsum([0, *map(len, batches)])
 
 
 def _held(array: np.ndarray) -> tf.Variable:
