@@ -213,14 +213,16 @@ class TestCases:
 class TestParts:
     def test_outputs_that_differ_are_an_error(self, tmp_path):
         class Made:
-            def __init__(self, outputs):
-                self.outputs = outputs
+            def __init__(self, outputs, graph=("MatMul",)):
+                self.outputs, self.graph = outputs, graph
 
             def ask(self, handler, case, results):
                 np.savez(results, outputs=self.outputs)
+                return {"forward": self.graph}
 
         case = Case("LSTM", False, 1, 2, 3, 4, seed=0)
-        layers.check_alike({"ours": Made([1.0, 2.0]), "keras": Made([1.0, 2.0001])}, case, tmp_path)
+        assert layers.check_alike({"ours": Made([1.0, 2.0]), "keras": Made([1.0, 2.0001])}, case, tmp_path)
+        assert not layers.check_alike({"ours": Made([1.0], ["Mul"]), "keras": Made([1.0])}, case, tmp_path)
         with pytest.raises(ValueError, match=r"outputs of Case.*from those of keras by 5.0e-02"):
             layers.check_alike({"ours": Made([1.0, 1.9]), "keras": Made([1.0, 2.0])}, case, tmp_path)
 

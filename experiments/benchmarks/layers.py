@@ -23,6 +23,7 @@ from turns import take_turns, turn_of
 SHAPES = [(1, 32, 64, 64), (16, 40, 64, 16), (32, 64, 128, 128), (128, 64, 128, 128), (64, 64, 256, 512)]
 QUICK = [("LSTM", True, (2, 3, 4, 5)), ("GRU", False, (2, 3, 4, 5)), ("SimpleRNN", False, (2, 3, 4, 5))]
 FORWARD, TRAIN_STEP = "forward", "train_step"
+SAME = "the same operations as Keras"  # so what differs in time is chance
 # Of the largest number: float32, summed in another order through up to 64 steps.
 TOLERANCE = 1e-4
 
@@ -34,9 +35,10 @@ def run(options: Options) -> tuple[list[dict], list[Bar]]:
             peers["torch"] = stack.enter_context(Peer("layers_torch.py"))
         rows = []
         for case in track(list(cases(options)), "layers", transient=True):
-            check_alike(peers, case, Path(folder))
-            rows += timed(peers, case, options)
-    return rows, bars([row for row in rows if row["what"] == TRAIN_STEP], rows)
+            same = check_alike(peers, case, Path(folder))
+            rows += timed(peers, case, same, options)
+    steps = [row for row in rows if row["what"] == TRAIN_STEP]
+    return rows, bars(steps, [row for row in rows if not row["note"]])
 
 
 def cases(options: Options) -> Iterator[Case]:
@@ -45,12 +47,12 @@ def cases(options: Options) -> Iterator[Case]:
         yield Case(cell, both, *shape, seed=options.seed)
 
 
-def check_alike(peers: dict[str, Peer], case: Case, folder: Path) -> None:
-    """Builds the case everywhere, and compares what comes out."""
-    made = {}
+def check_alike(peers: dict[str, Peer], case: Case, folder: Path) -> bool:
+    """Builds the case everywhere, and compares what comes out; whether ours and Keras' forward graphs are the same."""
+    made, graphs = {}, {}
     for name, peer in peers.items():
         file = folder / f"{name}.npz"
-        peer.ask("build", case=asdict(case), results=str(file))
+        graphs[name] = peer.ask("build", case=asdict(case), results=str(file)).get("forward")
         with np.load(file) as arrays:
             made[name] = dict(arrays)
     for name, arrays in made.items():
@@ -58,9 +60,10 @@ def check_alike(peers: dict[str, Peer], case: Case, folder: Path) -> None:
             difference = np.abs(theirs - made["ours"][what]).max() / np.abs(theirs).max()
             if not difference < TOLERANCE:
                 raise ValueError(f"{what} of {case}: ours differ from those of {name} by {difference:.1e}")
+    return graphs["ours"] == graphs["keras"]
 
 
-def timed(peers: dict[str, Peer], case: Case, options: Options) -> Iterator[dict]:
+def timed(peers: dict[str, Peer], case: Case, same: bool, options: Options) -> Iterator[dict]:
     for what in (FORWARD, TRAIN_STEP):
         contenders = {name: turn_of(peers[name], options.quick, what=what) for name in ("ours", "keras")}
         if "torch" in peers:
@@ -74,4 +77,5 @@ def timed(peers: dict[str, Peer], case: Case, options: Options) -> Iterator[dict
             "hidden": case.units,
             "what": what,
             **beside(take_turns(contenders, options.rounds)),
+            "note": SAME if same and what == FORWARD else "",
         }

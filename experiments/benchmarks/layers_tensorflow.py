@@ -43,7 +43,13 @@ def build(case: dict, results: str) -> dict:
 
     built.update(forward=lambda: forward(inputs), train_step=lambda: train_step(inputs, slopes))
     np.savez(results, outputs=forward(inputs).numpy(), d_inputs=train_step(inputs, slopes)[1][0].numpy())
-    return {}
+    return {"forward": operations(forward.get_concrete_function().graph.as_graph_def())}
+
+
+def operations(graph: tf.compat.v1.GraphDef) -> list[str]:
+    """The kinds of all operations of a graph and its functions, in a fixed order."""
+    nodes = [graph.node, *(function.node_def for function in graph.library.function)]
+    return sorted(node.op for of in nodes for node in of)
 
 
 def turn(what: str, seconds: float, calls: int) -> dict:

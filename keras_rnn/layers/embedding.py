@@ -3,6 +3,9 @@
 import keras
 from keras import ops
 
+from keras_rnn.layers.recurrent import wants_machine_code
+from keras_rnn.layers.rows import Rows, say_rows
+
 
 @keras.saving.register_keras_serializable("keras_rnn")
 class TokenEmbedding(keras.layers.Embedding):
@@ -11,14 +14,15 @@ class TokenEmbedding(keras.layers.Embedding):
     cuDNN refuses a row that is masked throughout, so a row of padding only is read as one padding token.
 
     Input int32 `(batch, time)`, `time` at least 1; output `(batch, time, output_dim)`; mask bool `(batch, time)`,
-    or None with `mask_zero=False`. Under TensorFlow a step reads, and an optimizer can update, the rows in use alone.
+    or None with `mask_zero=False`. Under TensorFlow a step reads, and an optimizer can update, the rows in use alone;
+    where layers run in machine code each of them is read once, and the output says so (`keras_rnn.layers.rows`).
     """
 
     def add_weight(self, *args, **kwargs):
         # What is read is cast where the policy mixes types, and not the whole matrix before.
         return super().add_weight(*args, **{**kwargs, "autocast": False})
 
-    def call(self, inputs):
+    def call(self, inputs, training=None):
         weights = self.embeddings
         if keras.backend.backend() != "tensorflow" or not isinstance(weights, keras.Variable):
             return super().call(inputs)
@@ -26,7 +30,25 @@ class TokenEmbedding(keras.layers.Embedding):
 
         # Keras reads the whole matrix first, which TensorFlow copies once an optimizer updates it row by row.
         token_ids = inputs if inputs.dtype in ("int32", "int64") else ops.cast(inputs, "int32")
-        return ops.cast(tf.gather(weights.value, token_ids), self.compute_dtype)
+        if not self._reads_rows_once(token_ids, training):
+            return ops.cast(tf.gather(weights.value, token_ids), self.compute_dtype)
+        from keras_rnn.layers.native.rows import placed_rows
+
+        ids, places = tf.unique(tf.reshape(token_ids, [-1]))
+        rows = Rows(tf.gather(weights.value, ids), tf.reshape(places, tf.shape(token_ids)))
+        outputs = placed_rows(*rows)
+        say_rows(outputs, rows)
+        return outputs
+
+    def _reads_rows_once(self, token_ids, training) -> bool:
+        import tensorflow as tf
+
+        return (
+            wants_machine_code(training)
+            and self.compute_dtype == self.variable_dtype == "float32"
+            and len(token_ids.shape) == 2
+            and not tf.config.list_logical_devices("GPU")
+        )
 
     def compute_mask(self, inputs, mask=None):
         if not self.mask_zero:

@@ -1,6 +1,19 @@
+import keras
 import numpy as np
+import pytest
+import tensorflow as tf
 
+import keras_rnn
 from keras_rnn import TokenEmbedding
+from keras_rnn.layers.rows import rows_of
+
+LAYERS = {
+    "lstm": lambda: keras_rnn.LSTM(5, return_sequences=True),
+    "bigru": lambda: keras_rnn.Bidirectional(keras_rnn.GRU(4)),
+    "dropout": lambda: keras_rnn.Bidirectional(keras_rnn.SimpleRNN(4, dropout=0.3)),
+    "mean": keras.layers.GlobalAveragePooling1D,
+    "keras": lambda: keras.layers.LSTM(5),
+}
 
 
 def mask_of(layer, token_ids):
@@ -15,3 +28,56 @@ def test_the_mask_is_the_real_tokens_and_always_the_first_step():
 
 def test_without_masking_there_is_no_mask():
     assert TokenEmbedding(5, 2, mask_zero=False).compute_mask(np.array([[1, 0]], "int32")) is None
+
+
+@pytest.mark.parametrize("in_graph", [True, False])
+@pytest.mark.parametrize("name", LAYERS)
+def test_rows_that_are_read_once_are_those_of_keras_embedding(name, in_graph):
+    """Outputs in training, and all gradients, of a layer behind either."""
+    token_ids = tf.constant([[1, 2, 2, 1, 0], [5, 2, 0, 0, 0], [1, 1, 3, 7, 7]])
+    found = []
+    for kind in (TokenEmbedding, keras.layers.Embedding):
+        keras.utils.set_random_seed(0)  # of dropout
+        embedding, layer = kind(9, 4, mask_zero=True), LAYERS[name]()
+        for seed, (of, shape) in enumerate(((embedding, (None, None)), (layer, (None, None, 4)))):
+            of.build(shape)
+            rng = np.random.default_rng(seed)
+            of.set_weights([rng.normal(size=weight.shape) for weight in of.weights])
+
+        def step(embedding=embedding, layer=layer):
+            with tf.GradientTape() as tape:
+                outputs = layer(embedding(token_ids, training=True), training=True)
+                loss = tf.reduce_sum(tf.sin(outputs))
+            gradients = tape.gradient(loss, [weight.value for weight in (*embedding.weights, *layer.weights)])
+            return [outputs, *map(tf.convert_to_tensor, gradients)]
+
+        found.append((tf.function(step) if in_graph else step)())
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_rows_are_said_in_training_alone_and_of_the_output_alone():
+    layer, token_ids = TokenEmbedding(9, 4), tf.constant([[1, 2, 2], [5, 2, 0]])
+    assert rows_of(layer(token_ids)) is None
+    outputs = layer(token_ids, training=True)
+    vectors, places = rows_of(outputs)
+    assert vectors.shape == (4, 4)
+    np.testing.assert_array_equal(tf.gather(vectors, places), layer(token_ids))
+    assert rows_of(2 * outputs) is None
+    assert rows_of(TokenEmbedding(9, 4, dtype="mixed_float16")(token_ids, training=True)) is None
+
+
+@pytest.mark.filterwarnings("error:Converting sparse IndexedSlices")
+def test_the_gradient_has_each_row_once():
+    layer, token_ids = TokenEmbedding(9, 4), tf.constant([[1, 2, 2], [5, 2, 0]])
+
+    @tf.function
+    def gradient():
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(layer(token_ids, training=True))
+        return tape.gradient(loss, layer.embeddings.value)
+
+    layer.build((None, None))
+    slices = gradient()
+    assert slices.indices.numpy().tolist() == [1, 2, 5, 0]
+    np.testing.assert_array_equal(slices.values, np.outer([1, 3, 1, 1], np.ones(4)))

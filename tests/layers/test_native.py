@@ -153,9 +153,9 @@ def test_threads_change_no_bit_of_a_state(name, monkeypatch):
     monkeypatch.setattr(threads, "_threads", lambda: 3)
     monkeypatch.setattr(threads, "FLOPS_A_THREAD", 1)
     monkeypatch.setattr(threads, "CACHED_ROWS", 4)
-    threads._pool.cache_clear()
+    threads._tasks.cache_clear()
     shared = [run(in_machine_code, name, given) for _ in range(2)]
-    threads._pool.cache_clear()
+    threads._tasks.cache_clear()
     states = 3 if name == "lstm" else 2
     for a, b in zip(in_one[:states], shared[0][:states], strict=True):
         np.testing.assert_array_equal(a, b)
@@ -170,7 +170,39 @@ def test_threads_change_no_bit_of_a_state(name, monkeypatch):
 )
 def test_rows_at_a_time_are_few_where_they_are_long_unless_the_weights_are_large(time, weights, rows):
     expected = [(begin, min(begin + rows, 40)) for begin in range(0, 40, rows)]
-    assert threads.over_rows(lambda *rows: rows, 40, time, flops_a_row=0, weights=weights) == expected
+    assert threads.over_rows(lambda chunks: chunks, 40, time, flops_a_row=0, weights=weights) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("work", "parts"),
+    [
+        ([], [(0, 0)]),
+        ([5], [(0, 1)]),
+        ([1, 2, 3, 4, 5, 6], [(0, 2), (2, 4), (4, 6)]),
+        ([5, 6, 7, 8, 9, 10], [(0, 2), (2, 6)]),
+        ([100, 101], [(0, 2)]),
+    ],
+)
+def test_parts_have_as_much_work_each_and_none_is_empty(work, parts, monkeypatch):
+    monkeypatch.setattr(threads, "_threads", lambda: 3)
+    threads._tasks.cache_clear()
+    found = threads.in_parts(lambda *part: part, np.array(work), flops=threads.FLOPS_A_THREAD)
+    threads._tasks.cache_clear()
+    assert found == parts
+
+
+def test_what_a_part_raises_is_raised_when_all_have_ended(monkeypatch):
+    monkeypatch.setattr(threads, "_threads", lambda: 2)
+    ended = []
+
+    def run(begin, end):
+        ended.append(begin)
+        if begin:
+            raise ZeroDivisionError("of the second part")
+
+    with pytest.raises(ZeroDivisionError, match="of the second part"):
+        threads.in_parts(run, np.arange(1, 3), flops=threads.FLOPS_A_THREAD)
+    assert sorted(ended) == [0, 1]
 
 
 @pytest.mark.parametrize("name", sorted(GATES))
@@ -223,3 +255,73 @@ def test_memory_kept_has_a_bound(monkeypatch):
     arrays = [memory.empty((200,))[0] for _ in range(5)]
     assert len({array.ctypes.data for array in arrays}) == 5
     assert sum(kept.nbytes for kept in memory._memories) <= 3000
+
+
+def in_places(name, vectors, *rest, places, go_backwards=False, **options):
+    """Outputs and states of a layer each of whose steps takes one of the `vectors` `(distinct, features)`."""
+    of = direction(name, vectors, *rest, go_backwards=go_backwards)
+    outputs, (states,) = sequence.sequence(name, options.pop("mask", None), [of], places=places, **options)
+    return outputs, states
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    name=st.sampled_from(sorted(GATES)),
+    time=st.integers(1, 9),
+    batch=st.integers(1, 30),
+    features=st.integers(1, 40),
+    units=st.sampled_from([1, 3, 8, 15, 16, 17, 24, 33, 64, 100]),
+    distinct=st.integers(1, 300),
+    masked=st.booleans(),
+    go_backwards=st.booleans(),
+)
+def test_distinct_inputs_are_the_inputs_they_stand_for(
+    name, time, batch, features, units, distinct, masked, go_backwards
+):
+    rng = np.random.default_rng(distinct)
+    vectors = tf.constant(rng.normal(0, 1 / np.sqrt(units + features), (distinct, features)), tf.float32)
+    places = tf.constant(rng.integers(0, distinct, (batch, time)), tf.int32)
+    given = [vectors, *arguments(name, time, batch, features, units)[1:]]
+    mask = tf.constant(rng.random((batch, time)) < 0.7) if masked else None
+    options = {"mask": mask, "go_backwards": go_backwards}
+
+    def apart(name, vectors, *rest, **options):
+        return in_machine_code(name, tf.gather(vectors, places), *rest, **options)
+
+    found = run(in_places, name, given, places=places, **options)
+    expected = run(apart, name, given, **options)
+    assert_alike(found, [tf.convert_to_tensor(array) for array in expected])
+
+
+@pytest.mark.parametrize("name", sorted(GATES))
+def test_two_directions_of_distinct_inputs_among_several_threads(name, monkeypatch):
+    monkeypatch.setattr(threads, "_threads", lambda: 3)
+    monkeypatch.setattr(threads, "FLOPS_A_THREAD", 1)
+    threads._tasks.cache_clear()
+    vectors, *first = arguments(name, 6, 13, 7, 20, seed=1)
+    second = arguments(name, 6, 13, 7, 20, seed=2)[1:]
+    vectors = tf.reshape(vectors, (-1, 7))[:40]
+    places = tf.constant(np.random.default_rng(0).integers(0, 40, (13, 6)), tf.int32)
+
+    def both(places, vectors, *flat):
+        each = flat[: len(first)], flat[len(first) :]
+        directions = [direction(name, vectors, *of, go_backwards=n == 1) for n, of in enumerate(each)]
+        return sequence.sequence(name, None, directions, places=places)
+
+    def apart(_, vectors, *flat):
+        return both(None, tf.gather(vectors, places), *flat)
+
+    given = [vectors, *first, *second]
+    shared = [run(both, places, given) for _ in range(2)]
+    expected = run(apart, None, given)
+    threads._tasks.cache_clear()
+    assert_alike(shared[0], [tf.convert_to_tensor(array) for array in expected])
+    for a, b in zip(*shared, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_no_rows_of_distinct_inputs():
+    given = [tf.ones((2, 4)), *arguments("lstm", 3, 0, 4, 5)[1:]]
+    outputs, *others = run(in_places, "lstm", given, places=tf.zeros((0, 3), tf.int32))
+    assert outputs.shape == (0, 3, 5)
+    assert not any(np.any(array) for array in others)

@@ -329,10 +329,12 @@ def test_keras_loop_on_request():
         ("SimpleRNN", 4, None, True, False),
         ("GRU", recurrent.KERAS_UNITS, None, False, False),
         ("GRU", recurrent.KERAS_UNITS + 1, MASKS["holes"], False, False),
-        ("GRU", recurrent.KERAS_UNITS + 1, None, True, False),
+        ("GRU", recurrent.KERAS_UNITS + 1, MASKS["holes"], True, False),
+        ("GRU", recurrent.KERAS_UNITS + 1, None, True, True),
+        ("LSTM", recurrent.KERAS_UNITS + 1, None, True, False),
     ],
 )
-def test_predictions_of_layers_that_run_alone_take_keras_loop_where_it_is_quicker(
+def test_predictions_take_keras_loop_where_it_is_quicker(
     name, units, mask, bidirectional, theirs, never_keras_loop
 ):
     _, ours = pair(name, units, bidirectional)

@@ -8,6 +8,7 @@ from llvmlite import ir
 SYMBOL = "keras_rnn_{}"  # what modules know a compiled function by
 
 FLOAT, INT, BYTE, POINTER = ir.FloatType(), ir.IntType(64), ir.IntType(8), ir.PointerType()
+PLACE = ir.IntType(32)  # TensorFlow's, of a row
 
 # tanh x = x P(x^2) / Q(x^2) for |x| < TANH_LIMIT, beyond which a float32 tanh is 1: the minimax form of degrees 13 and
 # 6 that Eigen computes, and so TensorFlow. Highest powers first.
@@ -68,6 +69,11 @@ class Code:
 
     def byte(self, pointer, offset):
         return self.build.load(self.build.gep(pointer, [offset], source_etype=BYTE), typ=BYTE)
+
+    def place(self, pointer, offset):
+        """A whole number of those at `pointer`, which are int32."""
+        place = self.build.load(self.build.gep(pointer, [self.number(offset)], source_etype=PLACE), typ=PLACE)
+        return self.build.sext(place, INT)
 
     def variable(self, kind, value=None):
         place = self.entry.alloca(kind)

@@ -10,33 +10,36 @@ from functools import cache
 from llvmlite import ir
 
 from keras_rnn.layers.native.cells import Cell
-from keras_rnn.layers.native.code import INT, Code
+from keras_rnn.layers.native.code import INT, POINTER, Code
 from keras_rnn.layers.native.machine import Compiled, this_machine
 from keras_rnn.layers.native.products import REGISTERS, add_panel, blocks, in_rows, products
 
 MOST_ROWS = 128  # of a call
-HOW = ["features", "outputs_stride", "time", "backwards", "sequences", "zeros", "begin", "end"]
+HOW = ["features", "outputs_stride", "time", "backwards", "sequences", "zeros", "placed", "begin", "end"]
 
 
 @cache
 def kernels(cell: Cell, units: int) -> Compiled:
     """`forward` and `backward` of a cell, compiled.
 
-    forward(inputs `(batch, time, features)`, mask `(batch, time)`, bytes, 0 where a step is masked, kernel, packed as
-    of one gate, recurrent_kernel, packed, bias `(sums, units)`, for each state those before each step `(batch, time,
-    units)`, with those before the first in place, and those after the last step `(batch, units)`, outputs `(batch,
-    time, outputs_stride)`, of which the first units are written, kept `(batch, time, cell.kept * units)`, HOW).
+    forward(inputs `(batch, time, features)`, places, mask `(batch, time)`, bytes, 0 where a step is masked, kernel,
+    packed as of one gate, recurrent_kernel, packed, bias `(sums, units)`, for each state those before each step
+    `(batch, time, units)`, with those before the first in place, and those after the last step `(batch, units)`,
+    outputs `(batch, time, outputs_stride)`, of which the first units are written, kept `(batch, time, cell.kept *
+    units)`, HOW). Of placed inputs it takes the products with the kernel `(distinct inputs, gates * units)`, and in
+    int32 `(batch, time)` which of them is each step's.
 
     backward(inputs, gradients of outputs, mask, the transposed kernel and recurrent_kernel, packed, the states before
     each step and after the last, kept, memory for d_sums of the kernel's gates `(batch, time, gates * units)`, which
     needs to be there for the rows alone, and for those of the recurrent kernel's where they differ, the gradients of
     the inputs, and of the states `(batch, units)`, of those after the last step to begin with and before the first in
     the end, d_kernel, d_recurrent_kernel and d_bias `(sums, units)`, which are added to, 1 where the gradients of the
-    inputs are to be added, too, HOW).
+    inputs are to be added, too, HOW). Of placed inputs it makes the d_sums of the kernel's gates, in memory for the
+    whole batch, and leaves the gradients of inputs and kernel.
 
     HOW: features; numbers between the outputs of two steps; steps of a row; 1 where the loop begins with the last step;
-    1 where there are outputs; 1 where those of masked steps are zeros anyway; the rows' begin and end, at most
-    MOST_ROWS further.
+    1 where there are outputs; 1 where those of masked steps are zeros anyway; 1 where inputs are placed; the rows'
+    begin and end, at most MOST_ROWS further.
     """
     products()  # which they call
     module = ir.Module()
@@ -132,16 +135,30 @@ class _FirstSteps:
 def _forward(module: ir.Module, cell: Cell, units: int) -> None:
     states = range(cell.states)
     arrays = [*(f"before_{n}" for n in states), *(f"last_{n}" for n in states), "outputs", "kept"]
-    pointers = ["inputs", "mask", "kernel", "recurrent_kernel", "bias", *arrays]
+    pointers = ["inputs", "places", "mask", "kernel", "recurrent_kernel", "bias", *arrays]
     code = Code(module, "forward", pointers, HOW, this_machine().lanes)
     given, whole, first = code.arguments, _Rows(code), _FirstSteps(code, units)
     vectors = panel_vectors(units, cell.sums)
     width = vectors * code.lanes
     finished = code.array(MOST_ROWS * cell.sums * vectors)
+    products_at = code.entry.alloca(POINTER, MOST_ROWS)
+
+    def find_products(step):
+        """Where those of the inputs of a step stand, of each row."""
+        with code.loop(given["begin"], given["end"]) as row, code.build.if_else(placed) as (elsewhere, in_place):
+            with elsewhere:
+                place = code.place(given["places"], step.index(row))
+                code.build.store(code.at(given["inputs"], code.mul(place, cell.gates * units)), product_at(row))
+            with in_place:
+                code.build.store(kept_at(step, row), product_at(row))
+
+    def product_at(row):
+        return code.build.gep(products_at, [code.build.sub(row, given["begin"])], source_etype=POINTER)
 
     def block(step, unit, counts, row, rows):
         """The sums of one step of `rows` rows, for the units of one panel."""
         sums = [[[code.variable(code.vector) for _ in counts] for _ in range(cell.sums)] for _ in range(rows)]
+        of_inputs = [code.build.load(product_at(code.add(row, m)), typ=POINTER) for m in range(rows)]
         for number in range(cell.sums):
             for v, count in enumerate(counts):
                 in_row = code.add(unit, v * code.lanes)
@@ -150,9 +167,7 @@ def _forward(module: ir.Module, cell: Cell, units: int) -> None:
                     value = bias
                     if number in cell.from_inputs:
                         of_gate = cell.from_inputs.index(number) * units
-                        value = code.plus(
-                            bias, code.load(code.at(kept_at(step, code.add(row, m)), of_gate, in_row), count)
-                        )
+                        value = code.plus(bias, code.load(code.at(of_inputs[m], of_gate, in_row), count))
                     code.build.store(value, sums[m][number][v])
         columns = [[place for number in cell.from_state for place in sums[m][number]] for m in range(rows)]
         panel = code.at(given["recurrent_kernel"], code.mul(unit, cell.gates * units))
@@ -200,9 +215,12 @@ def _forward(module: ir.Module, cell: Cell, units: int) -> None:
     columns, width_kept = code.number(cell.gates * units), code.number(cell.kept * units)
     inputs, kept = whole.of("inputs", given["features"]), whole.of("kept", width_kept)
     sizes = whole.steps, given["features"], columns, width_kept
-    code.call("times", inputs, given["kernel"], kept, *sizes, code.number(0))
+    placed = code.flag(given["placed"])
+    with code.build.if_then(code.build.not_(placed)):
+        code.call("times", inputs, given["kernel"], kept, *sizes, code.number(0))
     with code.loop(0, given["time"]) as t:
         step = _Steps(code, t, units)
+        find_products(step)
         for unit, counts in _panels(code, units, width):
             for row, rows in blocks(code, given["begin"], given["end"]):
                 block(step, unit, counts, row, rows)
@@ -292,9 +310,10 @@ def _backward(module: ir.Module, cell: Cell, units: int) -> None:
     inputs, d_inputs = whole.of("inputs", features), whole.of("d_inputs", features)
     d_sums, d_sums_of_state = (whole.of(gradients[n], columns) for n in (0, -1))
     sizes = whole.steps, columns, features, features
-    code.call("times", d_sums, given["kernel"], d_inputs, *sizes, given["add_d_inputs"])
     add = "add_transposed_times"
-    code.call(add, inputs, d_sums, given["d_kernel"], whole.steps, features, columns)
+    with code.build.if_then(code.build.not_(code.flag(given["placed"]))):
+        code.call("times", d_sums, given["kernel"], d_inputs, *sizes, given["add_d_inputs"])
+        code.call(add, inputs, d_sums, given["d_kernel"], whole.steps, features, columns)
     size = code.number(units)
     before = whole.of("before_0", size)
     code.call(add, before, d_sums_of_state, given["d_recurrent_kernel"], whole.steps, size, columns)

@@ -31,6 +31,17 @@ def row_code() -> Compiled:
     return Compiled(module)
 
 
+@tf.custom_gradient
+def placed_rows(rows, places):
+    """`tf.gather` of float32 rows `(count, width)` by int32 places of any shape, whose gradient is `summed_rows`."""
+
+    def gradient(d_placed):
+        d_flat, flat = tf.reshape(d_placed, [-1, tf.shape(rows)[1]]), tf.reshape(places, [-1])
+        return summed_rows(d_flat, flat, tf.shape(rows)[0]), None
+
+    return tf.gather(rows, places), gradient
+
+
 def summed_rows(values, places, count):
     """The sums `(count, width)` of those of the float32 rows `values` that have the same place, int32 `(rows,)`."""
     sums = tf.numpy_function(_summed, [values, places, count], tf.float32, stateful=False)
