@@ -11,12 +11,13 @@ from rich.console import Console
 from keras_rnn.datasets import TextDataset
 from keras_rnn.errors import UsageError
 from keras_rnn.files import replacing, write_json
+from keras_rnn.layers.recurrent import compile_ahead
 from keras_rnn.models import text_model, token_model_of
 from keras_rnn.training import run_directory as run_files
 from keras_rnn.training.batches import EpochBatches
 from keras_rnn.training.checkpoint import load_checkpoint, save_checkpoint
 from keras_rnn.training.config import DataConfig, RunConfig, run_config
-from keras_rnn.training.device import device_line, grow_gpu_memory
+from keras_rnn.training.device import device_line, grow_gpu_memory, recurrent_layers
 from keras_rnn.training.evaluate import evaluate_logits, write_evaluation
 from keras_rnn.training.history import best_epoch, diverged, should_stop, write_history
 from keras_rnn.training.logits import classification_metrics, logits_function
@@ -66,7 +67,7 @@ def train(
         raise UsageError("a TextDataset comes as it is; it takes none of the options that load and split a dataset")
     if config.text.embeddings and not Path(config.text.embeddings).is_file():
         raise UsageError(f"no embeddings file {config.text.embeddings}")
-    check_hyperparameters(config)  # before any data is read
+    checked = check_hyperparameters(config)  # before any data is read
     strategy = _strategy(config)
     directory = run_files.claim(config, out, f"{config.data.name}-{config.model.model}", resume)
     console.print(f"run directory: {directory}", highlight=False, soft_wrap=True)
@@ -77,6 +78,9 @@ def train(
         except UsageError:
             run_files.abandon(directory)
             raise
+        with strategy.scope():
+            # While the model is built, which takes one core: tokenising takes all of them.
+            compile_ahead(recurrent_layers(checked))
         _fit(config, prepared, directory, strategy, console, began)
     (directory / run_files.CHECKPOINT).unlink(missing_ok=True)
     shutil.rmtree(directory / run_files.CACHE, ignore_errors=True)

@@ -177,6 +177,15 @@ def test_batches_of_tokens_train_and_resume_to_the_same_metrics(tmp_path, monkey
     same_run(run_tiny(tmp_path / "run", batch_tokens=100, resume=True), unbroken)
 
 
+def test_machine_code_is_asked_for_before_the_model_is_traced(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(train_module, "compile_ahead", lambda of_model: asked.extend(of_model))
+    monkeypatch.setattr(train_module, "_fit", lambda *args: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run_tiny(tmp_path / "run", hidden_size=[3, 5], num_layers=2, bidirectional=True)
+    assert [layer.units for layer in asked] == [3, 3, 5, 5]
+
+
 def test_resuming_a_complete_run_changes_nothing(unbroken):
     before = {entry: entry.stat().st_mtime_ns for entry in unbroken.directory.rglob("*")}
     run_tiny(unbroken.directory, dropout=0.2, resume=True)

@@ -3,12 +3,11 @@
 TensorFlow has a dozen operations for them, each of which goes through all rows once more.
 """
 
-from functools import cache
-
 import numpy as np
 import tensorflow as tf
 from llvmlite import ir
 
+from keras_rnn.layers.native.ahead import compiled_once
 from keras_rnn.layers.native.code import INT, Code
 from keras_rnn.layers.native.machine import Compiled, this_machine
 from keras_rnn.layers.native.memory import addresses, empty
@@ -16,7 +15,7 @@ from keras_rnn.layers.native.memory import addresses, empty
 PLACE = ir.IntType(32)
 
 
-@cache
+@compiled_once
 def row_code() -> Compiled:
     """Functions of float32 `(rows, width)` in C order, compiled.
 

@@ -4,7 +4,8 @@ They are for use in this process: a graph with them cannot be saved, nor compile
 `keras_rnn.layers.tf_cells`.
 """
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -12,6 +13,7 @@ from itertools import islice
 import numpy as np
 import tensorflow as tf
 
+from keras_rnn.layers.native import ahead
 from keras_rnn.layers.native.cells import CELLS, Cell
 from keras_rnn.layers.native.kernels import kernels, panel_vectors
 from keras_rnn.layers.native.machine import Compiled
@@ -67,7 +69,7 @@ def sequence(
     inputs = list(inputs.values())
     layer = _Layer(
         cell,
-        kernels(cell, units),  # compiled while the graph is made, in one thread
+        kernels(cell, units),  # compiled while the graph is made, if not ahead
         places,
         tuple(direction.go_backwards for direction in directions),
         len(directions[0].biases),
@@ -114,6 +116,11 @@ def sequence(
     )
     *states, outputs = _parts(made, *[cell.states] * count, return_sequences)
     return (outputs[0] if outputs else None), states
+
+
+def compile_ahead(forms: Iterable[tuple[str, int]]) -> threading.Thread:
+    """Begins to compile, in the thread that it returns, what layers take that have these cells and units."""
+    return ahead.compile_ahead([partial(kernels, CELLS[name], units) for name, units in forms])
 
 
 @dataclass(frozen=True)
