@@ -19,6 +19,7 @@ from keras_rnn.training.checkpoint import load_checkpoint, save_checkpoint
 from keras_rnn.training.config import DataConfig, RunConfig, run_config
 from keras_rnn.training.device import device_line, grow_gpu_memory, recurrent_layers
 from keras_rnn.training.evaluate import evaluate_logits, write_evaluation
+from keras_rnn.training.garbage import earlier_objects_kept
 from keras_rnn.training.history import best_epoch, diverged, should_stop, write_history
 from keras_rnn.training.logits import classification_metrics, logits_function
 from keras_rnn.training.plots import plot_history
@@ -73,15 +74,16 @@ def train(
     console.print(f"run directory: {directory}", highlight=False, soft_wrap=True)
     if not (directory / run_files.METRICS).is_file():
         began = time.perf_counter()
-        try:
-            prepared = _prepared(config, directory, given, console)
-        except UsageError:
-            run_files.abandon(directory)
-            raise
-        with strategy.scope():
-            # While the model is built, which takes one core: tokenising takes all of them.
-            compile_ahead(recurrent_layers(checked))
-        _fit(config, prepared, directory, strategy, console, began)
+        with earlier_objects_kept():
+            try:
+                prepared = _prepared(config, directory, given, console)
+            except UsageError:
+                run_files.abandon(directory)
+                raise
+            with strategy.scope():
+                # While the model is built, which takes one core: tokenising takes all of them.
+                compile_ahead(recurrent_layers(checked))
+            _fit(config, prepared, directory, strategy, console, began)
     (directory / run_files.CHECKPOINT).unlink(missing_ok=True)
     shutil.rmtree(directory / run_files.CACHE, ignore_errors=True)
     run = run_files.open_run(directory)
