@@ -140,7 +140,7 @@ def _fit(
     facts = {"device": device, "parameters": model.count_params()}
     run_files.write_environment(directory, **facts)
     progress = TrainingProgress(console, config.training.epochs, batches.steps, len(training))
-    keeper = _EpochKeeper(config, prepared, directory, history, progress)
+    keeper = _EpochKeeper(config, prepared, directory, model, history, progress)
     first = len(history)
     if history:
         console.print(f"going on after epoch {first}", highlight=False, soft_wrap=True)
@@ -171,15 +171,13 @@ class _EpochKeeper(keras.callbacks.Callback):
     What it does follows from `history` and the model alone, so that a resumed run writes what an unbroken one would.
     """
 
-    def __init__(self, config, prepared, directory: Path, history: list[dict], progress: TrainingProgress):
+    def __init__(self, config, prepared, directory: Path, model, history: list[dict], progress: TrainingProgress):
         super().__init__()
         self.config, self.directory, self.history, self.progress = config, directory, history, progress
         self.validation = prepared.splits["validation"]
-        # A model of its own, so that what is saved never carries a strategy or an optimizer.
-        self.saved_tokens = prepared_model(config, prepared)
-        self.saved_model = text_model(
-            self.saved_tokens, prepared.vectorizer(), config.text.max_length, name=config.model.model
-        )
+        # Of the same layers, but not compiled: what is saved carries no optimizer.
+        tokens = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+        self.saved_model = text_model(tokens, prepared.vectorizer(), config.text.max_length, name=config.model.model)
 
     def on_train_begin(self, logs=None):
         self.logits = logits_function(self.model)
@@ -201,7 +199,6 @@ class _EpochKeeper(keras.callbacks.Callback):
                 f"{self.config.training.learning_rate} or a smaller clip_norm may hold it"
             )
         if best_epoch(self.history) == len(self.history) - 1:
-            self.saved_tokens.set_weights(self.model.get_weights())
             with replacing(self.directory / run_files.MODEL) as beside:
                 self.saved_model.save(beside)
         save_checkpoint(self.directory / run_files.CHECKPOINT, self.model, self.history)
