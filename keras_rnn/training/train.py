@@ -201,11 +201,12 @@ class _EpochKeeper(keras.callbacks.Callback):
         if best_epoch(self.history) == len(self.history) - 1:
             with replacing(self.directory / run_files.MODEL) as beside:
                 self.saved_model.save(beside)
-        save_checkpoint(self.directory / run_files.CHECKPOINT, self.model, self.history)
+        ended = epoch + 1 == self.config.training.epochs or should_stop(self.history, self.config.training.patience)
+        save_checkpoint(self.directory / run_files.CHECKPOINT, None if ended else self.model, self.history)
         write_history(self.history, self.directory / run_files.HISTORY)
         self._log(row)
         self.progress.report(row, seconds)
-        if should_stop(self.history, self.config.training.patience):
+        if ended:
             self.model.stop_training = True
 
     def on_train_end(self, logs=None):
