@@ -235,6 +235,18 @@ def can_run_machine_code() -> bool:
     return _native() is not None and not tf.distribute.has_strategy()
 
 
+def compile_ahead(layers) -> None:
+    """Begins to compile, in a thread, the machine code that these layers, whichever they are, will train in.
+
+    They do so anyway while a model is traced, and wait for what is being compiled then.
+    """
+    if not can_run_machine_code():
+        return
+    forms = {(layer.kind, layer.units) for layer in layers if isinstance(layer, _Fused) and _can_fuse(layer)}
+    if forms:
+        _native().compile_ahead(forms)
+
+
 @cache
 def _native():
     """The module that runs machine code, or None where there is no LLVM for it."""

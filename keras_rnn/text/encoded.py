@@ -12,6 +12,7 @@ import numpy as np
 ENCODE_CHARACTERS = 2**18  # of a batch, padding included; tokens are fewer
 # That are encoded before they are written: enough for batches of texts of like length.
 BLOCK_CHARACTERS, BLOCK_ROWS = 2**21, 2**15
+RENUMBERED_IDS = 2**20  # at a time
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def encode(vectorizer: Callable, texts: Iterable[str], max_length: int | None = 
         token_ids = np.asarray(vectorizer(array))[:, :max_length].astype(np.int32)
         return [ids[:length] for ids, length in zip(token_ids, np.count_nonzero(token_ids, axis=1), strict=True)]
 
-    for block in blocks(texts):
+    for block in blocks(texts, BLOCK_CHARACTERS, BLOCK_ROWS):
         rows: list[np.ndarray] = [np.zeros(0, np.int32)] * len(block)
         batches = length_batches(_lengths(block), ENCODE_CHARACTERS)
         with ThreadPoolExecutor(os.cpu_count()) as threads:  # the layer's operations take one each
@@ -87,19 +88,31 @@ def save(blocks: Iterable[EncodedTexts], folder: Path, name: str) -> None:
     np.save(folder / f"{name}.offsets.npy", np.cumsum(np.concatenate(lengths)))
 
 
+def renumber(folder: Path, name: str, new_ids: np.ndarray) -> None:
+    """Puts `new_ids[id]` in place of each id of the texts that `save` wrote under `name`; `new_ids` is int32."""
+    tokens = EncodedTexts.open(folder, name).ids
+    with open(folder / f"{name}.ids.npy", "r+b") as file:  # not mapped: what is written would stay in memory
+        for start in range(0, len(tokens), RENUMBERED_IDS):
+            place = tokens.offset + start * tokens.itemsize
+            file.seek(place)
+            ids = np.fromfile(file, np.int32, min(RENUMBERED_IDS, len(tokens) - start))
+            file.seek(place)
+            new_ids[ids].tofile(file)
+
+
 def _write_header(file: BinaryIO, tokens: int) -> None:
     """Begins a .npy file of so many int32."""
     header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.int32)), "fortran_order": False, "shape": (tokens,)}
     np.lib.format.write_array_header_1_0(file, header)
 
 
-def blocks(texts: Iterable[str]) -> Iterator[list[str]]:
-    """The texts in order, up to BLOCK_ROWS at a time, or fewer that have BLOCK_CHARACTERS together."""
+def blocks(texts: Iterable[str], most_characters: int, most_rows: int) -> Iterator[list[str]]:
+    """The texts in order, up to `most_rows` at a time, or fewer, the last of which fills up `most_characters`."""
     block, characters = [], 0
     for text in texts:
         block.append(text)
         characters += len(text)
-        if characters >= BLOCK_CHARACTERS or len(block) == BLOCK_ROWS:
+        if characters >= most_characters or len(block) == most_rows:
             yield block
             block, characters = [], 0
     if block:

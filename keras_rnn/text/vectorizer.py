@@ -5,23 +5,18 @@ split a text in one and the same way. They promise at least one token a row: a t
 one unknown token, since cuDNN aborts on a row with no real step.
 """
 
-import os
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from keras_rnn import checks
 from keras_rnn.errors import UsageError
-from keras_rnn.text.encoded import blocks
+from keras_rnn.text.counted import TokenCounts
 
 PADDING, UNKNOWN = "", "[UNK]"  # ids 0 and 1, as TextVectorization places them
 UNKNOWN_CHARACTER = "\ufffd"
-COUNT_ROWS = 1024  # of a batch whose tokens are counted
 
 # (pattern, replacement), applied in order to lower-cased text. Contractions are cut as GloVe's tokenizer cuts
 # them ("isn't" -> "is n't"); of punctuation only ! ? $ % are tokens; leftovers of HTML in common corpora go. Spaces
@@ -80,25 +75,18 @@ def _text_vectorization(tokens: str) -> keras.layers.TextVectorization:
     return keras.layers.TextVectorization(standardize=standardize, split=split, name="vectorizer")
 
 
-def _token_counts(texts: Iterable[str], tokens: str) -> Counter[bytes]:
-    """How often `texts` have each token; a batch a core at a time, where Keras' adapt takes one after the other."""
-    standardize, split = TOKENIZERS[tokens]
+def token_counts(tokens: str = "word") -> TokenCounts:
+    """Counts of no text yet, of tokens as `adapt_vectorizer` has them.
 
-    def of_batch(batch: list[str]) -> dict[bytes, int]:
-        found, _, counts = tf.unique_with_counts(SPLITS[split](standardize(np.array(batch, object))).flat_values)
-        return dict(zip(found.numpy(), counts.numpy().tolist(), strict=True))
-
-    total = Counter()
-    for block in blocks(texts):
-        batches = [block[row : row + COUNT_ROWS] for row in range(0, len(block), COUNT_ROWS)]
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
-            for counts in threads.map(of_batch, batches):
-                total.update(counts)
-    return total
+    Raises:
+        UsageError: `tokens` is none of TOKENIZERS.
+    """
+    standardize, split = TOKENIZERS[checks.one_of("tokens", tokens, TOKENIZERS)]
+    return TokenCounts(lambda texts: SPLITS[split](standardize(texts)))
 
 
 def adapt_vectorizer(
-    texts: Sequence[str],
+    texts: Iterable[str],
     *,
     tokens: str = "word",
     vocabulary_size: int = 20_000,
@@ -120,14 +108,23 @@ def adapt_vectorizer(
         UsageError: `tokens` or `vocabulary_size` out of range, or no text has a token.
     """
     checks.vocabulary_size(vocabulary_size)
-    counts = _token_counts(texts, checks.one_of("tokens", tokens, TOKENIZERS))
+    counts = token_counts(tokens).count(texts)
+    return vectorizer_from_vocabulary(most_frequent(counts, vocabulary_size, further_tokens), tokens=tokens)
+
+
+def most_frequent(counts: TokenCounts, vocabulary_size: int, further_tokens: Iterable[str] = ()) -> list[str]:
+    """The vocabulary of `adapt_vectorizer`, without the padding and unknown tokens: ids from 2 on.
+
+    Raises:
+        UsageError: nothing was counted but what stands for nothing.
+    """
     # What stands for nothing or for the unreadable is the unknown token, however often it was counted.
-    for token in (UNKNOWN, UNKNOWN_CHARACTER):
-        counts.pop(token.encode(), None)
-    if not counts:
+    unknown = {UNKNOWN.encode(), UNKNOWN_CHARACTER.encode()}
+    counted = zip(counts.counts.tolist(), counts.tokens, strict=True)
+    by_frequency = sorted((both for both in counted if both[1] not in unknown), reverse=True)  # as Keras' adapt does
+    if not by_frequency:
         raise UsageError("the training texts hold no token at all")
-    by_frequency = sorted(counts, key=lambda token: (counts[token], token), reverse=True)  # as Keras' adapt does
-    vocabulary = [token.decode() for token in by_frequency[: vocabulary_size - len((PADDING, UNKNOWN))]]
+    vocabulary = [token.decode() for _, token in by_frequency[: vocabulary_size - len((PADDING, UNKNOWN))]]
     known = {PADDING, UNKNOWN, *vocabulary}
     for token in further_tokens:
         if len(known) >= vocabulary_size:
@@ -135,7 +132,7 @@ def adapt_vectorizer(
         if token not in known:
             known.add(token)
             vocabulary.append(token)
-    return vectorizer_from_vocabulary(vocabulary, tokens=tokens)
+    return vocabulary
 
 
 def vectorizer_from_vocabulary(vocabulary: Sequence[str], *, tokens: str = "word") -> keras.layers.TextVectorization:

@@ -17,15 +17,22 @@ def _variables(model: keras.Model) -> list:
     return [*model.variables, *model.optimizer.variables]
 
 
-def save_checkpoint(path: Path, model: keras.Model, history: list[Epoch]) -> None:
-    """Writes every variable of a compiled model and its optimizer, and the history so far."""
-    values = {f"variable_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(_variables(model))}
+def save_checkpoint(path: Path, model: keras.Model | None, history: list[Epoch]) -> None:
+    """Writes every variable of a compiled model and its optimizer, and the history so far.
+
+    Without a model it says that no step is to follow: the history is all that is needed.
+    """
+    values = {"ended": True}
+    if model is not None:
+        values = {f"variable_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(_variables(model))}
     with replacing(path) as beside, open(beside, "wb") as file:
         np.savez(file, history=json.dumps(history), **values)
 
 
 def load_checkpoint(path: Path, model: keras.Model) -> list[Epoch]:
     """Puts the variables back into a model whose optimizer is built, and that was built as it was then.
+
+    Of a checkpoint without a model it leaves the model as it is.
 
     Returns:
         The history.
@@ -36,8 +43,10 @@ def load_checkpoint(path: Path, model: keras.Model) -> list[Epoch]:
     variables = _variables(model)
     try:
         with np.load(path, allow_pickle=False) as saved:
-            values = [saved[f"variable_{i}"] for i in range(len(variables))]
             history = json.loads(str(saved["history"]))
+            if "ended" in saved:
+                return history
+            values = [saved[f"variable_{i}"] for i in range(len(variables))]
     except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UsageError(f"{path} is no checkpoint of this run: {error}") from None
     for variable, value in zip(variables, values, strict=True):

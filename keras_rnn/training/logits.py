@@ -9,8 +9,9 @@ import tensorflow as tf
 from keras_rnn.layers.recurrent import for_this_process
 from keras_rnn.text.encoded import EncodedTexts, in_length_batches, length_batches
 
-# Of a batch of inference, padding included.
-INFERENCE_TOKENS = 2**15
+# Of a batch of inference, padding included. On a CPU more are no quicker, and need memory that training did not: its
+# pages cost the first batch half a second.
+INFERENCE_TOKENS = 2**13
 TEXT_CHARACTERS = 2**17
 
 

@@ -14,8 +14,8 @@ from keras_rnn.datasets import Split, TextDataset, load_dataset
 from keras_rnn.errors import UsageError
 from keras_rnn.files import write_json
 from keras_rnn.text.embeddings import embedding_matrix, load_word_vectors
-from keras_rnn.text.encoded import EncodedTexts, encode, save
-from keras_rnn.text.vectorizer import adapt_vectorizer, vectorizer_from_vocabulary
+from keras_rnn.text.encoded import EncodedTexts, encode, renumber, save
+from keras_rnn.text.vectorizer import PADDING, UNKNOWN, most_frequent, token_counts, vectorizer_from_vocabulary
 from keras_rnn.training.config import RunConfig, TextConfig
 
 MANIFEST = "prepared.json"  # written last
@@ -94,27 +94,27 @@ def prepare(dataset: TextDataset, config: TextConfig, folder: Path, seed: int = 
     vocabulary has left.
     """
     word_vectors = load_word_vectors(config.embeddings) if config.embeddings else None
-    vectorizer = adapt_vectorizer(
-        dataset.train.texts,
-        tokens=config.tokens,
-        vocabulary_size=config.vocabulary_size,
-        further_tokens=word_vectors.words if word_vectors else (),
-    )
     beside = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
     beside.mkdir(parents=True)
     try:
+        counts = token_counts(config.tokens)
+        save(counts.numbered(dataset.train.texts, config.max_length), beside, "train")
+        vocabulary = most_frequent(counts, config.vocabulary_size, word_vectors.words if word_vectors else ())
+        renumber(beside, "train", counts.ids(vocabulary, unknown=1))
+        vectorizer = vectorizer_from_vocabulary(vocabulary, tokens=config.tokens)
         splits = _splits(dataset)
         for split_name, split in splits.items():
-            save(encode(vectorizer, split.texts, config.max_length), beside, split_name)
+            if split_name != "train":
+                save(encode(vectorizer, split.texts, config.max_length), beside, split_name)
             np.save(beside / f"{split_name}.labels.npy", np.asarray(split.labels, np.int32))
         if word_vectors:
-            vocabulary = list(map(str, vectorizer.get_vocabulary()))
-            np.save(beside / "embeddings.npy", embedding_matrix(word_vectors, vocabulary, seed))
+            matrix = embedding_matrix(word_vectors, [PADDING, UNKNOWN, *vocabulary], seed)
+            np.save(beside / "embeddings.npy", matrix)
         manifest = {
             "name": dataset.name,
             "class_names": list(dataset.class_names),
             "tokens": config.tokens,
-            "vocabulary": list(map(str, vectorizer.get_vocabulary(include_special_tokens=False))),
+            "vocabulary": vocabulary,
             "sample_texts": sample_texts((dataset.test or dataset.validation).texts),
             "splits": list(splits),
         }

@@ -11,7 +11,8 @@
     evaluation-SPLIT.json, confusion-SPLIT.png   the figures of each split that was not trained on
     metrics.json      validation and test metrics; written last, so a run that has it is complete
 
-While a run goes on, checkpoint.npz holds its state after the last whole epoch, and cache/ the token ids.
+While a run goes on, checkpoint.npz holds its state after the last whole epoch, of which the history is enough once the
+last of all is done, and cache/ the token ids.
 """
 
 import json

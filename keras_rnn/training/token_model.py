@@ -12,9 +12,13 @@ FINAL_LEARNING_RATE = 0.05  # share of the initial one at the end of a cosine de
 STEPS_PER_EXECUTION = 8
 
 
-def check_hyperparameters(config: RunConfig) -> None:
-    """UsageError where no model can be built from the config's hyperparameters; needs no data."""
-    token_model(config, num_classes=2, vocabulary_size=3)
+def check_hyperparameters(config: RunConfig) -> keras.Model:
+    """UsageError where no model can be built from the config's hyperparameters; needs no data.
+
+    Returns:
+        The model that was built, which differs from the data's in its vocabulary and classes.
+    """
+    return token_model(config, num_classes=2, vocabulary_size=3)
 
 
 def prepared_model(config: RunConfig, prepared: PreparedData) -> keras.Model:

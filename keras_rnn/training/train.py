@@ -11,13 +11,15 @@ from rich.console import Console
 from keras_rnn.datasets import TextDataset
 from keras_rnn.errors import UsageError
 from keras_rnn.files import replacing, write_json
+from keras_rnn.layers.recurrent import compile_ahead
 from keras_rnn.models import text_model, token_model_of
 from keras_rnn.training import run_directory as run_files
 from keras_rnn.training.batches import EpochBatches
 from keras_rnn.training.checkpoint import load_checkpoint, save_checkpoint
 from keras_rnn.training.config import DataConfig, RunConfig, run_config
-from keras_rnn.training.device import device_line, grow_gpu_memory
+from keras_rnn.training.device import device_line, grow_gpu_memory, recurrent_layers
 from keras_rnn.training.evaluate import evaluate_logits, write_evaluation
+from keras_rnn.training.garbage import earlier_objects_kept
 from keras_rnn.training.history import best_epoch, diverged, should_stop, write_history
 from keras_rnn.training.logits import classification_metrics, logits_function
 from keras_rnn.training.plots import plot_history
@@ -66,18 +68,22 @@ def train(
         raise UsageError("a TextDataset comes as it is; it takes none of the options that load and split a dataset")
     if config.text.embeddings and not Path(config.text.embeddings).is_file():
         raise UsageError(f"no embeddings file {config.text.embeddings}")
-    check_hyperparameters(config)  # before any data is read
+    checked = check_hyperparameters(config)  # before any data is read
     strategy = _strategy(config)
     directory = run_files.claim(config, out, f"{config.data.name}-{config.model.model}", resume)
     console.print(f"run directory: {directory}", highlight=False, soft_wrap=True)
     if not (directory / run_files.METRICS).is_file():
         began = time.perf_counter()
-        try:
-            prepared = _prepared(config, directory, given, console)
-        except UsageError:
-            run_files.abandon(directory)
-            raise
-        _fit(config, prepared, directory, strategy, console, began)
+        with earlier_objects_kept():
+            try:
+                prepared = _prepared(config, directory, given, console)
+            except UsageError:
+                run_files.abandon(directory)
+                raise
+            with strategy.scope():
+                # While the model is built, which takes one core: tokenising takes all of them.
+                compile_ahead(recurrent_layers(checked))
+            _fit(config, prepared, directory, strategy, console, began)
     (directory / run_files.CHECKPOINT).unlink(missing_ok=True)
     shutil.rmtree(directory / run_files.CACHE, ignore_errors=True)
     run = run_files.open_run(directory)
@@ -134,7 +140,7 @@ def _fit(
     facts = {"device": device, "parameters": model.count_params()}
     run_files.write_environment(directory, **facts)
     progress = TrainingProgress(console, config.training.epochs, batches.steps, len(training))
-    keeper = _EpochKeeper(config, prepared, directory, history, progress)
+    keeper = _EpochKeeper(config, prepared, directory, model, history, progress)
     first = len(history)
     if history:
         console.print(f"going on after epoch {first}", highlight=False, soft_wrap=True)
@@ -165,15 +171,13 @@ class _EpochKeeper(keras.callbacks.Callback):
     What it does follows from `history` and the model alone, so that a resumed run writes what an unbroken one would.
     """
 
-    def __init__(self, config, prepared, directory: Path, history: list[dict], progress: TrainingProgress):
+    def __init__(self, config, prepared, directory: Path, model, history: list[dict], progress: TrainingProgress):
         super().__init__()
         self.config, self.directory, self.history, self.progress = config, directory, history, progress
         self.validation = prepared.splits["validation"]
-        # A model of its own, so that what is saved never carries a strategy or an optimizer.
-        self.saved_tokens = prepared_model(config, prepared)
-        self.saved_model = text_model(
-            self.saved_tokens, prepared.vectorizer(), config.text.max_length, name=config.model.model
-        )
+        # Of the same layers, but not compiled: what is saved carries no optimizer.
+        tokens = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+        self.saved_model = text_model(tokens, prepared.vectorizer(), config.text.max_length, name=config.model.model)
 
     def on_train_begin(self, logs=None):
         self.logits = logits_function(self.model)
@@ -195,14 +199,14 @@ class _EpochKeeper(keras.callbacks.Callback):
                 f"{self.config.training.learning_rate} or a smaller clip_norm may hold it"
             )
         if best_epoch(self.history) == len(self.history) - 1:
-            self.saved_tokens.set_weights(self.model.get_weights())
             with replacing(self.directory / run_files.MODEL) as beside:
                 self.saved_model.save(beside)
-        save_checkpoint(self.directory / run_files.CHECKPOINT, self.model, self.history)
+        ended = epoch + 1 == self.config.training.epochs or should_stop(self.history, self.config.training.patience)
+        save_checkpoint(self.directory / run_files.CHECKPOINT, None if ended else self.model, self.history)
         write_history(self.history, self.directory / run_files.HISTORY)
         self._log(row)
         self.progress.report(row, seconds)
-        if should_stop(self.history, self.config.training.patience):
+        if ended:
             self.model.stop_training = True
 
     def on_train_end(self, logs=None):

@@ -177,6 +177,37 @@ def test_batches_of_tokens_train_and_resume_to_the_same_metrics(tmp_path, monkey
     same_run(run_tiny(tmp_path / "run", batch_tokens=100, resume=True), unbroken)
 
 
+@pytest.mark.parametrize("last", [2, 3])
+def test_after_the_last_epoch_the_checkpoint_is_the_history_alone(last, unbroken, tmp_path, monkeypatch):
+    def stop(*args):
+        raise KeyboardInterrupt
+
+    files = []
+    real = train_module.save_checkpoint
+    monkeypatch.setattr(
+        train_module, "save_checkpoint", lambda path, *args: real(path, *args) or files.append(np.load(path).files)
+    )
+    monkeypatch.setattr(train_module, "should_stop", lambda history, patience: len(history) == last)
+    with monkeypatch.context() as patch:
+        patch.setattr(train_module, "plot_history", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run_tiny(tmp_path / "run", dropout=0.2)
+    assert ["ended" in names for names in files] == [False] * (last - 1) + [True]
+    assert sorted(files[-1]) == ["ended", "history"]
+    run = run_tiny(tmp_path / "run", dropout=0.2, resume=True)
+    assert len(files) == run.metrics["epochs"] == last
+    assert history_of(run).splitlines() == history_of(unbroken).splitlines()[: last + 1]
+
+
+def test_machine_code_is_asked_for_before_the_model_is_traced(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(train_module, "compile_ahead", lambda of_model: asked.extend(of_model))
+    monkeypatch.setattr(train_module, "_fit", lambda *args: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run_tiny(tmp_path / "run", hidden_size=[3, 5], num_layers=2, bidirectional=True)
+    assert [layer.units for layer in asked] == [3, 3, 5, 5]
+
+
 def test_resuming_a_complete_run_changes_nothing(unbroken):
     before = {entry: entry.stat().st_mtime_ns for entry in unbroken.directory.rglob("*")}
     run_tiny(unbroken.directory, dropout=0.2, resume=True)

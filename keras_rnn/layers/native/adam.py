@@ -5,13 +5,14 @@ TensorFlow has a handful of operations for each weight, and a dozen for rows, wh
 
 from collections.abc import Sequence
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 from llvmlite import ir
 
+from keras_rnn.layers.native.ahead import compiled_once
 from keras_rnn.layers.native.code import Code
 from keras_rnn.layers.native.machine import Compiled, this_machine
 from keras_rnn.layers.native.memory import Pieces, addresses, pieces
@@ -74,7 +75,7 @@ def _shape(tensor: tf.Tensor) -> list:
     return [tf.shape(tensor)[n] if size is None else size for n, size in enumerate(known)]
 
 
-@cache
+@compiled_once
 def adam_code() -> Compiled:
     """Functions of float32 in C order, compiled.
 

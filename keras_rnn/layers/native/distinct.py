@@ -4,11 +4,11 @@ A step's place says which of the distinct inputs it takes.
 """
 
 from collections.abc import Sequence
-from functools import cache
 
 import numpy as np
 from llvmlite import ir
 
+from keras_rnn.layers.native.ahead import compiled_once
 from keras_rnn.layers.native.code import INT, PLACE, Code
 from keras_rnn.layers.native.machine import Compiled, this_machine
 from keras_rnn.layers.native.memory import addresses, empty
@@ -74,7 +74,7 @@ def find_gradients(
     total(in_parts(of_part, work, 4 * features * columns * len(kernels) / STEPS_OF_A_PRODUCT))
 
 
-@cache
+@compiled_once
 def distinct_code() -> Compiled:
     """Functions of places and float32 in C order, compiled.
 

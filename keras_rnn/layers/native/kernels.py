@@ -5,10 +5,9 @@ end the loop begins. A masked step leaves the states as they are. Its output is 
 there was none that was not masked, or zeros anyway.
 """
 
-from functools import cache
-
 from llvmlite import ir
 
+from keras_rnn.layers.native.ahead import compiled_once
 from keras_rnn.layers.native.cells import Cell
 from keras_rnn.layers.native.code import INT, POINTER, Code
 from keras_rnn.layers.native.machine import Compiled, this_machine
@@ -18,7 +17,7 @@ MOST_ROWS = 128  # of a call
 HOW = ["features", "outputs_stride", "time", "backwards", "sequences", "zeros", "placed", "begin", "end"]
 
 
-@cache
+@compiled_once
 def kernels(cell: Cell, units: int) -> Compiled:
     """`forward` and `backward` of a cell, compiled.
 

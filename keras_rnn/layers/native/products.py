@@ -4,10 +4,9 @@ A matrix that is multiplied by is packed by `packed`: panels of as many columns 
 rows one after the other.
 """
 
-from functools import cache
-
 from llvmlite import ir
 
+from keras_rnn.layers.native.ahead import compiled_once
 from keras_rnn.layers.native.code import FLOAT, INT, Code
 from keras_rnn.layers.native.machine import Compiled, this_machine
 from keras_rnn.layers.native.memory import addresses, empty
@@ -16,7 +15,7 @@ REGISTERS = 4  # vectors of a row in a product
 CACHED_ROWS = 128  # of a panel, which then stay in the nearest cache
 
 
-@cache
+@compiled_once
 def products() -> Compiled:
     """Functions of matrices of float32 of any size, in C order, compiled.
 

@@ -1,17 +1,16 @@
 """The sums of rows as a TensorFlow operation in machine code, which goes through them but once."""
 
-from functools import cache
-
 import numpy as np
 import tensorflow as tf
 from llvmlite import ir
 
+from keras_rnn.layers.native.ahead import compiled_once
 from keras_rnn.layers.native.code import Code
 from keras_rnn.layers.native.machine import Compiled, this_machine
 from keras_rnn.layers.native.memory import addresses, empty
 
 
-@cache
+@compiled_once
 def row_code() -> Compiled:
     """A function of float32 `(rows, width)` in C order, compiled.
 

@@ -4,7 +4,8 @@ They are for use in this process: a graph with them cannot be saved, nor compile
 `keras_rnn.layers.tf_cells`.
 """
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -12,6 +13,7 @@ from itertools import islice
 import numpy as np
 import tensorflow as tf
 
+from keras_rnn.layers.native import ahead
 from keras_rnn.layers.native.cells import CELLS, Cell
 from keras_rnn.layers.native.distinct import distinct_code, find_gradients, products_of
 from keras_rnn.layers.native.kernels import kernels, panel_vectors
@@ -74,7 +76,7 @@ def sequence(
         distinct_code()
     layer = _Layer(
         cell,
-        kernels(cell, units),  # compiled while the graph is made, in one thread
+        kernels(cell, units),  # compiled while the graph is made, if not ahead
         taken,
         tuple(direction.go_backwards for direction in directions),
         len(directions[0].biases),
@@ -121,6 +123,11 @@ def sequence(
         tf.stack([tf.convert_to_tensor(state) for direction in directions for state in direction.states]),
     )
     return (outputs[0] if outputs else None), _parts(tf.unstack(states, of_states), *[cell.states] * count)
+
+
+def compile_ahead(forms: Iterable[tuple[str, int]]) -> threading.Thread:
+    """Begins to compile, in the thread that it returns, what layers take that have these cells and units."""
+    return ahead.compile_ahead([*(partial(kernels, CELLS[name], units) for name, units in forms), distinct_code])
 
 
 @dataclass(frozen=True)

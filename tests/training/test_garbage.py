@@ -1,0 +1,35 @@
+import gc
+
+import pytest
+
+from keras_rnn.training.garbage import earlier_objects_kept
+
+
+@pytest.fixture
+def nothing_frozen():
+    frozen = gc.get_freeze_count()
+    gc.unfreeze()
+    yield
+    if frozen:
+        gc.freeze()
+
+
+@pytest.mark.usefixtures("nothing_frozen")
+def test_objects_are_frozen_meanwhile_even_if_it_fails():
+    def fail_within():
+        with earlier_objects_kept():
+            assert gc.get_freeze_count()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail_within()
+    assert not gc.get_freeze_count()
+    assert gc.isenabled()
+
+
+@pytest.mark.usefixtures("nothing_frozen")
+def test_what_others_froze_stays_frozen():
+    gc.freeze()
+    with earlier_objects_kept():
+        frozen = gc.get_freeze_count()
+    assert gc.get_freeze_count() == frozen > 0
