@@ -14,8 +14,13 @@ LEAST_ROWS = 64  # measured: parts of fewer than 16 rows are no quicker
 
 
 def gains_from_parts(network: keras.Model) -> bool:
-    """Whether all its recurrent layers are LSTMs that run a part in one op; a loop costs hardly less for fewer rows."""
-    layers, rows = recurrent_layers(network), LEAST_ROWS // PARTS
+    """Whether it runs a part in one op a layer; a loop costs hardly less for fewer rows."""
+    return in_one_op(network, LEAST_ROWS // PARTS)
+
+
+def in_one_op(network: keras.Model, rows: int) -> bool:
+    """Whether all its recurrent layers are LSTMs that run so many rows in one op each, and there are some."""
+    layers = recurrent_layers(network)
     return bool(layers) and all(isinstance(layer, LSTM) and most_block_rows(layer.units) >= rows for layer in layers)
 
 
