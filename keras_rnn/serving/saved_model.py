@@ -15,6 +15,7 @@ from keras_rnn.serving.layout import CLASSIFY_METHOD
 from keras_rnn.serving.one_text import ONE_TEXT, one_or_many, without_masks
 from keras_rnn.serving.parts import gains_from_parts, in_one_op, in_parts
 from keras_rnn.text.vectorizer import WordIds
+from keras_rnn.training.device import recurrent_layers
 
 CONSTANT_BYTES = 2**26  # of a weight; a graph takes 2 GB
 ONE_TEXT_BYTES = 2**23  # of all constants, which a graph for single texts has once more; more take long to multiply by
@@ -28,7 +29,7 @@ def write_saved_model(
     """Writes a text model as a SavedModel; its layers stay as they are.
 
     With `rows_independent`, when a text's answer is the same beside whatever texts, many of them run `in_parts` where
-    that is quicker. One text alone runs without masks, in a small network.
+    that is quicker. In a small recurrent network, one text alone runs without masks.
 
     Signatures, (input) to (outputs), C being the number of classes:
 
@@ -45,13 +46,14 @@ def write_saved_model(
     names = tf.constant(class_names)
     token_ids_model, token_model = _quick_token_ids(model), token_model_of(model)
     constants = _constants(token_model)
-    small = sum(value.nbytes for _, value in constants) <= ONE_TEXT_BYTES
-    single = without_masks(token_model, vectorizer_of(model).vocabulary_size()) if small else None
+    single = None
+    if recurrent_layers(token_model) and sum(value.nbytes for _, value in constants) <= ONE_TEXT_BYTES:
+        single = without_masks(token_model, vectorizer_of(model).vocabulary_size())
     archive = keras.export.ExportArchive()
     archive.track(token_ids_model)  # its lookup table; to track the model would save each variable twice
 
-    # Each function calls the one before, so that the recurrent layers are traced and loaded once; those that are not
-    # inlined are optimized by themselves, and cost nothing where they are not called.
+    # Each function calls the one before, so that the recurrent layers are traced once for all three. What is not
+    # inlined is optimized by itself, and costs nothing where it is not called.
     def traced(network, spec, inlined=False):
         @tf.function(input_signature=[spec], experimental_attributes={"_noinline": not inlined})
         def function(token_ids):
@@ -60,17 +62,12 @@ def write_saved_model(
 
         return function
 
-    network = many = traced(token_model, TOKEN_IDS)
+    logits_of = network = traced(token_model, TOKEN_IDS)
     if rows_independent and gains_from_parts(token_model):
-
-        @tf.function(input_signature=[TOKEN_IDS], experimental_attributes={"_noinline": True})
-        def many(token_ids):
-            return in_parts(network, token_ids)
-
-    logits_of = many
+        logits_of = partial(in_parts, network)
     if single is not None:
         one = traced(single, ONE_TEXT, inlined=in_one_op(token_model, rows=1))
-        logits_of = partial(one_or_many, one, many)
+        logits_of = partial(one_or_many, one, logits_of)
 
     def tokens(token_ids):
         return {"logits": logits_of(token_ids)}
