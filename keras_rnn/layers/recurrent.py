@@ -35,7 +35,7 @@ class _Fused:
         if not _can_fuse(self):
             return super().inner_loop(sequences, initial_state, mask, training)
         in_machine_code = wants_machine_code(training)
-        if mask is None and not training and not in_machine_code and self._quicker_in_keras():
+        if mask is None and not training and not in_machine_code and self._quicker_in_keras(sequences.shape[0]):
             return super().inner_loop(sequences, initial_state, mask, training)
         if isinstance(mask, (list, tuple)):
             mask = mask[0]
@@ -75,9 +75,12 @@ class _Fused:
             initial_state = [ordered.last_state(*both) for both in zip(states, initial_state, strict=True)]
         return last, outputs, initial_state
 
-    def _quicker_in_keras(self) -> bool:
-        """Keras' loop begins a step before the last has ended: more work in all, but on two cores, if there are two."""
-        return (self.alone or self.keras_beside) and self.units > self.keras_units
+    def _quicker_in_keras(self, rows: int | None) -> bool:
+        """Keras' loop begins a step before the last has ended: more work in all, but on two cores, if there are two.
+
+        Of one row a step is too little work for that.
+        """
+        return (self.alone or self.keras_beside) and rows != 1 and self.units > self.keras_units
 
     def _weights(self):
         """The kernel, the recurrent kernel, and what is added to the products of either that has a bias."""

@@ -52,9 +52,11 @@ def lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells: bool, t
     def loop():
         return _loop_lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells, training)
 
-    most_rows = most_block_rows(units)
-    if training or most_rows == 0:
-        states = block() if training and units <= BLOCK_UNITS_TRAINING else loop()
+    rows, most_rows = h_0.shape[0], most_block_rows(units)
+    if training:
+        states = block() if units <= BLOCK_UNITS_TRAINING else loop()
+    elif most_rows == 0 or rows is not None:
+        states = block() if most_rows > 0 and rows <= most_rows else loop()
     else:
         states = tf.cond(tf.shape(h_0)[0] <= most_rows, block, loop)
     return states if return_cells else (states[0], None)

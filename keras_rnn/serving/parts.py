@@ -14,8 +14,13 @@ LEAST_ROWS = 64  # measured: parts of fewer than 16 rows are no quicker
 
 
 def gains_from_parts(network: keras.Model) -> bool:
-    """Whether all its recurrent layers are LSTMs that run a part in one op; a loop costs hardly less for fewer rows."""
-    layers, rows = recurrent_layers(network), LEAST_ROWS // PARTS
+    """Whether it runs a part in one op a layer; a loop costs hardly less for fewer rows."""
+    return in_one_op(network, LEAST_ROWS // PARTS)
+
+
+def in_one_op(network: keras.Model, rows: int) -> bool:
+    """Whether all its recurrent layers are LSTMs that run so many rows in one op each, and there are some."""
+    layers = recurrent_layers(network)
     return bool(layers) and all(isinstance(layer, LSTM) and most_block_rows(layer.units) >= rows for layer in layers)
 
 
@@ -26,13 +31,11 @@ def in_parts(network: Callable, token_ids):
         network: from token ids int32 `(rows, time)`, `time` at least 1, to a tensor `(rows, ...)`.
         token_ids: int32 `(rows, time)`, 0 for padding, right-padded.
     """
-    rows = tf.shape(token_ids)[0]
 
-    def whole():
-        return network(token_ids)
-
-    def parts():
-        places = tf.range(1, tf.shape(token_ids)[1] + 1)
+    # Not inlined: of a graph that has them, and for few rows runs without, each op of the parts would take a moment.
+    @tf.function(input_signature=[tf.TensorSpec((None, None), tf.int32)], experimental_attributes={"_noinline": True})
+    def parts(token_ids):
+        rows, places = tf.shape(token_ids)[0], tf.range(1, tf.shape(token_ids)[1] + 1)
         lengths = tf.reduce_max(tf.where(token_ids != 0, places, 1), axis=1)
         order = tf.argsort(lengths, stable=True)
         results = []
@@ -42,4 +45,4 @@ def in_parts(network: Callable, token_ids):
             results.append(network(tf.gather(token_ids[:, :longest], of_part)))
         return tf.gather(tf.concat(results, 0), tf.math.invert_permutation(order))
 
-    return tf.cond(rows >= LEAST_ROWS, parts, whole)
+    return tf.cond(tf.shape(token_ids)[0] >= LEAST_ROWS, lambda: parts(token_ids), lambda: network(token_ids))

@@ -4,6 +4,7 @@ The graph is made for being called: words become ids in a handful of ops, and wh
 such as the two kernels of a layer side by side, is worked out when the graph is loaded, since they are its constants.
 """
 
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -11,10 +12,13 @@ import tensorflow as tf
 
 from keras_rnn.models import token_ids_model_of, token_model_of, vectorizer_of
 from keras_rnn.serving.layout import CLASSIFY_METHOD
-from keras_rnn.serving.parts import gains_from_parts, in_parts
+from keras_rnn.serving.one_text import ONE_TEXT, one_or_many, without_masks
+from keras_rnn.serving.parts import gains_from_parts, in_one_op, in_parts
 from keras_rnn.text.vectorizer import WordIds
+from keras_rnn.training.device import recurrent_layers
 
 CONSTANT_BYTES = 2**26  # of a weight; a graph takes 2 GB
+ONE_TEXT_BYTES = 2**23  # of all constants, which a graph for single texts has once more; more take long to multiply by
 TOKEN_IDS = tf.TensorSpec((None, None), tf.int32, "token_ids")
 EXAMPLE = {"text": tf.io.FixedLenFeature((), tf.string)}
 
@@ -25,7 +29,7 @@ def write_saved_model(
     """Writes a text model as a SavedModel; its layers stay as they are.
 
     With `rows_independent`, when a text's answer is the same beside whatever texts, many of them run `in_parts` where
-    that is quicker.
+    that is quicker. In a small recurrent network, one text alone runs without masks.
 
     Signatures, (input) to (outputs), C being the number of classes:
 
@@ -36,23 +40,37 @@ def write_saved_model(
         classify         inputs string (None,): serialized tf.train.Example, bytes feature `text` of one value
                          to classes string (None, C): all names in each row, scores float32 (None, C)
 
-    The embeddings, and weights of more than 64 MB, are variables; the other weights are constants of the graph.
+    The embeddings, and weights of more than 64 MB, are variables; the other weights are constants of the graph,
+    those of a small network once more in the graph for one text.
     """
     names = tf.constant(class_names)
     token_ids_model, token_model = _quick_token_ids(model), token_model_of(model)
     constants = _constants(token_model)
-    parted = rows_independent and gains_from_parts(token_model)
+    single = None
+    if recurrent_layers(token_model) and sum(value.nbytes for _, value in constants) <= ONE_TEXT_BYTES:
+        single = without_masks(token_model, vectorizer_of(model).vocabulary_size())
     archive = keras.export.ExportArchive()
     archive.track(token_ids_model)  # its lookup table; to track the model would save each variable twice
 
-    # Each function calls the one before, so that the recurrent layers are traced and loaded once.
-    @tf.function(input_signature=[TOKEN_IDS], experimental_attributes={"_noinline": True})
-    def network(token_ids):
-        with keras.StatelessScope([(weight, tf.constant(value)) for weight, value in constants]):
-            return token_model(token_ids, training=False)
+    # Each function calls the one before, so that the recurrent layers are traced once for all three. What is not
+    # inlined is optimized by itself, and costs nothing where it is not called.
+    def traced(network, spec, inlined=False):
+        @tf.function(input_signature=[spec], experimental_attributes={"_noinline": not inlined})
+        def function(token_ids):
+            with keras.StatelessScope([(weight, tf.constant(value)) for weight, value in constants]):
+                return network(token_ids, training=False)
+
+        return function
+
+    logits_of = network = traced(token_model, TOKEN_IDS)
+    if rows_independent and gains_from_parts(token_model):
+        logits_of = partial(in_parts, network)
+    if single is not None:
+        one = traced(single, ONE_TEXT, inlined=in_one_op(token_model, rows=1))
+        logits_of = partial(one_or_many, one, logits_of)
 
     def tokens(token_ids):
-        return {"logits": in_parts(network, token_ids) if parted else network(token_ids)}
+        return {"logits": logits_of(token_ids)}
 
     tokens = archive.add_endpoint("tokens", tokens, [TOKEN_IDS])
 

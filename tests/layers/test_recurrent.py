@@ -228,6 +228,23 @@ def test_few_and_many_rows_of_one_graph(rows, monkeypatch):
     assert_alike(everything(theirs, x, mask), graph(x, mask))
 
 
+@pytest.mark.parametrize(
+    ("rows", "ops"),
+    [
+        (32, {"BlockLSTMV2"}),
+        (33, {"StatelessWhile"}),
+        (None, {"StatelessIf", "BlockLSTMV2", "StatelessWhile"}),
+    ],
+)
+def test_a_graph_of_so_many_rows_holds_only_the_form_of_an_lstm_that_they_take(rows, ops, monkeypatch):
+    monkeypatch.setattr(tf_cells, "BLOCK_WORK", BLOCK_WORK)
+    _, ours = pair("LSTM", 64, return_sequences=True)
+    graph = tf.function(ours).get_concrete_function(tf.TensorSpec((rows, None, FEATURES))).graph.as_graph_def()
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    forms = {"StatelessIf", "If", "BlockLSTMV2", "StatelessWhile", "While"}
+    assert {node.op for node in nodes} & forms == ops
+
+
 @pytest.mark.parametrize(("units", "times"), [(4, 1), (LOOP_UNITS, 0)])
 def test_kernels_that_are_constants_are_joined_in_the_graph_of_the_op_that_takes_both(units, times):
     kernel, recurrent_kernel = values(FEATURES, 4 * units), values(units, 4 * units)
@@ -346,6 +363,15 @@ def test_predictions_take_keras_loop_where_it_is_quicker(
             ours(x, mask=mask)
     else:
         ours(x, mask=mask)
+
+
+@pytest.mark.parametrize("name", ["LSTM", "GRU", "SimpleRNN"])
+def test_a_prediction_of_one_row_never_takes_keras_loop(name, never_keras_loop):
+    theirs, ours = pair(name, recurrent.KERAS_UNITS + 1)
+    x = values(1, TIME, FEATURES)
+    expected = theirs(x)
+    never_keras_loop()
+    np.testing.assert_allclose(ours(x), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["LSTM", "GRU"])

@@ -109,6 +109,21 @@ def test_another_answer_is_named(version, key, value, message):
         check_version(version)
 
 
+def test_the_longest_text_is_asked_alone_too(version, monkeypatch):
+    rows = json.loads((version / "assets.extra" / "check.json").read_text())
+    longest = max(rows, key=lambda row: len(row["token_ids"]))
+    found = []
+    real = check_module._alone
+    monkeypatch.setattr(check_module, "_alone", lambda *arguments: found.append(real(*arguments)) or found[-1])
+    check_version(version)
+    ((row, right, served),) = found
+    assert row == longest
+    np.testing.assert_allclose(served, right, atol=1e-5)
+    monkeypatch.setattr(check_module, "_alone", lambda *arguments: (row, right, right + 0.01))
+    with pytest.raises(ExportError, match="probabilities, asked alone, of "):
+        check_version(version)
+
+
 def test_class_names_in_another_order_are_named(version):
     edit_json(version / "assets.extra" / "model_card.json", lambda card: card["class_names"].reverse())
     with pytest.raises(ExportError, match=r"classes of .* should be \['positive' 'negative'\], .* got \['negative'"):

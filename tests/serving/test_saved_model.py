@@ -83,6 +83,16 @@ def test_the_default_signature_gives_probabilities_and_the_name_of_the_likeliest
     assert [label.decode() for label in served["label"].numpy()] == labels
 
 
+def test_a_text_alone_is_answered_as_beside_others(run, loaded):
+    serve, tokens = loaded.signatures["serving_default"], loaded.signatures["tokens"]
+    together = serve(text=tf.constant(TEXTS))["probabilities"]
+    for text, expected in zip(TEXTS, together, strict=True):
+        np.testing.assert_allclose(serve(text=tf.constant([text]))["probabilities"][0], expected, atol=1e-5)
+    for row in ([[2, 3, 4]], [[2, 3, 4, 0, 0]], [[0]], [[0, 2]], [[1]]):
+        expected = token_model_of(run.model)(tf.constant(row))
+        np.testing.assert_allclose(tokens(token_ids=tf.constant(row))["logits"], expected, atol=1e-5)
+
+
 def test_many_texts_of_any_length_are_answered_in_their_order(run, saved_model, loaded):
     rng = np.random.default_rng(0)
     texts = [" ".join(rng.choice(["good", "bad", "film", "not", "?"], length)) for length in rng.integers(0, 90, 70)]
@@ -137,16 +147,20 @@ def test_the_fingerprint_is_that_of_the_files_there(saved_model):
         assert getattr(written, field) == getattr(computed, field), field
 
 
-def test_each_weight_is_saved_once_as_a_variable_or_as_a_constant(run, saved_model):
-    saved = tf.train.list_variables(str(saved_model / "1" / "variables" / "variables"))
+@pytest.mark.parametrize(("one_text_bytes", "times"), [(saved_model_module.ONE_TEXT_BYTES, 2), (0, 1)])
+def test_embeddings_are_variables_and_weights_constants(run, tmp_path, monkeypatch, one_text_bytes, times):
+    """Of a small network there are two graphs, the one for single texts."""
+    monkeypatch.setattr(saved_model_module, "ONE_TEXT_BYTES", one_text_bytes)
+    version = write_version(run.model, run.class_names, TEXTS, tmp_path / "1")
+    saved = tf.train.list_variables(str(version / "variables" / "variables"))
     sizes = [int(np.prod(shape)) for name, shape in saved if name.endswith("VARIABLE_VALUE")]
     assert sizes == [token_model_of(run.model).get_layer("embedding").count_params()]
-    graph = SavedModel.FromString((saved_model / "1" / "saved_model.pb").read_bytes()).meta_graphs[0].graph_def
+    graph = SavedModel.FromString((version / "saved_model.pb").read_bytes()).meta_graphs[0].graph_def
     constants = [node.attr["value"].tensor for f in graph.library.function for node in f.node_def if node.op == "Const"]
     for weight in token_model_of(run.model).weights[1:]:
         value = weight.numpy()
         same = [1 for c in constants if c.dtype == tf.float32 and np.array_equal(tf.make_ndarray(c), value)]
-        assert len(same) == 1 or not value.any()
+        assert len(same) == times or not value.any()
 
 
 def test_weights_too_large_for_a_graph_stay_variables(run, tmp_path, monkeypatch):

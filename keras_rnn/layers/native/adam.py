@@ -64,6 +64,7 @@ def adam(dense: Sequence[Dense], rows: Sequence[Rows], rates: Rates, clip_norm: 
     shapes = [_shape(of.weights) for of in dense for _ in range(3)] + [
         _shape(of.weights) for of in rows for _ in range(2)
     ]
+    adam_code()  # compiled while the graph is made, if not ahead
     run = partial(_step, len(dense), clip_norm)
     made = iter(operation(run, [tf.stack(rates), *given], shapes))
     return [(next(made), next(made), next(made)) for _ in dense], [(next(made), next(made)) for _ in rows]

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_rnn.layers.native import ahead
+from keras_rnn.layers.native.adam import adam_code
 from keras_rnn.layers.native.cells import CELLS, Cell
 from keras_rnn.layers.native.distinct import distinct_code, find_gradients, products_of
 from keras_rnn.layers.native.kernels import kernels, panel_vectors
@@ -126,8 +127,9 @@ def sequence(
 
 
 def compile_ahead(forms: Iterable[tuple[str, int]]) -> threading.Thread:
-    """Begins to compile, in the thread that it returns, what layers take that have these cells and units."""
-    return ahead.compile_ahead([*(partial(kernels, CELLS[name], units) for name, units in forms), distinct_code])
+    """Begins to compile, in the thread that it returns, what a step takes whose layers have these cells and units."""
+    layers = [partial(kernels, CELLS[name], units) for name, units in forms]
+    return ahead.compile_ahead([*layers, distinct_code, adam_code])
 
 
 @dataclass(frozen=True)
