@@ -351,9 +351,7 @@ def test_keras_loop_on_request():
         ("LSTM", recurrent.KERAS_UNITS + 1, None, True, False),
     ],
 )
-def test_predictions_take_keras_loop_where_it_is_quicker(
-    name, units, mask, bidirectional, theirs, never_keras_loop
-):
+def test_predictions_take_keras_loop_where_it_is_quicker(name, units, mask, bidirectional, theirs, never_keras_loop):
     _, ours = pair(name, units, bidirectional)
     never_keras_loop()
     x = values(BATCH, TIME, FEATURES)
