@@ -155,10 +155,8 @@ class LazyLossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
 
 
 def _summed_rows(gradient):
-    """A gradient in which each row stands once; one that is no `tf.IndexedSlices` comes back as it is."""
-    if not isinstance(gradient, tf.IndexedSlices):
-        return gradient
-    if _each_once(gradient.indices):
+    """A gradient in which each row stands once; one of which that is known, or a dense one, comes back as it is."""
+    if not isinstance(gradient, tf.IndexedSlices) or _each_once(gradient.indices):
         return gradient
     rows, place = tf.unique(gradient.indices)
     if _machine_code_takes([gradient]):
