@@ -24,9 +24,9 @@ def answered(rows):
 def test_many_rows_are_parted_by_length_and_come_back_in_order():
     lengths, sums, answers = answered(LEAST_ROWS + 3)
     np.testing.assert_array_equal(answers[:, 0], sums)
-    longest = [max(part) for part in np.split(np.sort(lengths), [16, 33, 50])]
+    longest = [max(part) for part in np.split(np.sort(lengths), [8, 16, 25, 33, 41, 50, 58])]
     assert len(longest) == PARTS
-    assert sorted(set(answers[:, 1])) == longest
+    assert sorted(set(answers[:, 1])) == sorted(set(longest))
     assert (answers[:, 1] >= lengths).all()
 
 
@@ -45,8 +45,8 @@ def test_rows_of_nothing_have_one_step():
 @pytest.mark.parametrize(
     ("options", "gains"),
     [
-        ({"cell": "lstm", "hidden_size": 90, "bidirectional": True}, True),
-        ({"cell": "lstm", "hidden_size": [90, 91], "num_layers": 2}, False),
+        ({"cell": "lstm", "hidden_size": 80, "bidirectional": True}, True),
+        ({"cell": "lstm", "hidden_size": [80, 81], "num_layers": 2}, False),
         ({"cell": "gru", "hidden_size": 4}, False),
         ({"num_layers": 0, "pooling": "mean"}, False),
     ],
