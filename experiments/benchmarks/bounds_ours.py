@@ -68,8 +68,9 @@ def profile(task: Task, directory: Path, data: TextDataset) -> tuple[dict, int]:
     iterator, a_call = iter(batches.dataset.repeat()), model.steps_per_execution
     calls = min(MOST_CALLS, batches.steps // a_call + 1)
     found = {"wall": seconds_per_call(lambda: model.train_function(iterator), 0, calls) / a_call}
-    lengths = prepared.splits["train"].texts.lengths
-    tokens = int(np.mean([len(rows) * lengths[rows].max() for rows in batches.batches()]))
+    of_batches = [prepared.splits["train"].texts.padded(rows) for rows in batches.batches()]
+    tokens = int(np.mean([ids.size for ids in of_batches]))
+    distinct = int(np.mean([len(np.unique(ids)) for ids in of_batches]))
     with tempfile.TemporaryDirectory() as folder:
         tf.profiler.experimental.start(folder)
         for _ in range(PROFILED_CALLS):
@@ -77,7 +78,7 @@ def profile(task: Task, directory: Path, data: TextDataset) -> tuple[dict, int]:
         tf.profiler.experimental.stop()
         threads = in_operations(next(Path(folder).rglob("*.xplane.pb")))
     found |= {f"threads in {kind}": seconds / (PROFILED_CALLS * a_call) for kind, seconds in threads.items()}
-    return found | {"its matrix products alone": products(tokens, task.num_layers)}, batches.steps
+    return found | {"its matrix products alone": products(tokens, distinct, task.num_layers)}, batches.steps
 
 
 def in_operations(file: Path) -> dict[str, float]:
@@ -99,12 +100,16 @@ def in_operations(file: Path) -> dict[str, float]:
     return dict(sorted(seconds.items(), key=lambda item: -item[1]))
 
 
-def products(tokens: int, num_layers: int) -> float:
-    """Seconds of the matrix products of a step of so many tokens, at the best rate of all cores: a lower bound."""
+def products(tokens: int, distinct: int, num_layers: int) -> float:
+    """Seconds of the matrix products of a step of so many tokens, at the best rate of all cores: a lower bound.
+
+    The first layer multiplies by its kernel only what of the embedding is distinct.
+    """
     columns = GATES * UNITS
-    # Of the embedding, and of the two directions of the layer before.
-    features = [EMBEDDING_SIZE, *[DIRECTIONS * UNITS] * (num_layers - 1)]
-    once = sum(2 * tokens * (size + UNITS) * columns * DIRECTIONS for size in features)
+    # Of the embedding, of the two directions of the layer before, and of the states.
+    rows_and_sizes = [(distinct, EMBEDDING_SIZE), *[(tokens, DIRECTIONS * UNITS)] * (num_layers - 1)]
+    rows_and_sizes += [(tokens, UNITS)] * num_layers
+    once = sum(2 * rows * size * columns * DIRECTIONS for rows, size in rows_and_sizes)
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         rates = [sum(threads.map(rate, [EMBEDDING_SIZE] * os.cpu_count())) for _ in range(REPEATS)]
     return (1 + GRADIENTS) * once / max(rates)
