@@ -9,6 +9,13 @@ from keras_rnn.layers.native import kernels, memory, products, sequence, threads
 from keras_rnn.layers.native.machine import Machine
 
 GATES = {"simple_rnn": 1, "gru": 3, "lstm": 4}
+LAYERS = {
+    "name": st.sampled_from(sorted(GATES)),
+    "time": st.integers(1, 9),
+    "batch": st.integers(1, 30),
+    "features": st.integers(1, 40),
+    "units": st.sampled_from([1, 3, 8, 15, 16, 17, 24, 33, 64, 100]),
+}
 
 
 def arguments(name, time, batch, features, units, seed=0):
@@ -54,13 +61,7 @@ def assert_alike(found, expected):
 
 
 @settings(max_examples=25, deadline=None)
-@given(
-    name=st.sampled_from(sorted(GATES)),
-    time=st.integers(1, 9),
-    batch=st.integers(1, 30),
-    features=st.integers(1, 40),
-    units=st.sampled_from([1, 3, 8, 15, 16, 17, 24, 33, 64, 100]),
-)
+@given(**LAYERS)
 def test_all_sizes_are_alike_in_a_graph(name, time, batch, features, units):
     given = arguments(name, time, batch, features, units)
     assert_alike(run(in_machine_code, name, given), run(in_graph, name, given))
@@ -266,11 +267,7 @@ def in_places(name, vectors, *rest, places, go_backwards=False, **options):
 
 @settings(max_examples=25, deadline=None)
 @given(
-    name=st.sampled_from(sorted(GATES)),
-    time=st.integers(1, 9),
-    batch=st.integers(1, 30),
-    features=st.integers(1, 40),
-    units=st.sampled_from([1, 3, 8, 15, 16, 17, 24, 33, 64, 100]),
+    **LAYERS,
     distinct=st.integers(1, 300),
     masked=st.booleans(),
     go_backwards=st.booleans(),

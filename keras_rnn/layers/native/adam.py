@@ -4,7 +4,6 @@ TensorFlow has a handful of operations for each weight, and a dozen for rows, wh
 """
 
 from collections.abc import Sequence
-from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
@@ -141,7 +140,7 @@ def _add_squares(module: ir.Module) -> None:
     code = Code(module, "add_squares", ["values", "sums"], ["count"], this_machine().lanes)
     given, sums = code.arguments, code.variable(code.vector)
     code.build.store(code.load(given["sums"]), sums)
-    with _vectors(code, given["count"]) as (first, count):
+    with code.vectors(given["count"]) as (first, count):
         value = code.load(code.at(given["values"], first), count)
         code.build.store(code.times_plus(value, value, code.build.load(sums, typ=code.vector)), sums)
     code.store(code.build.load(sums, typ=code.vector), given["sums"])
@@ -153,7 +152,7 @@ def _adam(module: ir.Module) -> None:
     code = Code(module, "adam", pointers, ["count"], this_machine().lanes)
     given = code.arguments
     fresh_m, fresh_v, rate, epsilon, _, scale = _scalars(code)
-    with _vectors(code, given["count"]) as (first, count):
+    with code.vectors(given["count"]) as (first, count):
 
         def at(name, first=first):
             return code.at(given[name], first)
@@ -175,7 +174,7 @@ def _adam_rows(module: ir.Module) -> None:
     _, fresh, _, epsilon, rate, scale = _scalars(code)
     with code.loop(0, given["rows"]) as row:
         kept = code.broadcast(code.at(given["kept"], row))
-        with _vectors(code, width) as (first, count):
+        with code.vectors(width) as (first, count):
 
             def at(name, row=row, first=first):
                 return code.at(given[name], code.mul(row, width), first)
@@ -195,10 +194,3 @@ def _scalars(code: Code) -> list:
 
 def _moved(code: Code, weights, step, v, epsilon):
     return code.minus(weights, code.build.fdiv(step, code.plus(code.sqrt(v), epsilon)))
-
-
-@contextmanager
-def _vectors(code: Code, size):
-    """Code for every vector of so many numbers: its first one, and how many are left from there on."""
-    with code.loop(0, code.add(size, code.lanes - 1), code.lanes) as first:
-        yield first, code.build.sub(size, first)

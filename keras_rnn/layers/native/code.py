@@ -107,6 +107,12 @@ class Code:
         self.build.branch(check)
         self.build.position_at_end(after)
 
+    @contextmanager
+    def vectors(self, size):
+        """Runs its body for every vector of so many numbers: its first one, and how many are left from there on."""
+        with self.loop(0, self.add(size, self.lanes - 1), self.lanes) as first:
+            yield first, self.build.sub(size, first)
+
     # Vectors in memory
 
     def at(self, pointer, *offsets):

@@ -31,7 +31,7 @@ def empty(*shapes: tuple[int, ...]) -> list[np.ndarray]:
 
 def pieces(*shapes: tuple[int, ...]) -> Pieces:
     """What `empty` makes, which may be handed on as one array."""
-    needed = ALIGNMENT * (1 + sum(_lines(shape) for shape in shapes))
+    needed = ALIGNMENT * (1 + sum(lines_of(shape) for shape in shapes))
     with _lock:
         for memory in _memories:
             if needed <= memory.nbytes <= 2 * needed and sys.getrefcount(memory) == FREE:
@@ -60,11 +60,12 @@ def _cut(memory: np.ndarray, start: int, shapes: Sequence[tuple[int, ...]]) -> P
     arrays, end = [], start
     for shape in shapes:
         arrays.append(np.ndarray(shape, np.float32, memory, end))
-        end += ALIGNMENT * _lines(shape)
+        end += ALIGNMENT * lines_of(shape)
     return Pieces(arrays, np.ndarray(((end - start) // ALIGNMENT, LINE), np.float32, memory, start))
 
 
-def _lines(shape: tuple[int, ...]) -> int:
+def lines_of(shape: Sequence[int]) -> int:
+    """How many an array takes."""
     return -(-math.prod(shape) // LINE)
 
 

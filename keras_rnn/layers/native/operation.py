@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from keras_rnn.layers.native.memory import LINE, Pieces
+from keras_rnn.layers.native.memory import LINE, Pieces, lines_of
 
 
 def operation(run: Callable[..., Pieces], given: Sequence, shapes: Sequence) -> list[tf.Tensor]:
@@ -27,18 +27,14 @@ def operation(run: Callable[..., Pieces], given: Sequence, shapes: Sequence) -> 
         made = run(*arrays)
         if known:
             return made.lines
-        sizes = [_lines(array.shape) for array in made.arrays[: len(shapes)]]
+        sizes = [lines_of(array.shape) for array in made.arrays[: len(shapes)]]
         sizes[-1] = len(made.lines) - sum(sizes[:-1])
         return made.lines, np.array(sizes, np.int32)
 
     made = tf.numpy_function(lines, given, tf.float32 if known else [tf.float32, tf.int32], stateful=False)
-    whole, sizes = (made, [*map(_lines, shapes)]) if known else made
+    whole, sizes = (made, [*map(lines_of, shapes)]) if known else made
     whole.set_shape((None, LINE))
     return [_shaped(part, shape) for part, shape in zip(tf.split(whole, sizes, num=len(shapes)), shapes, strict=True)]
-
-
-def _lines(shape: Sequence[int]) -> int:
-    return -(-math.prod(shape) // LINE)
 
 
 def _shaped(lines: tf.Tensor, shape: Sequence | None) -> tf.Tensor:

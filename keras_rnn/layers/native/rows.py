@@ -49,11 +49,10 @@ def _summed(values, places, count):
 
 def _add_rows(module: ir.Module) -> None:
     code = Code(module, "add_rows", ["values", "places", "sums"], ["rows", "width"], this_machine().lanes)
-    given, build, width = code.arguments, code.build, code.arguments["width"]
+    given, width = code.arguments, code.arguments["width"]
     with code.loop(0, given["rows"]) as row:
         place = code.place(given["places"], row)
-        with code.loop(0, code.add(width, code.lanes - 1), code.lanes) as first:
-            count = build.sub(width, first)
+        with code.vectors(width) as (first, count):
             to = code.at(given["sums"], code.mul(place, width), first)
             value = code.load(code.at(given["values"], code.mul(row, width), first), count)
             code.store(code.plus(code.load(to, count), value), to, count)
