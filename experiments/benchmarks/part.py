@@ -6,12 +6,20 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Options:
-    """quick: tiny sizes that show that all works. data: the folder of the data sets, if there. rounds: of each row."""
+    """How a part is run.
+
+    Attributes:
+        quick: tiny sizes that show that all works.
+        rounds: of each row.
+        data: the folder of the data sets, if there.
+        before: a folder with an earlier checkout of this project, or None.
+    """
 
     quick: bool
     rounds: int
     data: Path
     seed: int
+    before: Path | None = None
 
 
 @dataclass(frozen=True)

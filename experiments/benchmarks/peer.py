@@ -26,9 +26,12 @@ class PeerError(RuntimeError):
 
 
 class Peer:
-    """Starts `script`, a path or the name of a file beside this one, and does not wait until it is ready."""
+    """Starts `script`, a path or the name of a file beside this one, and does not wait until it is ready.
 
-    def __init__(self, script: str | Path, *arguments: str):
+    `checkout` is a folder whose keras_rnn the child takes, in place of the installed one.
+    """
+
+    def __init__(self, script: str | Path, *arguments: str, checkout: Path | None = None):
         self.name = " ".join([Path(script).name, *arguments])
         self.said = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115, `close` closes it
         self.process = subprocess.Popen(
@@ -37,6 +40,7 @@ class Peer:
             stdout=subprocess.PIPE,
             stderr=self.said,
             text=True,
+            env={**os.environ, "PYTHONPATH": str(checkout.resolve())} if checkout else None,
         )
 
     def ask(self, handler: str, **arguments) -> dict:

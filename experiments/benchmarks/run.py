@@ -4,7 +4,7 @@
 
 Each part prints a table and writes it to results/PART.csv, and to results/PART.json the command, the machine, the
 versions, and whether each bar was met. `--quick` shows that all works, in seconds a part: its times mean nothing, it
-holds nothing against a bar, and it writes nothing.
+holds nothing against a bar, and it writes nothing. The part `versions` takes `--before`, an earlier checkout.
 """
 
 import argparse
@@ -30,7 +30,7 @@ os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # what is compared are CPUs, whoever 
 from measure import environment  # noqa: E402
 from part import Bar, Options, Skipped  # noqa: E402
 
-PARTS = ["layers", "step", "end_to_end", "inference", "growth", "bounds"]
+PARTS = ["layers", "step", "end_to_end", "inference", "growth", "bounds", "versions"]
 PACKAGES = ["tensorflow", "keras", "numpy"]
 PEERS = ["torch", "onnxruntime"]
 
@@ -69,6 +69,8 @@ def write(name: str, options: Options, seconds: float, stolen: float, rows: list
         f"python experiments/benchmarks/run.py {name} --rounds {options.rounds} "
         f"--data {os.path.relpath(options.data)} --seed {options.seed}"
     )
+    if options.before:
+        command += " --before CHECKOUT"
     facts = environment([*PACKAGES, *filter(find_spec, PEERS)])
     result = {
         "command": command,
@@ -91,6 +93,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="turns of each contender (%(default)s)")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of data sets (%(default)s)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--before", type=Path, help="an earlier checkout of this project, for the part `versions`")
     arguments = parser.parse_args()
     if unknown := set(arguments.parts) - set(PARTS):
         parser.error(f"no part {', '.join(sorted(unknown))}; PART takes {', '.join(PARTS)}")
@@ -98,7 +101,7 @@ def main() -> None:
         parser.error(f"--rounds takes at least 1, got {arguments.rounds}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exception, so that the peers are ended
     rounds = 1 if arguments.quick else arguments.rounds
-    options = Options(quick=arguments.quick, rounds=rounds, data=arguments.data, seed=arguments.seed)
+    options = Options(arguments.quick, rounds, arguments.data, arguments.seed, arguments.before)
     missed = False
     for name in arguments.parts or PARTS:
         began, stolen = time.perf_counter(), stolen_seconds()

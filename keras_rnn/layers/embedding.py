@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_rnn.layers.recurrent import wants_machine_code
+from keras_rnn.layers.forms import wants_machine_code
 from keras_rnn.layers.rows import Rows, say_rows
 
 
@@ -28,8 +28,11 @@ class TokenEmbedding(keras.layers.Embedding):
             return super().call(inputs)
         import tensorflow as tf
 
+        if not isinstance(inputs, tf.Tensor):  # sparse or ragged
+            return super().call(inputs)
         # Keras reads the whole matrix first, which TensorFlow copies once an optimizer updates it row by row.
         token_ids = inputs if inputs.dtype in ("int32", "int64") else ops.cast(inputs, "int32")
+        token_ids = tf.where(token_ids < 0, token_ids + weights.shape[0], token_ids)  # as Keras counts from the end
         if not self._reads_rows_once(token_ids, training):
             return ops.cast(tf.gather(weights.value, token_ids), self.compute_dtype)
         from keras_rnn.layers.native.rows import placed_rows
@@ -46,7 +49,7 @@ class TokenEmbedding(keras.layers.Embedding):
         return (
             wants_machine_code(training)
             and self.compute_dtype == self.variable_dtype == "float32"
-            and len(token_ids.shape) == 2
+            and token_ids.shape.rank == 2
             and not tf.config.list_logical_devices("GPU")
         )
 

@@ -1,29 +1,45 @@
 """keras.layers.SimpleRNN, LSTM, GRU and Bidirectional that are quick on a CPU, too.
 
-Weights, configs and `.keras` files are those of Keras' layers, so that either loads what the other has saved. Where
-TensorFlow has a GPU, or a layer is anything but plain, they are Keras' layers; on a CPU whole sequences run at once, in
-float32, with the activations tanh and sigmoid and without recurrent dropout: in training in machine code
-(`keras_rnn.layers.native`), and otherwise, and under a tf.distribute strategy, in graphs of TensorFlow's own operations
-(`keras_rnn.layers.tf_cells`), which can be saved. `layer.fused = False` keeps a layer to Keras' loop, which gradients
-of gradients and XLA take.
+Weights, configs and `.keras` files are those of Keras' layers, so that either loads what the other has saved. A layer
+runs in one of three forms, which `keras_rnn.layers.forms` chooses for each call: in Keras' own loop, in graphs of
+TensorFlow's operations (`keras_rnn.layers.tf_cells`), which can be saved, or in machine code
+(`keras_rnn.layers.native`), which trains. Eager calls, and layers or arguments that are anything but plain, take Keras'
+loop; so does a layer whose `fused` is False.
 """
 
-from contextlib import contextmanager
+import copyreg
 from contextvars import ContextVar
-from functools import cache
 
 import keras
 from keras import ops
 
+from keras_rnn.layers.forms import GRAPH, KERAS, MACHINE_CODE, call_form, machine_code, wants_machine_code
 from keras_rnn.layers.rows import rows_of
 
 # Above so many units a layer that predicts alone, and without a mask, is at least as quick in Keras' loop.
 KERAS_UNITS = 64
 
-_in_this_process: ContextVar[bool] = ContextVar("in_this_process", default=False)
+
+class _PickledByName(type(keras.layers.RNN)):
+    """The layers' classes, whose `__module__` is Keras', are pickled as what they are."""
 
 
-class _Fused:
+def _reduced_class(layer_class: type):
+    if FUSED.get(layer_class.__name__) is layer_class:
+        return _class_named, (layer_class.__name__,)
+    return layer_class.__qualname__
+
+
+def _class_named(name: str) -> type:
+    return FUSED[name]
+
+
+copyreg.pickle(_PickledByName, _reduced_class)
+
+_has_zero_states: ContextVar[bool] = ContextVar("has_zero_states", default=False)
+
+
+class _Fused(metaclass=_PickledByName):
     """What the three layers share; mixed into a class of Keras, whose `inner_loop` it replaces where it can."""
 
     fused = True
@@ -31,40 +47,42 @@ class _Fused:
     keras_units = KERAS_UNITS
     keras_beside = False  # whether that holds beside another loop, too
 
+    def call(self, sequences, initial_state=None, mask=None, training=False):
+        token = _has_zero_states.set(initial_state is None and not self.stateful)
+        try:
+            return super().call(sequences, initial_state=initial_state, mask=mask, training=training)
+        finally:
+            _has_zero_states.reset(token)
+
     def inner_loop(self, sequences, initial_state, mask, training=False):
-        if not _can_fuse(self):
-            return super().inner_loop(sequences, initial_state, mask, training)
-        in_machine_code = wants_machine_code(training)
-        if mask is None and not training and not in_machine_code and self._quicker_in_keras(sequences.shape[0]):
-            return super().inner_loop(sequences, initial_state, mask, training)
         if isinstance(mask, (list, tuple)):
             mask = mask[0]
-        self.supports_jit = False  # machine code, a mask's order and the op for an LSTM are not for XLA
+        form = call_form(self, sequences, initial_state, mask, training)
+        if form == KERAS or (
+            form == GRAPH and mask is None and not training and self._quicker_in_keras(sequences.shape[0])
+        ):
+            return super().inner_loop(sequences, initial_state, mask, training)
         sequences = self._dropped(sequences, training)
-        if in_machine_code:
-            outputs, (states,) = _in_machine_code([self], [sequences], [initial_state], mask)
-            last = self._last_output(states, mask)
-            if outputs is not None and self.go_backwards:
-                outputs = ops.flip(outputs, axis=1)  # as Keras has them: in the order of the loop
-            return last, last if outputs is None else outputs, states
-        return self._in_graph(sequences, initial_state, mask, training)
+        if form == GRAPH:
+            return self._in_graph(sequences, initial_state, mask, training)
+        outputs, (states,) = _in_machine_code([self], [sequences], [initial_state], mask, _has_zero_states.get())
+        if not self.return_sequences:
+            return outputs, outputs, states
+        if self.go_backwards:
+            outputs = ops.flip(outputs, axis=1)  # as Keras has them: in the order of the loop
+        return outputs[:, -1], outputs, states
 
     def _dropped(self, sequences, training):
         if not (training and self.dropout):
             return sequences
         return sequences * ops.expand_dims(self.cell.get_dropout_mask(sequences[:, 0, :]), 1)
 
-    def _last_output(self, states, mask):
-        """From machine code's states after the last step."""
-        if mask is None:
-            return states[0]
-        last_mask = mask[:, :1] if self.go_backwards else mask[:, -1:]
-        real = last_mask if self.zero_output_for_mask else ops.any(mask, axis=1, keepdims=True)
-        return ops.where(real, states[0], 0.0)
-
     def _in_graph(self, sequences, initial_state, mask, training):
-        from keras_rnn.layers.tf_sequence import Sequences
+        from keras_rnn.layers.tf_sequence import Sequences, same_rows
 
+        sequences, initial_state, mask = same_rows(
+            sequences, initial_state, mask, self.go_backwards, zero_states=_has_zero_states.get()
+        )
         ordered = Sequences(sequences, mask, self.go_backwards)
         keep_states = self.return_state or self.stateful
         states = self._states(ordered.steps, *self._weights(), initial_state, keep_states, training)
@@ -99,6 +117,23 @@ class _Fused:
 
         return (getattr(tf_cells, self.kind)(steps, kernel, recurrent_kernel, *biases, *states, training),)
 
+    def get_config(self):
+        config = super().get_config()
+        return config if self.fused else {**config, "fused": False}
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        fused = config.pop("fused", True)
+        layer = super().from_config(config)
+        layer.fused = fused
+        return layer
+
+    @classmethod
+    def _unpickle_model(cls, buffer):
+        with keras.saving.custom_object_scope(FUSED):
+            return super()._unpickle_model(buffer)
+
 
 class SimpleRNN(_Fused, keras.layers.SimpleRNN):
     """keras.layers.SimpleRNN: arguments, shapes, masks and states are its own, and the equation is in `tf_cells`."""
@@ -128,40 +163,65 @@ class GRU(_Fused, keras.layers.GRU):
         return [bias[0], bias[1]] if self.cell.use_bias else [bias, ops.zeros_like(bias)]
 
 
-class Bidirectional(keras.layers.Bidirectional):
+class Bidirectional(keras.layers.Bidirectional, metaclass=_PickledByName):
     """keras.layers.Bidirectional that keeps both directions quick.
 
     In machine code they are one operation, whose threads go through some rows both ways; in a graph TensorFlow runs two
-    loops side by side.
+    loops side by side. `fused` is that of both directions.
     """
 
     def __init__(self, layer, *args, **kwargs):
-        with keras.saving.custom_object_scope(FUSED):  # it copies the layer through its config
+        # It copies the layer through its config, which names Keras' class.
+        quick = {type(layer).__name__: type(layer)} if type(layer) in FUSED.values() else {}
+        with keras.saving.custom_object_scope(quick):
             super().__init__(layer, *args, **kwargs)
         self.forward_layer.alone = self.backward_layer.alone = False
 
+    @property
+    def fused(self) -> bool:
+        return all(getattr(layer, "fused", False) for layer in (self.forward_layer, self.backward_layer))
+
+    @fused.setter
+    def fused(self, value: bool) -> None:
+        self.forward_layer.fused = self.backward_layer.fused = value
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        parts = config["layer"], config.get("backward_layer")
+        names = {part["class_name"] for part in parts if part and part["module"] == "keras.layers"}
+        quick = {name: layer for name, layer in FUSED.items() if name in names}
+        return super().from_config(config, {**quick, **(custom_objects or {})})
+
+    @classmethod
+    def _unpickle_model(cls, buffer):
+        with keras.saving.custom_object_scope(FUSED):
+            return super()._unpickle_model(buffer)
+
     def call(self, sequences, initial_state=None, mask=None, training=None):
+        of_mask = mask[0] if isinstance(mask, (list, tuple)) else mask
         layers = self.forward_layer, self.backward_layer
         if not (wants_machine_code(training) and self._can_run_together()):
             return super().call(sequences, initial_state=initial_state, mask=mask, training=training)
-        self.supports_jit = False
-        if isinstance(mask, (list, tuple)):
-            mask = mask[0]
-        if initial_state is None:
-            # Of the mask, where there is one: rows that stand for the sequences then need not be put in their places.
-            batch = ops.shape(sequences if mask is None else mask)[0]
-            states = [layer.get_initial_state(batch) for layer in layers]
-        else:
-            given = [ops.cast(state, "float32") for state in initial_state]
-            states = given[: len(given) // 2], given[len(given) // 2 :]
+        states = self._states(sequences, initial_state)
+        if any(
+            call_form(layer, sequences, of_layer, of_mask, training) != MACHINE_CODE
+            for layer, of_layer in zip(layers, states, strict=True)
+        ):
+            return super().call(sequences, initial_state=initial_state, mask=mask, training=training)
         inputs = [layer._dropped(sequences, training) for layer in layers]
         for layer in layers:
             layer.cell.reset_dropout_mask()  # the next call has one of its own
-        outputs, states = _in_machine_code(layers, inputs, states, mask)
-        if outputs is None:
-            last = [layer._last_output(of_layer, mask) for layer, of_layer in zip(layers, states, strict=True)]
-            outputs = ops.concatenate(last, axis=-1)
+        outputs, states = _in_machine_code(layers, inputs, states, of_mask, initial_state is None)
         return (outputs, *states[0], *states[1]) if self.return_state else outputs
+
+    def _states(self, sequences, initial_state):
+        """Those of each direction."""
+        if initial_state is None:
+            rows = rows_of(sequences)  # which stand for the sequences, that then need not be put in their places
+            batch = ops.shape(sequences if rows is None else rows.places)[0]
+            return [layer.get_initial_state(batch) for layer in (self.forward_layer, self.backward_layer)]
+        states = [ops.convert_to_tensor(state, "float32") for state in initial_state]
+        return states[: len(states) // 2], states[len(states) // 2 :]
 
     def _can_run_together(self) -> bool:
         """Whether both directions are of one form, need no calls of their own, and their outputs stand side by side."""
@@ -169,10 +229,11 @@ class Bidirectional(keras.layers.Bidirectional):
         return (
             self.merge_mode == "concat"
             and self.compute_dtype == "float32"  # a call would cast
-            and all(isinstance(layer, _Fused) and _can_fuse(layer) and not layer.stateful for layer in layers)
+            and all(isinstance(layer, _Fused) and not layer.stateful for layer in layers)
             and not any(layer.activity_regularizer for layer in layers)
             and (forward.kind, forward.units) == (backward.kind, backward.units)
             and forward.zero_output_for_mask == backward.zero_output_for_mask
+            and all(layer.return_sequences == self.return_sequences for layer in layers)
             and not forward.go_backwards
         )
 
@@ -183,30 +244,12 @@ for _layer in FUSED.values():
     _layer.__module__ = "keras.layers"  # so configs and files name Keras' layer, and load without this package
 
 
-def _can_fuse(layer) -> bool:
-    return (
-        layer.fused
-        and keras.backend.backend() == "tensorflow"
-        and layer.compute_dtype == "float32"
-        and layer.activation is keras.activations.tanh
-        and getattr(layer, "recurrent_activation", keras.activations.sigmoid) is keras.activations.sigmoid
-        and getattr(layer, "reset_after", True)
-        and not layer.recurrent_dropout
-        and not layer.unroll
-        and not _for_cudnn(layer)
-    )
-
-
-def wants_machine_code(training) -> bool:
-    """Whether layers run in it that can: they train, or predict in `for_this_process`."""
-    return bool(training or _in_this_process.get()) and can_run_machine_code()
-
-
-def _in_machine_code(layers, inputs, states, mask):
-    """Outputs of layers of one form side by side, a step's where its input stands, or None; and the states of each."""
-    native, of_all, rows = _native(), layers[0], rows_of(inputs[0])
+def _in_machine_code(layers, inputs, states, mask, zero_states: bool):
+    """Outputs of layers of one form side by side, a step's where its input stands, or the last; and states of each."""
+    of_all, rows = layers[0], rows_of(inputs[0])
     if rows is not None and any(x is not inputs[0] for x in inputs):
         rows = None  # dropped, each in its own way
+    native = machine_code()
     directions = [
         native.Direction(x if rows is None else rows.vectors, *layer._weights(), of_layer, layer.go_backwards)
         for layer, x, of_layer in zip(layers, inputs, states, strict=True)
@@ -215,54 +258,8 @@ def _in_machine_code(layers, inputs, states, mask):
         of_all.kind,
         mask,
         directions,
-        places=None if rows is None else rows.places,
+        indices=None if rows is None else rows.places,
         return_sequences=of_all.return_sequences,
         zero_output_for_mask=of_all.zero_output_for_mask,
+        zero_states=zero_states,
     )
-
-
-@contextmanager
-def for_this_process():
-    """What is traced in it need not be saved: layers predict in machine code, too, where they train in it."""
-    token = _in_this_process.set(True)
-    try:
-        yield
-    finally:
-        _in_this_process.reset(token)
-
-
-def can_run_machine_code() -> bool:
-    """Whether operations of `keras_rnn.layers.native` run here: there is LLVM, and no tf.distribute strategy."""
-    import tensorflow as tf
-
-    return _native() is not None and not tf.distribute.has_strategy()
-
-
-def compile_ahead(layers) -> None:
-    """Begins to compile, in a thread, the machine code that these layers, whichever they are, will train in.
-
-    They do so anyway while a model is traced, and wait for what is being compiled then.
-    """
-    if not can_run_machine_code():
-        return
-    forms = {(layer.kind, layer.units) for layer in layers if isinstance(layer, _Fused) and _can_fuse(layer)}
-    if forms:
-        _native().compile_ahead(forms)
-
-
-@cache
-def _native():
-    """The module that runs machine code, or None where there is no LLVM for it."""
-    try:
-        from keras_rnn.layers.native import sequence
-    except ImportError:
-        return None
-    return sequence
-
-
-def _for_cudnn(layer) -> bool:
-    """Whether Keras is to choose: it was asked for cuDNN, or could take it."""
-    import tensorflow as tf
-
-    use_cudnn = getattr(layer, "use_cudnn", "auto")
-    return use_cudnn is True or (use_cudnn == "auto" and bool(tf.config.list_logical_devices("GPU")))

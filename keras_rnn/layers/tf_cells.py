@@ -17,6 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from keras_rnn.layers.tf_gradients import differentiable
+
 # TensorFlow's one op for an LSTM hardly has a cost a step, but its matrix products are slow: in training it is quicker
 # than a loop of ours up to so many units, and otherwise as long as rows * units * units are at most BLOCK_WORK.
 BLOCK_UNITS_TRAINING = 32
@@ -26,40 +28,62 @@ BLOCK_WORK = 2**17
 ONE_PRODUCT_UNITS = 256
 
 
-def simple_rnn(inputs, kernel, recurrent_kernel, bias, h_0, training: bool):
+def simple_rnn(inputs, kernel, recurrent_kernel, bias, h_0, training: bool, plain: bool = False):
     """h = tanh(W x + U h' + b), h' being the h of the step before. Returns h."""
     weights = (kernel, recurrent_kernel, bias, tf.zeros_like(bias))
-    return _sequence(_SIMPLE_RNN, inputs, *weights, (h_0,), 1, training)[0]
+    return _sequence(_SIMPLE_RNN, inputs, *weights, (h_0,), 1, training, plain)[0]
 
 
-def gru(inputs, kernel, recurrent_kernel, bias, recurrent_bias, h_0, training: bool):
+def gru(inputs, kernel, recurrent_kernel, bias, recurrent_bias, h_0, training: bool, plain: bool = False):
     """GRU with reset_after=True, the form of cuDNN. Returns h.
 
     z = sigmoid(W_z x + U_z h' + b_z),  r = sigmoid(W_r x + U_r h' + b_r),
     n = tanh(W_n x + b_n + r (U_n h' + c_n)),  h = z h' + (1 - z) n
     """
-    return _sequence(_GRU, inputs, kernel, recurrent_kernel, bias, recurrent_bias, (h_0,), 1, training)[0]
+    weights = (kernel, recurrent_kernel, bias, recurrent_bias)
+    return _sequence(_GRU, inputs, *weights, (h_0,), 1, training, plain)[0]
 
 
-def lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells: bool, training: bool):
+def lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells: bool, training: bool, plain: bool = False):
     """i, f, o = sigmoid(W x + U h' + b), g = tanh(likewise), c = f c' + i g, h = o tanh(c). Returns h, c (or None)."""
-    units = h_0.shape[1]
-
-    def block():
-        weights = _one_below_the_other(kernel, recurrent_kernel)
-        return _block_lstm(inputs, weights, bias, h_0, c_0, return_cells)
-
-    def loop():
-        return _loop_lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells, training)
-
+    args, units = (inputs, kernel, recurrent_kernel, bias, h_0, c_0), h_0.shape[1]
     rows, most_rows = h_0.shape[0], most_block_rows(units)
-    if training:
-        states = block() if units <= BLOCK_UNITS_TRAINING else loop()
+    if plain:
+        states = _loop_lstm(*args, return_cells, training, plain)
+    elif training:
+        one_operation = units <= BLOCK_UNITS_TRAINING
+        states = (_block_lstm if one_operation else _loop_lstm)(*args, return_cells, training)
     elif most_rows == 0 or rows is not None:
-        states = block() if most_rows > 0 and rows <= most_rows else loop()
+        one_operation = most_rows > 0 and rows <= most_rows
+        states = (_block_lstm if one_operation else _loop_lstm)(*args, return_cells, training)
     else:
-        states = tf.cond(tf.shape(h_0)[0] <= most_rows, block, loop)
+        states = _block_or_loop_lstm(*args, return_cells, most_rows)
     return states if return_cells else (states[0], None)
+
+
+def _block_or_loop_lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells: bool, most_rows: int):
+    """As `lstm`, of few rows in TensorFlow's one op and of more in a loop. Both have the gradient of the loop."""
+
+    def forward(*args):
+        def block():
+            weights = _one_below_the_other(kernel, recurrent_kernel)
+            outputs = tf.raw_ops.BlockLSTMV2(**_block_args(inputs, weights, bias, h_0, c_0), cell_clip=0.0)
+            return [outputs.h, outputs.cs] if return_cells else [outputs.h]
+
+        def loop():
+            return plain((), *args)
+
+        def backward(*d_outputs):
+            tensors = [tf.identity(tensor) for tensor in args]  # of the graph of the gradient
+            outputs = _loop_lstm(*tensors, return_cells, training=True)
+            return tf.gradients(outputs, tensors, d_outputs, unconnected_gradients="zero")
+
+        return tf.nest.flatten(tf.cond(tf.shape(h_0)[0] <= most_rows, block, loop)), backward
+
+    def plain(_, *args):
+        return list(_loop_lstm(*args, return_cells, training=False, plain=True))
+
+    return tuple(differentiable(forward, plain)(inputs, kernel, recurrent_kernel, bias, h_0, c_0))
 
 
 def _one_below_the_other(kernel, recurrent_kernel):
@@ -77,47 +101,59 @@ def most_block_rows(units: int) -> int:
     return BLOCK_WORK // units**2
 
 
-def _loop_lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells: bool, training: bool):
+def _loop_lstm(
+    inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells: bool, training: bool, plain: bool = False
+):
     """As `lstm`. One sigmoid serves all gates, since tanh(a) = 2 sigmoid(2 a) - 1; the loop then keeps c / 2."""
     ones = tf.ones([h_0.shape[1]])
     twice = tf.concat([ones, ones, 2 * ones, ones], 0)
     weights = (kernel * twice, recurrent_kernel * twice, bias * twice)
     returned = 2 if return_cells else 1
-    states = _sequence(_LSTM, inputs, *weights, tf.zeros_like(bias), (h_0, c_0 / 2), returned, training)
+    states = _sequence(_LSTM, inputs, *weights, tf.zeros_like(bias), (h_0, c_0 / 2), returned, training, plain)
     return (states[0], 2 * states[1]) if return_cells else (states[0],)
 
 
-def _block_lstm(inputs, weights, bias, h_0, c_0, return_cells: bool):
-    """As `lstm`, by TensorFlow's own op for the whole sequence; weights are both kernels, one below the other."""
+def _block_args(inputs, weights, bias, h_0, c_0) -> dict:
+    """Of TensorFlow's own op for the whole sequence; weights are both kernels, one below the other."""
     unused = tf.zeros([h_0.shape[1]])  # peepholes
+    return {
+        "seq_len_max": tf.shape(inputs, out_type=tf.int64)[0],
+        "x": inputs,
+        "cs_prev": c_0,
+        "h_prev": h_0,
+        "w": weights,
+        "wci": unused,
+        "wcf": unused,
+        "wco": unused,
+        "b": bias,
+        "use_peephole": False,
+    }
 
-    @tf.custom_gradient  # the gradient that TensorFlow registers for this op is that of another version, and wrong
-    def sequence(inputs, weights, bias, h_0, c_0):
-        steps = tf.shape(inputs, out_type=tf.int64)[0]
-        given = {
-            "seq_len_max": steps,
-            "x": inputs,
-            "cs_prev": c_0,
-            "h_prev": h_0,
-            "w": weights,
-            "wci": unused,
-            "wcf": unused,
-            "wco": unused,
-            "b": bias,
-            "use_peephole": False,
-        }
-        made = tf.raw_ops.BlockLSTMV2(**given, cell_clip=0.0)
 
-        def gradient(d_h, d_c=None):
+def _block_lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells: bool, training: bool):
+    """As `lstm`, by TensorFlow's own op for the whole sequence."""
+
+    # The gradient that TensorFlow registers for this op is that of another version, and wrong.
+    def forward(*args):
+        outputs = tf.raw_ops.BlockLSTMV2(**_block_args(*args), cell_clip=0.0)
+        saved = {name: tf.stop_gradient(getattr(outputs, name)) for name in ("i", "cs", "f", "o", "ci", "co", "h")}
+
+        def backward(d_h, d_c=None):
             if d_c is None:
                 d_c = tf.zeros_like(d_h)
-            saved = {name: getattr(made, name) for name in ("i", "cs", "f", "o", "ci", "co", "h")}
-            back = tf.raw_ops.BlockLSTMGradV2(**given, **saved, cs_grad=d_c, h_grad=d_h)
-            return back.x_grad, back.w_grad, back.b_grad, back.h_prev_grad, back.cs_prev_grad
+            back = tf.raw_ops.BlockLSTMGradV2(**_block_args(*args), **saved, cs_grad=d_c, h_grad=d_h)
+            # Of no rows or steps the op does not write the gradients of the weights.
+            w_grad, b_grad = (tf.where(tf.size(d_h) > 0, grad, 0.0) for grad in (back.w_grad, back.b_grad))
+            return [back.x_grad, w_grad, b_grad, back.h_prev_grad, back.cs_prev_grad]
 
-        return ((made.h, made.cs) if return_cells else (made.h,)), gradient
+        return ([outputs.h, outputs.cs] if return_cells else [outputs.h]), backward
 
-    return sequence(inputs, weights, bias, h_0, c_0)
+    def plain(_, inputs, weights, bias, h_0, c_0):
+        kernel, recurrent_kernel = tf.split(weights, [inputs.shape[2], h_0.shape[1]])
+        return list(_loop_lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells, training, plain=True))
+
+    weights = _one_below_the_other(kernel, recurrent_kernel)
+    return tuple(differentiable(forward, plain)(inputs, weights, bias, h_0, c_0))
 
 
 @dataclass(frozen=True)
@@ -142,24 +178,32 @@ class _Cell:
 
 
 def _sequence(
-    cell: _Cell, inputs, kernel, recurrent_kernel, bias, recurrent_bias, states, returned: int, training: bool
+    cell: _Cell,
+    inputs,
+    kernel,
+    recurrent_kernel,
+    bias,
+    recurrent_bias,
+    states,
+    returned: int,
+    training: bool,
+    plain: bool,
 ):
-    """The first `returned` states of every step."""
+    """The first `returned` states of every step; with `plain` TensorFlow differentiates the loop itself."""
 
-    @tf.custom_gradient
-    def sequence(inputs, kernel, recurrent_kernel, bias, recurrent_bias, *states):
+    def loop(keep: int, inputs, kernel, recurrent_kernel, bias, recurrent_bias, *states):
+        """The first `keep` of all that the cell would keep of every step."""
         steps, batch, units = tf.shape(inputs)[0], tf.shape(inputs)[1], recurrent_kernel.shape[0]
         gates = kernel.shape[1] // units
         ahead = training or cell.apart or gates == 1 or units > ONE_PRODUCT_UNITS
-        flat = tf.reshape(inputs, [steps * batch, kernel.shape[0]])
         if ahead:
             others, last_bias = tf.split(recurrent_bias, [kernel.shape[1] - units, units])
             biases = bias + tf.concat([others, tf.zeros_like(last_bias)], 0)
+            flat = tf.reshape(inputs, [steps * batch, kernel.shape[0]])
             projected = tf.reshape(tf.nn.bias_add(tf.matmul(flat, kernel), biases), [steps, batch, kernel.shape[1]])
         else:
-            both_kernels = tf.concat(
-                [kernel, recurrent_kernel], 0
-            )  # one product a step, and nothing kept for all steps
+            # One product a step, and nothing kept for all steps.
+            both_kernels = tf.concat([kernel, recurrent_kernel], 0)
 
         def sums(t, h):
             if cell.apart:
@@ -168,49 +212,53 @@ def _sequence(
                 return (projected[t] + tf.matmul(h, recurrent_kernel),)
             return (tf.nn.bias_add(tf.matmul(tf.concat([inputs[t], h], 1), both_kernels), bias),)
 
-        def forward(keep: int):
-            """The first `keep` of all that the cell would keep of every step."""
+        def step(t, states):
+            states, kept = cell.step(*sums(t, states[0]), states)
+            return states, kept[:keep]
 
-            def step(t, states):
-                states, kept = cell.step(*sums(t, states[0]), states)
-                return states, kept[:keep]
+        return _scan(step, tf.range(steps), states, [units * width for width in cell.kept[:keep]])[0]
 
-            return _scan(step, tf.range(steps), states, [units * width for width in cell.kept[:keep]])[0]
+    def forward(*args):
+        inputs, kernel, recurrent_kernel, _, _, *states = args
+        everything, units = len(cell.kept), recurrent_kernel.shape[0]
+        outputs = loop(everything if training else returned, *args)
+        saved = [tf.stop_gradient(output) for output in outputs]
 
-        everything = len(cell.kept)
-        made = forward(everything if training else returned)
-
-        def gradient(*d_outputs):
-            kept = made if training else forward(everything)
+        def backward(*d_outputs):
+            kept = saved if training else loop(everything, *args)
             before = [tf.concat([first[tf.newaxis], rest[:-1]], 0) for first, rest in zip(states, kept, strict=False)]
             slopes = cell.slopes(kept, before)
             transposed = tf.transpose(recurrent_kernel)
 
-            def backward(t, d_states):
+            def step(t, d_states):
                 d_states = [
                     d_states[n] + d_outputs[n][t] if n < returned else d_states[n] for n in range(len(d_states))
                 ]
                 return cell.back([slope[t] for slope in slopes], d_states, transposed)
 
+            steps, batch = tf.shape(inputs)[0], tf.shape(inputs)[1]
             widths = [units * width for width in cell.kept_back]
             zeros = [tf.zeros_like(state) for state in states]
-            kept_back, d_states = _scan(backward, tf.range(steps - 1, -1, -1), zeros, widths)
+            kept_back, d_states = _scan(step, tf.range(steps - 1, -1, -1), zeros, widths)
             d_projected, d_recurrent = (
                 tf.reshape(d, [steps * batch, kernel.shape[1]]) for d in cell.split(kept_back, slopes)
             )
-            d_inputs = tf.reshape(tf.matmul(d_projected, kernel, transpose_b=True), tf.shape(inputs))
-            return (
-                d_inputs,
+            flat = tf.reshape(inputs, [steps * batch, kernel.shape[0]])
+            return [
+                tf.reshape(tf.matmul(d_projected, kernel, transpose_b=True), tf.shape(inputs)),
                 tf.matmul(flat, d_projected, transpose_a=True),
                 tf.matmul(tf.reshape(before[0], [steps * batch, units]), d_recurrent, transpose_a=True),
                 tf.reduce_sum(d_projected, 0),
                 tf.reduce_sum(d_recurrent, 0),
                 *d_states,
-            )
+            ]
 
-        return tuple(made[:returned]), gradient
+        return outputs[:returned], backward
 
-    return sequence(inputs, kernel, recurrent_kernel, bias, recurrent_bias, *states)
+    args = (inputs, kernel, recurrent_kernel, bias, recurrent_bias, *states)
+    if plain:
+        return loop(returned, *args)
+    return differentiable(forward, lambda _, *args: loop(returned, *args))(*args)
 
 
 def _scan(step, times, states, widths):

@@ -4,7 +4,58 @@ A recurrent layer passes over a masked step: its state stays. So the unmasked st
 same states; and what runs over the rest of the row, after them, does not matter. No step chooses between two states.
 """
 
+from collections.abc import Sequence
+
 import tensorflow as tf
+
+
+def same_rows(sequences, states: Sequence, mask, go_backwards: bool, *, zero_states: bool = False):
+    """Sequences, states and a mask of as many rows, where one may stand for all, and the mask as `Sequences` has it.
+
+    Keras' loop broadcasts what it meets in each step. A mask may be of any number type, have a last axis of 1, and
+    more steps than the sequences, of which then the first count, or backwards the last.
+
+    Args:
+        sequences: float32 `(batch, time, features)`.
+        states: each float32 `(batch, units)`.
+        mask: `(batch, at least time)`, or None.
+        zero_states: the states were made for the sequences, and have as many rows.
+
+    Returns:
+        sequences, states, mask, or None for no mask.
+
+    Raises:
+        tf.errors.InvalidArgumentError: when the graph runs, of a mask that has too few steps, or of rows that differ.
+    """
+    others = [] if zero_states else list(states)
+    if mask is not None:
+        others.append(_bool_mask(mask, sequences, go_backwards))
+    rows = {tensor.shape[0] for tensor in (sequences, *others)}
+    if others and (len(rows) > 1 or None in rows):
+        shape = tf.shape(sequences)[:1]
+        for tensor in others:
+            shape = tf.raw_ops.BroadcastArgs(s0=shape, s1=tf.shape(tensor)[:1])
+        static_rows = next(iter(rows - {1, None}), None)
+        sequences, *others = (_with_rows(tensor, shape, static_rows) for tensor in (sequences, *others))
+    mask = others.pop() if mask is not None else None
+    return sequences, (list(states) if zero_states else others), mask
+
+
+def _with_rows(tensor, shape, static_rows: int | None):
+    broadcast = tf.broadcast_to(tensor, tf.concat([shape, tf.shape(tensor)[1:]], 0))
+    broadcast.set_shape([static_rows, *tensor.shape[1:]])
+    return broadcast
+
+
+def _bool_mask(mask, sequences, go_backwards: bool):
+    mask = tf.cast(mask, tf.bool)
+    if mask.shape.rank == 3:
+        mask = mask[:, :, 0]
+    if mask.shape[1] is not None and mask.shape[1] == sequences.shape[1]:
+        return mask
+    time = tf.shape(sequences)[1]
+    steps = tf.range(time) + (tf.shape(mask)[1] - time if go_backwards else 0)
+    return tf.gather(mask, steps, axis=1)  # which fails where the mask has too few
 
 
 class Sequences:
@@ -54,15 +105,15 @@ class Sequences:
             return tf.transpose(states, [1, 0, 2])
         if not zero_output_for_mask:
             return self._taken(states, self.seen - 1, self.rows)
-        real = tf.cast(self.mask, states.dtype)[:, :, tf.newaxis]
-        return _permuted(states, self.to_batch_first, self.to_time_first) * real
+        outputs = _permuted(states, self.to_batch_first, self.to_time_first)
+        return tf.where(self.mask[:, :, tf.newaxis], outputs, 0.0)  # a product with 0 would leave a NaN one
 
     def last_output(self, states, zero_output_for_mask: bool):
         """The last of `outputs`, `(batch, units)`."""
         if self.mask is None:
             return states[-1]
         last = self._last(states)
-        return last * tf.cast(self.mask[:, -1:], states.dtype) if zero_output_for_mask else last
+        return tf.where(self.mask[:, -1:], last, 0.0) if zero_output_for_mask else last
 
     def last_state(self, states, initial):
         """The state after the last unmasked step, `(batch, units)`; `initial` where there is none."""
@@ -78,7 +129,7 @@ class Sequences:
         """The states after these steps of these rows, zeros for step -1."""
         flat = tf.reshape(states, [self.time * self.batch, states.shape[2]])
         taken = tf.gather(flat, tf.maximum(step, 0) * self.batch + row)
-        return taken * tf.cast(step >= 0, states.dtype)[..., tf.newaxis]
+        return tf.where(step[..., tf.newaxis] >= 0, taken, 0.0)
 
 
 @tf.custom_gradient

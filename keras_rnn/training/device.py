@@ -5,6 +5,8 @@ import os
 import keras
 import tensorflow as tf
 
+from keras_rnn.layers.forms import training_form
+
 CUDNN_LAYERS = (keras.layers.LSTM, keras.layers.GRU)
 CUDNN_ACTIVATIONS = {"activation": "tanh", "recurrent_activation": "sigmoid"}
 
@@ -25,6 +27,17 @@ def device_line(model: keras.Model, replicas: int = 1) -> str:
         device += f", {replicas} replicas"
     reasons = cudnn_obstacles(model)
     return f"device: {device}; cuDNN: {'not used, ' + reasons[0] if reasons else 'used'}"
+
+
+def forms_line(model: keras.Model) -> str:
+    """What the recurrent layers of `model` train in, and why not in machine code, layers alike told once."""
+    names: dict[str, list[str]] = {}
+    for layer in recurrent_layers(model):
+        form, reason = training_form(layer)
+        names.setdefault(form if reason is None else f"{form}, since {reason}", []).append(layer.name)
+    if len(names) == 1:
+        return f"recurrent layers: {next(iter(names))}"
+    return "recurrent layers: " + ("; ".join(f"{', '.join(of)}: {form}" for form, of in names.items()) or "none")
 
 
 def gpu_names() -> str:

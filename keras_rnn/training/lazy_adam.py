@@ -5,7 +5,7 @@ import math
 import keras
 import tensorflow as tf
 
-from keras_rnn.layers.recurrent import can_run_machine_code
+from keras_rnn.layers.forms import can_run_machine_code
 
 
 @keras.saving.register_keras_serializable("keras_rnn")

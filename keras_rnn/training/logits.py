@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_rnn.layers.recurrent import for_this_process
+from keras_rnn.layers.forms import for_this_process
 from keras_rnn.text.encoded import EncodedTexts, in_length_batches, length_batches
 
 # Of a batch of inference, padding included. On a CPU more are no quicker, and need memory that training did not: its

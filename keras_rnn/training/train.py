@@ -11,13 +11,13 @@ from rich.console import Console
 from keras_rnn.datasets import TextDataset
 from keras_rnn.errors import UsageError
 from keras_rnn.files import replacing, write_json
-from keras_rnn.layers.recurrent import compile_ahead
+from keras_rnn.layers.forms import compile_ahead
 from keras_rnn.models import text_model, token_model_of
 from keras_rnn.training import run_directory as run_files
 from keras_rnn.training.batches import EpochBatches
 from keras_rnn.training.checkpoint import load_checkpoint, save_checkpoint
 from keras_rnn.training.config import DataConfig, RunConfig, run_config
-from keras_rnn.training.device import device_line, grow_gpu_memory, recurrent_layers
+from keras_rnn.training.device import device_line, forms_line, grow_gpu_memory, recurrent_layers
 from keras_rnn.training.evaluate import evaluate_logits, write_evaluation
 from keras_rnn.training.garbage import earlier_objects_kept
 from keras_rnn.training.history import best_epoch, diverged, should_stop, write_history
@@ -135,9 +135,11 @@ def _fit(
         model = prepared_model(config, prepared)
         compile_model(model, config, batches.steps)
         history = load_checkpoint(checkpoint, model) if checkpoint.is_file() else []
+        forms = forms_line(model)
     device = device_line(model, strategy.num_replicas_in_sync)
-    console.print(device, highlight=False, soft_wrap=True)
-    facts = {"device": device, "parameters": model.count_params()}
+    for line in (device, forms):
+        console.print(line, highlight=False, soft_wrap=True)
+    facts = {"device": device, "recurrent_layers": forms, "parameters": model.count_params()}
     run_files.write_environment(directory, **facts)
     progress = TrainingProgress(console, config.training.epochs, batches.steps, len(training))
     keeper = _EpochKeeper(config, prepared, directory, model, history, progress)

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from keras_rnn import layers
-from keras_rnn.layers import recurrent
+from keras_rnn.layers import forms, native
 from keras_rnn.layers.native import kernels, sequence
 from keras_rnn.layers.native.ahead import compile_ahead, compiled_once
 from keras_rnn.layers.native.cells import CELLS
@@ -102,15 +102,15 @@ def test_only_what_will_run_in_machine_code_is_compiled(asked):
     unfused.fused = False
     others = [keras.layers.GRU(9), layers.GRU(10, recurrent_dropout=0.1), layers.LSTM(11, activation="relu")]
     of_all = [plain.forward_layer, plain.backward_layer, layers.SimpleRNN(12), unfused, *others]
-    recurrent.compile_ahead(of_all)
+    forms.compile_ahead(of_all)
     assert sorted(asked) == [("lstm", 7), ("simple_rnn", 12)]
 
 
 def test_nothing_is_compiled_where_no_machine_code_runs(asked, monkeypatch):
     with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
-        recurrent.compile_ahead([layers.LSTM(7)])
-    monkeypatch.setattr(recurrent, "_native", lambda: None)
-    recurrent.compile_ahead([layers.LSTM(7)])
+        forms.compile_ahead([layers.LSTM(7)])
+    monkeypatch.setattr(native, "_enabled", False)
+    forms.compile_ahead([layers.LSTM(7)])
     assert asked == []
 
 

@@ -58,13 +58,22 @@ def test_rows_that_are_read_once_are_those_of_keras_embedding(name, in_graph):
 
 def test_rows_are_said_in_training_alone_and_of_the_output_alone():
     layer, token_ids = TokenEmbedding(9, 4), tf.constant([[1, 2, 2], [5, 2, 0]])
-    assert rows_of(layer(token_ids)) is None
-    outputs = layer(token_ids, training=True)
-    vectors, places = rows_of(outputs)
+    layer.build((None, None))
+    half = TokenEmbedding(9, 4, dtype="mixed_float16")
+    half.build((None, None))
+    assert rows_of(layer(token_ids, training=True)) is None  # eagerly
+
+    @tf.function
+    def rows(token_ids):
+        assert rows_of(layer(token_ids)) is None
+        outputs = layer(token_ids, training=True)
+        assert rows_of(2 * outputs) is None
+        assert rows_of(half(token_ids, training=True)) is None
+        return rows_of(outputs)
+
+    vectors, places = rows(token_ids)
     assert vectors.shape == (4, 4)
     np.testing.assert_array_equal(tf.gather(vectors, places), layer(token_ids))
-    assert rows_of(2 * outputs) is None
-    assert rows_of(TokenEmbedding(9, 4, dtype="mixed_float16")(token_ids, training=True)) is None
 
 
 @pytest.mark.filterwarnings("error:Converting sparse IndexedSlices")

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_rnn.layers import tf_cells
-from keras_rnn.layers.native import kernels, memory, products, sequence, threads
+from keras_rnn.layers.native import guards, kernels, memory, products, sequence, threads
 from keras_rnn.layers.native.machine import Machine
 
 GATES = {"simple_rnn": 1, "gru": 3, "lstm": 4}
@@ -223,9 +223,18 @@ def test_saturated_gates():
     np.testing.assert_allclose(np.ravel(h), [1, -1], atol=1e-6)
 
 
-def test_memory_is_used_again_when_nothing_uses_it(monkeypatch):
-    monkeypatch.setattr(memory, "_memories", [])
-    first, second = memory.empty((10, 3), (2,))
+@pytest.fixture
+def pool(monkeypatch):
+    """An empty one, that small arrays are of, too."""
+    if guards.ENABLED:
+        pytest.skip("arrays between guards are of no pool")
+    monkeypatch.setattr(memory, "_pool", [])
+    monkeypatch.setattr(memory, "SMALL_BYTES", 0)
+    return monkeypatch
+
+
+def test_memory_is_used_again_when_nothing_uses_it(pool):
+    first, second = memory.allocate((10, 3), (2,))
     address = first.ctypes.data
     assert (first.shape, second.shape) == ((10, 3), (2,))
     assert first.dtype == second.dtype == np.float32
@@ -233,35 +242,46 @@ def test_memory_is_used_again_when_nothing_uses_it(monkeypatch):
     first[...], second[...] = 1, 2
     assert first.min() == 1  # they do not overlap
     del first
-    assert memory.empty((10, 3), (2,))[0].ctypes.data != address  # `second` uses it
+    assert memory.allocate((10, 3), (2,))[0].ctypes.data != address  # `second` uses it
     del second
-    assert memory.empty((9, 3), (2,))[0].ctypes.data == address
-    assert len(memory._memories) == 2
+    assert memory.allocate((9, 3), (2,))[0].ctypes.data == address
+    assert len(memory._pool) == 2
 
 
-def test_memory_that_was_a_little_too_small_makes_room(monkeypatch):
-    monkeypatch.setattr(memory, "_memories", [])
+def test_memory_that_was_a_little_too_small_makes_room(pool):
     for rows in (100, 10, 120, 150, 110):
-        memory.empty((rows, 64))
-    assert sorted(kept.nbytes // 256 for kept in memory._memories) == [10, 150]
-    used = memory.empty((150, 64))
-    memory.empty((200, 64))
-    assert sorted(kept.nbytes // 256 for kept in memory._memories) == [10, 150, 200]
+        memory.allocate((rows, 64))
+    assert sorted(kept.memory.nbytes // 256 for kept in memory._pool) == [10, 150]
+    used = memory.allocate((150, 64))
+    memory.allocate((200, 64))
+    assert sorted(kept.memory.nbytes // 256 for kept in memory._pool) == [10, 150, 200]
     assert used[0].shape == (150, 64)
 
 
-def test_memory_kept_has_a_bound(monkeypatch):
-    monkeypatch.setattr(memory, "_memories", [])
-    monkeypatch.setattr(memory, "KEPT_BYTES", 3000)
-    arrays = [memory.empty((200,))[0] for _ in range(5)]
+def test_memory_kept_has_a_bound(pool):
+    pool.setattr(memory, "POOL_BYTES", 3000)
+    arrays = [memory.allocate((200,))[0] for _ in range(5)]
     assert len({array.ctypes.data for array in arrays}) == 5
-    assert sum(kept.nbytes for kept in memory._memories) <= 3000
+    assert sum(kept.memory.nbytes for kept in memory._pool) <= 3000
 
 
-def in_places(name, vectors, *rest, places, go_backwards=False, **options):
+def test_memory_that_is_not_used_again_is_given_back(pool):
+    pool.setattr(memory, "POOL_AGE", 10)
+    held = memory.allocate((1000,))
+    memory.allocate((10,))
+    for _ in range(20):
+        memory.allocate((100,))
+    assert sorted(kept.memory.nbytes // 400 for kept in memory._pool) == [1, 10]  # one is in use
+    held.clear()
+    for _ in range(20):
+        memory.allocate((100,))
+    assert [kept.memory.nbytes // 400 for kept in memory._pool] == [1]
+
+
+def in_places(name, vectors, *rest, indices, go_backwards=False, **options):
     """Outputs and states of a layer each of whose steps takes one of the `vectors` `(distinct, features)`."""
     of = direction(name, vectors, *rest, go_backwards=go_backwards)
-    outputs, (states,) = sequence.sequence(name, options.pop("mask", None), [of], places=places, **options)
+    outputs, (states,) = sequence.sequence(name, options.pop("mask", None), [of], indices=indices, **options)
     return outputs, states
 
 
@@ -285,7 +305,7 @@ def test_distinct_inputs_are_the_inputs_they_stand_for(
     def apart(name, vectors, *rest, **options):
         return in_machine_code(name, tf.gather(vectors, places), *rest, **options)
 
-    found = run(in_places, name, given, places=places, **options)
+    found = run(in_places, name, given, indices=places, **options)
     expected = run(apart, name, given, **options)
     assert_alike(found, [tf.convert_to_tensor(array) for array in expected])
 
@@ -303,7 +323,7 @@ def test_two_directions_of_distinct_inputs_among_several_threads(name, monkeypat
     def both(places, vectors, *flat):
         each = flat[: len(first)], flat[len(first) :]
         directions = [direction(name, vectors, *of, go_backwards=n == 1) for n, of in enumerate(each)]
-        return sequence.sequence(name, None, directions, places=places)
+        return sequence.sequence(name, None, directions, indices=places)
 
     def apart(_, vectors, *flat):
         return both(None, tf.gather(vectors, places), *flat)
@@ -319,6 +339,6 @@ def test_two_directions_of_distinct_inputs_among_several_threads(name, monkeypat
 
 def test_no_rows_of_distinct_inputs():
     given = [tf.ones((2, 4)), *arguments("lstm", 3, 0, 4, 5)[1:]]
-    outputs, *others = run(in_places, "lstm", given, places=tf.zeros((0, 3), tf.int32))
+    outputs, *others = run(in_places, "lstm", given, indices=tf.zeros((0, 3), tf.int32))
     assert outputs.shape == (0, 3, 5)
     assert not any(np.any(array) for array in others)

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from keras_rnn import layers
-from keras_rnn.layers import recurrent, tf_cells
+from keras_rnn.layers import forms, native, recurrent, tf_cells
 
 TIME, FEATURES, BATCH = 5, 3, 5
 LENGTHS = np.array([5, 3, 0, 1, 4])
@@ -50,14 +50,27 @@ def pair(name, units, bidirectional=False, features=FEATURES, batch=None, **opti
 
 
 def everything(layer, x, mask=None, states=(), training=False):
-    """All outputs, and the gradients of a function of them with respect to x, the initial states and the weights."""
+    """All outputs, and the gradients of a function of them with respect to x, the initial states and the weights.
+
+    In a function, since eager calls are Keras' own.
+    """
     x, states = tf.convert_to_tensor(x), [tf.constant(state) for state in states]
-    with tf.GradientTape() as tape:
-        tape.watch([x, *states])
-        outputs = tf.nest.flatten(layer(x, mask=mask, initial_state=states or None, training=training))
-        loss = sum(tf.reduce_sum(tf.sin(output) * (n + 1)) for n, output in enumerate(outputs))
-    watched = [x, *states, *(weight.value for weight in layer.trainable_variables)]
-    return outputs, tape.gradient(loss, watched, unconnected_gradients="zero")
+
+    @tf.function
+    def outputs_and_gradients(x, states):
+        with tf.GradientTape() as tape:
+            tape.watch([x, *states])
+            outputs = tf.nest.flatten(layer(x, mask=mask, initial_state=states or None, training=training))
+            loss = sum(tf.reduce_sum(tf.sin(output) * (n + 1)) for n, output in enumerate(outputs))
+        watched = [x, *states, *(weight.value for weight in layer.trainable_variables)]
+        return outputs, tape.gradient(loss, watched, unconnected_gradients="zero")
+
+    return outputs_and_gradients(x, states)
+
+
+def traced(layer, x, **options):
+    """What a layer makes in a function."""
+    return tf.function(functools.partial(layer, **options), autograph=False)(tf.convert_to_tensor(x))
 
 
 def assert_alike(theirs, ours):
@@ -84,7 +97,7 @@ def each_way(monkeypatch):
     def ways():
         yield True  # machine code
         yield False  # a graph
-        monkeypatch.setattr(recurrent, "_native", lambda: None)
+        monkeypatch.setattr(native, "_enabled", False)
         yield True  # a graph that keeps what its gradient needs
 
     return ways
@@ -130,7 +143,7 @@ def test_both_directions_run_together(name, sequences):
     theirs, ours = pair(name, 4, bidirectional=True, return_sequences=sequences, zero_output_for_mask=not sequences)
     for given in (mask, None):
         assert_alike(everything(theirs, x, given), everything(ours, x, given, training=True))
-    with recurrent.for_this_process():
+    with forms.for_this_process():
         graph = tf.function(ours).get_concrete_function(tf.TensorSpec((None, None, FEATURES))).graph
     kinds = [op.type for op in graph.get_operations()]
     assert kinds.count("PyFuncStateless") == 1
@@ -142,7 +155,7 @@ def test_each_direction_drops_inputs_of_its_own(name):
     x = np.ones((4, TIME, 8), "float32")
     theirs, ours = pair(name, 4, bidirectional=True, features=8, dropout=0.5, seed=3, return_sequences=True)
     for _ in range(2):
-        np.testing.assert_allclose(ours(x, training=True), theirs(x, training=True), atol=5e-6)
+        np.testing.assert_allclose(traced(ours, x, training=True), theirs(x, training=True), atol=5e-6)
 
 
 @pytest.mark.parametrize(
@@ -169,12 +182,14 @@ def test_directions_that_cannot_run_together_run_apart(options):
     assert_alike(everything(theirs, x), everything(ours, x, training=True))
 
 
+def traced_losses(layer, x):
+    return tf.function(lambda x: (layer(x, training=True), layer.losses)[1])(x)
+
+
 def test_each_direction_adds_its_activity_regularizer():
     x = values(BATCH, TIME, FEATURES)
     both = pair("LSTM", 4, bidirectional=True, activity_regularizer="l2")
-    for layer in both:
-        layer(x, training=True)
-    theirs, ours = (layer.losses for layer in both)
+    theirs, ours = ([*traced_losses(layer, x)] for layer in both)
     assert len(theirs) == 2
     np.testing.assert_allclose(ours, theirs, rtol=1e-5)
 
@@ -186,8 +201,9 @@ def test_directions_in_float32_of_a_layer_in_float16():
         both[-1].build(x.shape)
     theirs, ours = both
     ours.set_weights(theirs.get_weights())
-    assert ours(x, training=True).dtype == tf.float16
-    np.testing.assert_allclose(ours(x, training=True), theirs(x, training=True), atol=2e-3)
+    outputs = traced(ours, x, training=True)
+    assert outputs.dtype == tf.float16
+    np.testing.assert_allclose(outputs, theirs(x, training=True), atol=2e-3)
 
 
 @pytest.mark.parametrize(("name", "units"), CELLS)
@@ -275,17 +291,17 @@ def test_a_stateful_layer_goes_on_where_it_was(name, units, training):
     x = values(2, 2 * TIME, FEATURES)
     theirs, ours = pair(name, units, batch=2, stateful=True, return_sequences=True)
     for part in (x[:, :TIME], x[:, TIME:]):
-        np.testing.assert_allclose(ours(part, training=training), theirs(part), atol=5e-6)
+        np.testing.assert_allclose(traced(ours, part, training=training), theirs(part), atol=5e-6)
     ours.reset_states()
     theirs.reset_states()
-    np.testing.assert_allclose(ours(x[:, :TIME]), theirs(x[:, :TIME]), atol=5e-6)
+    np.testing.assert_allclose(traced(ours, x[:, :TIME]), theirs(x[:, :TIME]), atol=5e-6)
 
 
 @pytest.mark.parametrize("name", ["SimpleRNN", "GRU", "LSTM"])
 def test_dropout_of_the_input_is_one_for_all_steps(name):
     x = np.ones((4, TIME, 8), "float32")
     theirs, ours = pair(name, 4, features=8, dropout=0.5, seed=3, return_sequences=True)
-    trained = ours(x, training=True)
+    trained = traced(ours, x, training=True)
     np.testing.assert_allclose(trained, theirs(x, training=True), atol=5e-6)
     assert np.abs(trained - ours(x)).max() > 1e-3
 
@@ -302,7 +318,7 @@ def test_predictions_for_this_process_run_in_machine_code_and_others_in_a_graph(
         return "PyFuncStateless" in kinds
 
     assert not predict()
-    with recurrent.for_this_process():
+    with forms.for_this_process():
         assert predict()
     assert not predict()
 
@@ -312,7 +328,7 @@ def test_predictions_for_this_process_run_in_machine_code_and_others_in_a_graph(
 def test_other_dtypes_are_keras_own(name, dtype):
     x = values(BATCH, TIME, FEATURES)
     theirs, ours = pair(name, 4, dtype=dtype)
-    np.testing.assert_array_equal(ours(x), theirs(x))
+    np.testing.assert_array_equal(traced(ours, x), traced(theirs, x))
 
 
 @pytest.mark.parametrize(
@@ -327,14 +343,14 @@ def test_other_dtypes_are_keras_own(name, dtype):
 def test_what_is_not_plain_is_keras_own(name, options):
     x = values(BATCH, TIME, FEATURES)
     theirs, ours = pair(name, 4, **options)
-    np.testing.assert_array_equal(ours(x), theirs(x))
+    np.testing.assert_array_equal(traced(ours, x), traced(theirs, x))
 
 
 def test_keras_loop_on_request():
     theirs, ours = pair("GRU", 4)
     x = values(BATCH, TIME, FEATURES)
     ours.fused = False
-    np.testing.assert_array_equal(ours(x), theirs(x))
+    np.testing.assert_array_equal(traced(ours, x, training=True), traced(theirs, x))
 
 
 @pytest.mark.parametrize(
@@ -355,12 +371,13 @@ def test_predictions_take_keras_loop_where_it_is_quicker(name, units, mask, bidi
     _, ours = pair(name, units, bidirectional)
     never_keras_loop()
     x = values(BATCH, TIME, FEATURES)
-    ours(x, mask=mask, training=True)
+    mask = None if mask is None else tf.constant(mask)
+    traced(ours, x, mask=mask, training=True)
     if theirs:
         with pytest.raises(AssertionError, match="Keras' loop ran"):
-            ours(x, mask=mask)
+            traced(ours, x, mask=mask)
     else:
-        ours(x, mask=mask)
+        traced(ours, x, mask=mask)
 
 
 @pytest.mark.parametrize("name", ["LSTM", "GRU", "SimpleRNN"])
@@ -369,7 +386,7 @@ def test_a_prediction_of_one_row_never_takes_keras_loop(name, never_keras_loop):
     x = values(1, TIME, FEATURES)
     expected = theirs(x)
     never_keras_loop()
-    np.testing.assert_allclose(ours(x), expected, atol=1e-6)
+    np.testing.assert_allclose(traced(ours, x), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["LSTM", "GRU"])
@@ -382,7 +399,7 @@ def test_where_there_is_a_gpu_keras_chooses(name, monkeypatch):
         getattr(keras.layers, name), "inner_loop", lambda self, *args, **kwargs: chosen.append(self) or 1 / 0
     )
     with pytest.raises(ZeroDivisionError):
-        ours(values(BATCH, TIME, FEATURES))
+        traced(ours, values(BATCH, TIME, FEATURES))
     assert chosen == [ours]
 
 

@@ -90,6 +90,7 @@ def test_a_model_that_reads_padding_is_told(name, independent):
 @pytest.mark.filterwarnings("ignore:Layer .conv1d.")
 def test_a_layer_that_drops_the_mask_is_told():
     """Conv1D drops it: the embedding alone would say that padding is masked."""
+    keras.utils.set_random_seed(2)  # of some weights padding makes less of a difference than rounding may
     token_ids = keras.Input((None,), dtype="int32")
     x = TokenEmbedding(5, 4, mask_zero=True)(token_ids)
     x = keras.layers.GRU(4)(keras.layers.Conv1D(4, 3, padding="same", use_bias=True)(x))

@@ -2,8 +2,10 @@ import keras
 import pytest
 import tensorflow as tf
 
+import keras_rnn
 from keras_rnn import create_model, list_models, text_classifier
-from keras_rnn.training.device import cudnn_obstacles, device_line
+from keras_rnn.layers import native
+from keras_rnn.training.device import cudnn_obstacles, device_line, forms_line
 
 
 def model(**options):
@@ -61,3 +63,28 @@ def test_other_activations_and_forms_are_obstacles(visible_gpu):
         "b has reset_after=False, and cuDNN takes True",
         "c has no bias, and cuDNN takes one",
     ]
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"bidirectional": True, "num_layers": 2}, "machine code"),
+        ({"recurrent_dropout": 0.1}, "Keras' loop, since it has recurrent dropout"),
+        ({"num_layers": 0, "pooling": "mean"}, "none"),
+    ],
+)
+def test_what_recurrent_layers_run_in_is_told(options, line):
+    assert forms_line(model(**options)) == f"recurrent layers: {line}"
+
+
+def test_why_there_is_no_machine_code_is_told(monkeypatch):
+    monkeypatch.setattr(native, "_enabled", False)
+    reason = "TensorFlow's operations, since keras_rnn.layers.native is switched off"
+    assert forms_line(model()) == f"recurrent layers: {reason}"
+
+
+def test_layers_that_differ_are_named():
+    x = keras.Input((None, 3))
+    y = keras_rnn.LSTM(2, name="a", return_sequences=True)(x)
+    line = forms_line(keras.Model(x, keras.layers.GRU(2, name="b")(y)))
+    assert line == "recurrent layers: a: machine code; b: Keras' loop, since GRU is no layer of keras_rnn.layers"

@@ -12,9 +12,10 @@ import tensorflow as tf
 from llvmlite import ir
 
 from keras_rnn.layers.native.ahead import compiled_once
+from keras_rnn.layers.native.boundary import FLOAT32, checked
 from keras_rnn.layers.native.code import Code
 from keras_rnn.layers.native.machine import Compiled, this_machine
-from keras_rnn.layers.native.memory import Pieces, addresses, pieces
+from keras_rnn.layers.native.memory import PackedBuffer, addresses, allocate_packed
 from keras_rnn.layers.native.operation import operation
 from keras_rnn.layers.native.threads import in_parts
 
@@ -94,19 +95,17 @@ def adam_code() -> Compiled:
     return Compiled(module)
 
 
-def _step(count: int, clip_norm: float | None, rates: np.ndarray, *arrays: np.ndarray) -> Pieces:
-    of_dense = len(Dense._fields)
-    variables = [arrays[n : n + of_dense] for n in range(0, count * of_dense, of_dense)]
-    variables += [arrays[n : n + len(Rows._fields)] for n in range(count * of_dense, len(arrays), len(Rows._fields))]
+def _step(count: int, clip_norm: float | None, rates: np.ndarray, *arrays: np.ndarray) -> PackedBuffer:
+    variables = _checked(count, arrays)
     new = [2 if n >= count else 3 for n in range(len(variables))]
-    made = pieces(
+    made = allocate_packed(
         *(of_variable[0].shape for of_variable, size in zip(variables, new, strict=True) for _ in range(size))
     )
     ends = np.cumsum(new)
     gradients = [of_variable[0] for of_variable in variables]
     work = np.cumsum([gradient.size for gradient in gradients])
     scale = 1.0 if clip_norm is None else _scale(gradients, work, clip_norm)
-    scalars = np.append(rates, np.float32(scale))
+    scalars = checked("rates", np.append(rates, np.float32(scale)), FLOAT32, (len(Rates._fields) + 1,))
 
     def of_part(begin, end):
         for n in range(begin, end):
@@ -119,6 +118,22 @@ def _step(count: int, clip_norm: float | None, rates: np.ndarray, *arrays: np.nd
 
     in_parts(of_part, work, FLOPS_OF_A_NUMBER)
     return made
+
+
+def _checked(count: int, arrays: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
+    """The arrays of each variable, of which the first `count` are Dense and the others Rows."""
+    size, variables = count * len(Dense._fields), []
+    for fields, of_all in ((Dense._fields, arrays[:size]), (Rows._fields, arrays[size:])):
+        for n in range(0, len(of_all), len(fields)):
+            of_variable = dict(zip(fields, of_all[n : n + len(fields)], strict=True))
+            shape = of_variable["weights"].shape
+            variables.append(
+                [
+                    checked(name, array, FLOAT32, shape[:1] if name == "kept" else shape)
+                    for name, array in of_variable.items()
+                ]
+            )
+    return variables
 
 
 def _scale(gradients: Sequence[np.ndarray], work: np.ndarray, clip_norm: float) -> float:

@@ -10,7 +10,14 @@ SYMBOL = "keras_rnn_{}"  # what modules know a compiled function by
 FLOAT, INT, BYTE, POINTER = ir.FloatType(), ir.IntType(64), ir.IntType(8), ir.PointerType()
 PLACE = ir.IntType(32)  # TensorFlow's, of a row
 
-# tanh x = x P(x^2) / Q(x^2) for |x| < TANH_LIMIT, beyond which a float32 tanh is 1: the minimax form of degrees 13 and
+# exp x = P(x) for |x| <= log(2) / 2, of degree 6, highest power first: the Taylor series, whose last omitted term is
+# 1.2e-7 / 7! there. Between the limits its exponent is that of a float32 that is not denormal.
+EXP = (1 / 720, 1 / 120, 1 / 24, 1 / 6, 1 / 2, 1.0, 1.0)
+EXP_LEAST, EXP_MOST = -87.0, 88.0
+ROUNDING = 1.5 * 2**23  # added to a number, leaves its nearest whole number in the last bits
+LOG_2_HIGH, LOG_2_LOW = 0.693145751953125, 1.428606765330187e-06  # the first times a whole number is exact
+
+# tanh x = x P(x^2) / Q(x^2) for |x| < TANH_LIMIT, from which on it is 1: the minimax form of degrees 13 and
 # 6 that Eigen computes, and so TensorFlow. Highest powers first.
 TANH_LIMIT = 7.90531110763549805
 TANH_P = (
@@ -181,14 +188,34 @@ class Code:
         return self.minus(self.constant(1), a)
 
     def tanh(self, x):
-        for limit, beyond in ((-TANH_LIMIT, "<"), (TANH_LIMIT, ">")):  # a NaN is beyond neither, and passes
-            x = self.build.select(self.build.fcmp_ordered(beyond, x, self.constant(limit)), self.constant(limit), x)
         square = self.times(x, x)
-        return self.build.fdiv(self.times(x, self._polynomial(TANH_P, square)), self._polynomial(TANH_Q, square))
+        tanh = self.build.fdiv(self.times(x, self._polynomial(TANH_P, square)), self._polynomial(TANH_Q, square))
+        # Beyond the limits it is exactly 1, so that the slope of a saturated unit is 0. A NaN is beyond neither.
+        for limit, beyond in ((-TANH_LIMIT, "<="), (TANH_LIMIT, ">=")):
+            is_beyond = self.build.fcmp_ordered(beyond, x, self.constant(limit))
+            tanh = self.build.select(is_beyond, self.constant(np.sign(limit)), tanh)
+        return tanh
 
     def sigmoid(self, x):
-        half = self.constant(0.5)
-        return self.times_plus(self.tanh(self.times(x, half)), half, half)
+        """1 / (1 + exp(-x)), whose small values have as many digits as others: the slope of a closed gate is one."""
+        return self.build.fdiv(self.constant(1), self.plus(self.constant(1), self.exp(self.build.fneg(x))))
+
+    def exp(self, x):
+        """2^n exp(r) with x = n log 2 + r, n whole and |r| <= log(2) / 2."""
+        given = x
+        for limit, beyond in ((EXP_LEAST, "<"), (EXP_MOST, ">")):
+            is_beyond = self.build.fcmp_ordered(beyond, x, self.constant(limit))
+            x = self.build.select(is_beyond, self.constant(limit), x)
+        rounded = self.times_plus(x, self.constant(1 / np.log(2)), self.constant(ROUNDING))
+        n = self.minus(rounded, self.constant(ROUNDING))
+        r = self.times_plus(n, self.constant(-LOG_2_HIGH), x)
+        r = self.times_plus(n, self.constant(-LOG_2_LOW), r)
+        power = self._polynomial(EXP, r)
+        # The last bits of `rounded` are n, which is added to the exponent.
+        whole = ir.VectorType(ir.IntType(32), self.lanes)
+        exponent = self.build.shl(self.build.bitcast(rounded, whole), ir.Constant(whole, [23] * self.lanes))
+        power = self.build.bitcast(self.build.add(self.build.bitcast(power, whole), exponent), self.vector)
+        return self.build.select(self.build.fcmp_unordered("uno", given, given), given, power)  # a NaN stays one
 
     def _polynomial(self, coefficients, x):
         first, *rest = (self.constant(coefficient) for coefficient in coefficients)

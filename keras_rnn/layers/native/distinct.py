@@ -11,7 +11,7 @@ from llvmlite import ir
 from keras_rnn.layers.native.ahead import compiled_once
 from keras_rnn.layers.native.code import INT, PLACE, Code
 from keras_rnn.layers.native.machine import Compiled, this_machine
-from keras_rnn.layers.native.memory import addresses, empty
+from keras_rnn.layers.native.memory import addresses, allocate
 from keras_rnn.layers.native.products import REGISTERS, packed, products
 from keras_rnn.layers.native.threads import in_parts, total
 
@@ -22,7 +22,7 @@ STEPS_OF_A_PRODUCT = 16  # whose gradients take as long to add up as a distinct 
 def products_of(inputs: np.ndarray, kernels: Sequence[np.ndarray]) -> list[np.ndarray]:
     """The products of all `inputs` `(distinct, features)` with each kernel `(features, columns)`."""
     (count, features), columns = inputs.shape, kernels[0].shape[1]
-    made = empty(*[(count, columns)] * len(kernels))
+    made = allocate(*[(count, columns)] * len(kernels))
     panels = [packed(kernel) for kernel in kernels]
 
     def of_part(begin, end):
@@ -55,8 +55,8 @@ def find_gradients(
     distinct_code().sort(*addresses([places, ends, steps]), places.size, count)
 
     def of_part(begin, end):
-        found = empty(*[(features, columns)] * len(kernels)) if begin else d_kernels
-        (sums,) = empty((BLOCK, columns))
+        found = allocate(*[(features, columns)] * len(kernels)) if begin else d_kernels
+        (sums,) = allocate((BLOCK, columns))
         for d_kernel in found:
             d_kernel[...] = 0
         for first in range(begin, end, BLOCK):

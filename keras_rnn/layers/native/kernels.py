@@ -204,8 +204,11 @@ def _forward(module: ir.Module, cell: Cell, units: int) -> None:
                     code.build.store(made[0], output)
                     for number, value in enumerate(kept):
                         code.store(value, code.at(kept_at(step, row), number * units, in_row), count)
-                with masked, code.build.if_then(code.build.not_(step.repeats(row, first))):
-                    code.build.store(code.constant(0), output)
+                with masked:
+                    with code.build.if_then(code.build.not_(step.repeats(row, first))):
+                        code.build.store(code.constant(0), output)
+                    for number in range(cell.saved):  # not read again, but TensorFlow may look at all there is
+                        code.store(code.constant(0), code.at(kept_at(step, row), number * units, in_row), count)
             for n, place in enumerate(after):
                 code.store(code.build.load(place, typ=code.vector), code.at(step.after(n, row), in_row), count)
             with code.build.if_then(code.flag(given["sequences"])):

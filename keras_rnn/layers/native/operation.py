@@ -1,45 +1,82 @@
-"""Functions of arrays as TensorFlow operations that hand over all they make in one piece.
+"""Functions of arrays as TensorFlow operations of this process.
 
-What `tf.numpy_function` spends on each array that it hands on, 7 us, many of them are not worth.
+A graph that holds one cannot be saved, since another process would not find the function: saving it is refused.
 """
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import numpy as np
 import tensorflow as tf
 
-from keras_rnn.layers.native.memory import LINE, Pieces, lines_of
+from keras_rnn.layers.native.memory import LINE, PackedBuffer, lines_of
 
 
-def operation(run: Callable[..., Pieces], given: Sequence, shapes: Sequence) -> list[tf.Tensor]:
-    """Float32 tensors of what `run(*arrays)` makes of those `given`; its gradient is not known.
+class _MachineCode(tf.Module):
+    """What a graph with machine code refers to, and no SavedModel can hold. Its text ends TensorFlow's refusal."""
+
+    def __init__(self):
+        super().__init__()
+        self.handle = tf.raw_ops.VarHandleOp(dtype=tf.int32, shape=[], shared_name="keras_rnn_machine_code")
+
+    def __repr__(self):
+        return (
+            "keras_rnn's machine code, which runs in this process only. Save a tf.function that has not run yet, "
+            "or trace this one anew after keras_rnn.layers.native.set_enabled(False)."
+        )
+
+
+@cache
+def _machine_code() -> _MachineCode:
+    with tf.init_scope():
+        return _MachineCode()
+
+
+def forbid_saving() -> None:
+    """Lets the function that is being traced be refused by `tf.saved_model.save`."""
+    graph = tf.compat.v1.get_default_graph()
+    if hasattr(graph, "capture"):
+        graph.capture(_machine_code().handle)
+
+
+def in_process(run: Callable, args: Sequence, dtypes: Sequence) -> list[tf.Tensor]:
+    """Tensors of the arrays that `run(*arrays)` returns for those of `args`; their gradient is not known.
+
+    Whoever traces it into a function first calls `forbid_saving`, but for gradients, whose forward operation did.
 
     Args:
-        run: of the same arrays it makes the same.
-        given: tensors.
-        shapes: of each piece, of whole numbers and scalar tensors; or None for a piece, or several at the end, as lines
-            `(lines, LINE)`.
+        run: makes the same of the same arrays.
+        args: tensors.
+        dtypes: of the arrays, which are as many.
     """
-    known = all(shape is not None and all(isinstance(size, int) for size in shape) for shape in shapes)
+    return tf.nest.flatten(tf.numpy_function(run, args, list(dtypes), stateful=False))
+
+
+def operation(run: Callable[..., PackedBuffer], args: Sequence, shapes: Sequence) -> list[tf.Tensor]:
+    """Float32 tensors of what `run(*arrays)` packs, in one piece: an array that is handed on costs 7 us.
+
+    Args:
+        run: as in `in_process`.
+        args: tensors.
+        shapes: of each array, of whole numbers and scalar tensors.
+    """
+    forbid_saving()
+    known = all(isinstance(size, int) for shape in shapes for size in shape)
 
     def lines(*arrays):
-        made = run(*arrays)
+        buffer = run(*arrays)
         if known:
-            return made.lines
-        sizes = [lines_of(array.shape) for array in made.arrays[: len(shapes)]]
-        sizes[-1] = len(made.lines) - sum(sizes[:-1])
-        return made.lines, np.array(sizes, np.int32)
+            return [buffer.lines]
+        return [buffer.lines, np.array([lines_of(array.shape) for array in buffer.arrays], np.int32)]
 
-    made = tf.numpy_function(lines, given, tf.float32 if known else [tf.float32, tf.int32], stateful=False)
-    whole, sizes = (made, [*map(lines_of, shapes)]) if known else made
+    whole, *sizes = in_process(lines, args, [tf.float32] if known else [tf.float32, tf.int32])
+    sizes = [*map(lines_of, shapes)] if known else sizes[0]
     whole.set_shape((None, LINE))
     return [_shaped(part, shape) for part, shape in zip(tf.split(whole, sizes, num=len(shapes)), shapes, strict=True)]
 
 
-def _shaped(lines: tf.Tensor, shape: Sequence | None) -> tf.Tensor:
-    if shape is None:
-        return lines
+def _shaped(lines: tf.Tensor, shape: Sequence) -> tf.Tensor:
     aligned = math.prod(size for size in shape if isinstance(size, int)) % LINE == 0
     shape = tf.convert_to_tensor(shape, tf.int32)
     if not aligned:

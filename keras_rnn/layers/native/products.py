@@ -9,7 +9,7 @@ from llvmlite import ir
 from keras_rnn.layers.native.ahead import compiled_once
 from keras_rnn.layers.native.code import FLOAT, INT, Code
 from keras_rnn.layers.native.machine import Compiled, this_machine
-from keras_rnn.layers.native.memory import addresses, empty
+from keras_rnn.layers.native.memory import addresses, allocate
 
 REGISTERS = 4  # vectors of a row in a product
 CACHED_ROWS = 128  # of a panel, which then stay in the nearest cache
@@ -42,7 +42,7 @@ def packed(matrix, gates: int = 1, vectors: int = REGISTERS, transposed: bool = 
     if transposed:
         (rows, columns), steps = (columns, rows), (1, columns)
     units, width = columns // gates, vectors * this_machine().lanes
-    (made,) = empty((-(-units // width), rows, gates, width))
+    (made,) = allocate((-(-units // width), rows, gates, width))
     products().pack(*addresses([matrix, made]), rows, gates, units, width, *steps)
     return made
 

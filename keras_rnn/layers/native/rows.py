@@ -5,9 +5,12 @@ import tensorflow as tf
 from llvmlite import ir
 
 from keras_rnn.layers.native.ahead import compiled_once
+from keras_rnn.layers.native.boundary import FLOAT32, INT32, checked
 from keras_rnn.layers.native.code import Code
 from keras_rnn.layers.native.machine import Compiled, this_machine
-from keras_rnn.layers.native.memory import addresses, empty
+from keras_rnn.layers.native.memory import addresses, allocate
+from keras_rnn.layers.native.operation import forbid_saving, in_process
+from keras_rnn.layers.tf_gradients import differentiable
 
 
 @compiled_once
@@ -21,30 +24,40 @@ def row_code() -> Compiled:
     return Compiled(module)
 
 
-@tf.custom_gradient
 def placed_rows(rows, places):
     """`tf.gather` of float32 rows `(count, width)` by int32 places of any shape, whose gradient is `summed_rows`."""
 
-    def gradient(d_placed):
-        d_flat, flat = tf.reshape(d_placed, [-1, tf.shape(rows)[1]]), tf.reshape(places, [-1])
-        return summed_rows(d_flat, flat, tf.shape(rows)[0]), None
+    forbid_saving()
 
-    return tf.gather(rows, places), gradient
+    def forward(rows):
+        def gradient(d_placed):
+            d_flat, flat = tf.reshape(d_placed, [-1, tf.shape(rows)[1]]), tf.reshape(places, [-1])
+            return [summed_rows(d_flat, flat, tf.shape(rows)[0])]
+
+        return [tf.gather(rows, places)], gradient
+
+    (placed,) = differentiable(forward, lambda places, rows: [tf.gather(rows, *places)], [places])(rows)
+    return placed
 
 
 def summed_rows(values, places, count):
     """The sums `(count, width)` of those of the float32 rows `values` that have the same place, int32 `(rows,)`."""
-    sums = tf.numpy_function(_summed, [values, places, count], tf.float32, stateful=False)
+    forbid_saving()
+    (sums,) = in_process(_summed, [values, places, count], [tf.float32])
     sums.set_shape([None, *values.shape[1:]])
     return sums
 
 
 def _summed(values, places, count):
-    width = int(np.prod(values.shape[1:]))
-    (sums,) = empty((int(count), *values.shape[1:]))
+    shape, width = values.shape[1:], int(np.prod(values.shape[1:]))
+    values = checked("rows", values, FLOAT32, values.shape)
+    places = checked("places of rows", places, INT32, (len(values),))
+    if places.size and not 0 <= places.min() <= places.max() < count:
+        raise ValueError(f"places of rows have to be below {count}, got {places.min()} to {places.max()}")
+    (sums,) = allocate((int(count), *shape))
     sums[...] = 0
     row_code().add_rows(*addresses([values, places, sums]), len(values), width)
-    return sums
+    return [sums]
 
 
 def _add_rows(module: ir.Module) -> None:

@@ -1,0 +1,42 @@
+"""What TensorFlow is tracing at present, as far as it decides which operations a layer may use there."""
+
+import sys
+
+import tensorflow as tf
+from tensorflow.python.framework.func_graph import FuncGraph
+from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
+
+# Modules among the callers of whoever traces.
+_CONVERTERS = ("keras.src.export.onnx", "keras.src.export.litert", "tensorflow.lite", "tf2onnx")
+_VECTORIZERS = ("tensorflow.python.ops.parallel_for",)
+_SAVERS = ("keras.src.export", "tensorflow.python.saved_model")
+
+
+def is_traced() -> bool:
+    """Whether a `tf.function`, or what Keras makes one of, is being traced, and no call runs eagerly."""
+    graph = tf.compat.v1.get_default_graph()
+    return isinstance(graph, FuncGraph) and tf.compat.v1.executing_eagerly_outside_functions()
+
+
+def is_for_xla() -> bool:
+    """Whether XLA compiles what is being traced: `jit_compile=True` of a function, or of one that calls it."""
+    return GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
+
+
+def needs_common_operations() -> bool:
+    """Whether what is being traced is rewritten by a converter or vectorized, which knows common operations alone."""
+    return _is_called_from(_CONVERTERS + _VECTORIZERS)
+
+
+def is_for_saving() -> bool:
+    """Whether what is being traced goes into a SavedModel, which another process has to run."""
+    return _is_called_from(_SAVERS)
+
+
+def _is_called_from(modules: tuple[str, ...]) -> bool:
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").startswith(modules):
+            return True
+        frame = frame.f_back
+    return False

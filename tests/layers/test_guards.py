@@ -1,0 +1,67 @@
+"""Machine code between pages that may not be touched."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from keras_rnn.layers.native import guards
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {**os.environ, "KERAS_RNN_NATIVE_GUARDS": "1", "PYTHONFAULTHANDLER": "0"}
+SUMS_OF_ROWS = """
+import sys
+import numpy as np
+from keras_rnn.layers.native.memory import addresses, allocate
+from keras_rnn.layers.native.rows import row_code
+
+rows = int(sys.argv[1])
+values, sums = allocate((4, 3), (2, 3))
+places = np.zeros(100, np.int32)
+row_code().add_rows(*addresses([values, places, sums]), rows, 3)
+"""
+# Of what is written and read in machine code.
+TESTS = ["layers/test_native.py", "layers/test_products.py", "layers/test_embedding.py", "training/test_native_adam.py"]
+
+
+@pytest.mark.parametrize(("rows", "status"), [(4, 0), (5, -11)])
+def test_a_read_past_an_array_ends_the_process(rows, status):
+    ended = subprocess.run([sys.executable, "-c", SUMS_OF_ROWS, str(rows)], env=ENVIRONMENT, capture_output=True)
+    assert ended.returncode == status, ended.stderr
+
+
+def test_a_write_in_front_of_an_array_ends_the_process():
+    script = """
+import mmap
+import numpy as np
+from keras_rnn.layers.native.guards import guarded
+array = guarded((3, 4), np.float32)
+memory = np.frombuffer(array.base.base, np.uint8)
+memory[len(memory) - mmap.PAGESIZE - array.nbytes - 1] = 0
+del array
+"""
+    ended = subprocess.run([sys.executable, "-c", script], env=ENVIRONMENT, capture_output=True)
+    assert ended.returncode == -6
+    assert b"wrote in front of an array" in ended.stderr
+
+
+def test_an_array_between_guards_is_an_array():
+    copy = guards.guarded_copy(np.arange(6, dtype=np.float32).reshape(2, 3))
+    np.testing.assert_array_equal(copy, [[0, 1, 2], [3, 4, 5]])
+    assert guards.guarded((0, 3), np.float32).shape == (0, 3)
+
+
+@pytest.mark.slow
+def test_machine_code_touches_nothing_but_its_arrays():
+    tests = [ROOT / "tests" / path for path in TESTS]
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-n", "0", "-q", "-p", "no:cacheprovider", *tests],
+        env=ENVIRONMENT,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stdout[-4000:]

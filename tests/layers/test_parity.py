@@ -1,0 +1,201 @@
+"""What Keras' recurrent layers give, ours give: named cases, each once, and random ones.
+
+Every case runs in a worker process, so one that crashes fails alone. `tests.layers.parity` says how to run one by hand.
+"""
+
+import dataclasses
+import itertools
+import os
+
+import pytest
+
+from tests.layers import parity
+from tests.layers.parity import Case
+
+EXAMPLES = int(os.environ.get("PARITY_EXAMPLES", "300"))
+SEED = int(os.environ.get("PARITY_SEED", "0"))
+TRAINING = ["true", "false"]
+BOTH = ["forward", "concat"]
+SEQUENCES = {"return_sequences": True, "return_state": True}
+FLAGS = ["return_sequences", "return_state", "zero_output_for_mask"]
+
+CASES: dict[str, Case] = {}
+
+
+def add(name, **fields):
+    CASES.setdefault("-".join(str(part) for part in name), Case(**fields))
+
+
+def every(field, values, directions=("forward",), training=TRAINING, **fields):
+    """A case of each kind for each value of a field."""
+    for value, kind, direction, mode in itertools.product(values, parity.KINDS, directions, training):
+        fields_now = {**fields, field: value}
+        if fields_now.get("option", "plain") in parity.OPTIONS_OF_KIND[kind]:
+            continue
+        labels = [f"{key}={one}" for key, one in fields.items() if key not in SEQUENCES]
+        add(
+            [field, value, *labels, kind, direction, f"training_{mode}"],
+            kind=kind,
+            direction=direction,
+            training=mode,
+            **fields_now,
+        )
+
+
+def in_turn(field, values, training=TRAINING, **fields):
+    """A case of one kind for each value of a field, the kinds taking turns."""
+    for number, (value, mode) in enumerate(itertools.product(values, training)):
+        kind = parity.KINDS[(number // len(training) + number) % 3]
+        labels = [f"{key}={one}" for key, one in fields.items() if key not in SEQUENCES]
+        add([field, value, *labels, kind, f"training_{mode}"], kind=kind, training=mode, **{**fields, field: value})
+
+
+def flags(number):
+    return {name: bool(number >> bit & 1) for bit, name in enumerate(FLAGS)}
+
+
+product = itertools.product(parity.KINDS, parity.DIRECTIONS, parity.MASKS, TRAINING)
+for number, (kind, direction, mask, training) in enumerate(product):
+    if direction in parity.DIRECTIONS[3:] and mask not in ("none", "empty_row"):
+        continue  # what they merge is what concat puts side by side
+    add(
+        ["plain", kind, direction, mask, f"training_{training}"],
+        kind=kind,
+        direction=direction,
+        mask=mask,
+        training=training,
+        seed=number,
+        **flags(number // 2 + number),
+    )
+for kind, number in itertools.product(parity.KINDS, range(8)):
+    fields = {"kind": kind, "mask": "holes", "use_bias": number % 2 == 0, "training": TRAINING[number // 2 % 2]}
+    add(["flags", kind, number], **fields, **flags(number))
+
+every("dtype", parity.DTYPES)
+every("dtype", parity.DTYPES[1:4], autocast=False, training=["true"])
+every("dtype", ["int32"], ["concat"])
+every("policy", parity.POLICIES)
+in_turn("container", parity.CONTAINERS)
+in_turn("container", parity.CONTAINERS, direction="concat")
+every("mask_form", parity.MASK_FORMS, mask="holes", return_sequences=True)
+every("mask_form", ["int32", "one_row", "longer", "shorter", "last_axis"], ["concat"], mask="right")
+every("under_mask", ["nan", "inf"], BOTH, mask="right", return_sequences=True)
+every("under_mask", ["nan", "inf"], mask="holes", zero_output_for_mask=True)
+every("state", parity.STATES, mask="empty_row", return_state=True)
+every("state", ["given", "dense", "one_row", "float64", "variable"], ["concat"], return_state=True)
+
+for kind, training in itertools.product(parity.KINDS, parity.TRAINING):
+    add(["training", kind, training], kind=kind, training=training, mask="right")
+every("option", list(parity.OPTIONS)[1:], mask="right")
+every("option", ["activity_regularized", "regularized", "implementation_1"], ["concat"])
+every("change", parity.CHANGES[1:])
+every("change", parity.CHANGES[1:], ["concat"], training=["true"])
+every("consumer", parity.CONSUMERS, **SEQUENCES)
+every("consumer", ["gather", "boolean_mask"])
+every("consumer", ["gather", "states", "state_row"], ["concat", "separate"], **SEQUENCES)
+seldom = {"tf_gradients", "jacobian", "batch_jacobian"}
+every("gradient", [one for one in parity.GRADIENTS if one not in seldom], mask="right", return_sequences=True)
+every("gradient", ["persistent", "penalty", "jvp", "weights_reassigned"], ["concat"])
+in_turn("gradient", ["jacobian", "batch_jacobian"], time=2, mask="right")
+in_turn("gradient", ["jacobian"], training=["true"], time=2, runner="function")
+in_turn("gradient", ["penalty", "jvp", "recompute", "tf_gradients"], runner="function")
+in_turn("gradient", ["penalty", "jvp", "recompute"], runner="outside")
+every("batch", [0, 1, 2, 9], mask="right", return_sequences=True)
+every("batch", [33], mask="right", mask_form="much_longer")
+in_turn("batch", [0], runner="dynamic")
+for direction in BOTH:
+    add(["no_rows", direction], direction=direction, batch=0, runner="dynamic", training="false")
+for kind, (batch, time, units) in itertools.product(parity.KINDS, ((128, 20, 100), (1, 100, 256), (700, 2, 1))):
+    add(["large", kind, batch, time, units], kind=kind, batch=batch, time=time, units=units, mask="right")
+every("time", [0, 1, 2, 17], mask="right", return_sequences=True)
+every("time", [1, 2], BOTH, return_state=True)
+every("magnitude", [30.0], BOTH, mask="right")
+for kind, (features, units) in itertools.product(parity.KINDS, zip(parity.WIDTHS, parity.WIDTHS[::-1], strict=True)):
+    for training in TRAINING:
+        fields = {"kind": kind, "features": features, "units": units, "training": training}
+        add(["width", kind, features, units, f"training_{training}"], **fields)
+every("width", [1, 2, 5, 64], BOTH)
+in_turn("width", [2, 5], runner="function")
+in_turn("width", [2, 5], runner="unknown", mask="right")
+in_turn("width", [2, 5], runner="unknown")
+in_turn("width", [2, 5], runner="outside_dynamic")
+every("calls", [2, 3], ["forward", "backward", "concat"], stateful=True, return_sequences=True)
+every("gradient", ["through_calls", "persistent"], BOTH, stateful=True, calls=2)
+every("mask", ["right", "empty_row"], stateful=True, calls=3)
+in_turn("runner", ["function", "while_loop", "keras_file", "predict"], stateful=True)
+for kind, direction, training in itertools.product(parity.KINDS, BOTH, TRAINING):
+    if kind == "SimpleRNN" and direction == "concat":
+        continue
+    for runner in ("eager", "function"):
+        fields = {"kind": kind, "direction": direction, "training": training, "runner": runner}
+        add(["dropout", *fields.values()], dropout=0.4, mask="right", **fields)
+in_turn("option", ["recurrent_dropout"], dropout=0.3)
+every("source", parity.SOURCES[1:], BOTH, mask="right", dtype="int32")
+every("source", ["masking"], BOTH, mask="holes")
+every("ids", parity.IDS[1:], source="embedding", dtype="int32")
+in_turn("dtype", ["int64", "uint8", "float32"], source="embedding")
+in_turn("source", ["embedding", "masking"], runner="function", mask="right", dtype="int32")
+in_turn("runner", parity.RUNNERS)
+in_turn("runner", ["function", "dynamic", "unknown", "outside_dynamic", "saved_model"], mask="holes", **SEQUENCES)
+in_turn("runner", ["dynamic", "mirrored", "saved_model", "predict", "train"], direction="concat", training=["true"])
+in_turn("runner", ["saved_model"], training=["false"], state="given", mask="right")
+every("runner", ["jit"], training=["false"])
+for kind, runner in itertools.product(parity.KINDS, parity.TRACED_ONCE):
+    for mask, batch, time in (("right", 4, 5), ("left", 2, 9), ("nothing", 1, 1), ("holes", 9, 3), ("right", 4, 0)):
+        fields = {"kind": kind, "runner": runner, "mask": mask, "batch": batch, "time": time}
+        add(["sizes", *fields.values()], direction="concat", return_sequences=True, **fields)
+
+
+@pytest.fixture(scope="module")
+def pool(request):
+    """Works at the cases of all tests that are selected, ahead of them."""
+    selected = [item for item in request.session.items if item.path == request.path and hasattr(item, "callspec")]
+    with parity.Pool([CASES[item.callspec.params["name"]] for item in selected]) as pool:
+        yield pool
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_numbers_are_those_of_keras(name, pool):
+    found = pool.verdict(CASES[name])
+    assert found.status not in parity.FAILURES, f"{CASES[name]!r}\n{found.status}: {found.details}"
+
+
+def test_a_case_is_its_repr():
+    for case in CASES.values():
+        assert eval(repr(case), {"Case": Case}) == case
+
+
+def test_random_cases_are_the_same_for_a_seed():
+    first, second = (list(itertools.islice(parity.random_cases(3), 200)) for _ in range(2))
+    assert first == second
+    assert len(set(first)) > 190
+
+
+def test_a_difference_is_found():
+    import numpy as np
+
+    case, expected = Case(), np.ones((2, 2), "float32")
+    assert parity.difference("output 0", expected, expected + 1e-6, case) is None
+    assert "off by" in parity.difference("output 0", expected, expected + 1e-4, case)
+    assert "shape" in parity.difference("output 0", expected, expected[:1], case)
+    assert "float64" in parity.difference("output 0", expected, expected.astype("float64"), case)
+    assert "not finite" in parity.difference("gradient of inputs", expected, expected * np.nan, case)
+    assert parity.difference("output 0", expected * np.nan, expected, case) is None
+    assert "None" in parity.difference("gradient of inputs", expected, None, case)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(0)
+def test_numbers_of_random_cases_are_those_of_keras():
+    failures = parity.failing_examples(EXAMPLES, SEED)
+    lines = [f"{found.status}: {case!r}: {found.details}" for case, found in failures]
+    assert not failures, "\n".join([f"{len(failures)} of {EXAMPLES} cases", *lines[:50]])
+
+
+def test_every_field_of_a_case_has_a_value_that_is_not_its_default():
+    changed = {
+        field.name
+        for field in dataclasses.fields(Case)
+        if any(getattr(case, field.name) != field.default for case in CASES.values())
+    }
+    assert changed == {field.name for field in dataclasses.fields(Case)}
