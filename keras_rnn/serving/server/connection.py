@@ -84,11 +84,15 @@ def connection_class(settings: ServerSettings, metrics: Metrics) -> type[asyncio
                     break
                 self._parse(data[start:end])
                 start = end
-            if start == len(data) or self.transport.is_closing():
-                data, start = b"", 0
-            self._held, self._start = data, start
-            self.flow.hold(self._answering and bool(data))
-            self._count(self._unanswered() + len(data))
+            if self.transport.is_closing():
+                self._held = b""
+            elif start < len(data):
+                self._held, self._start = data, start
+                self._count(self._unanswered() + len(data))
+                self.flow.hold(self._answering)
+            elif self._held:
+                self._held = b""
+                self.flow.hold(False)
 
         def _end(self, data, start):
             """How far the parser may go: no further than the request's end, wherever that is."""
@@ -130,10 +134,11 @@ def connection_class(settings: ServerSettings, metrics: Metrics) -> type[asyncio
             self.parser.feed_data(self._head)
 
         def on_header(self, name, value):
-            if self._in_headers:  # what follows a chunked body is no header of the request
-                if len(self.headers) == HEADERS:
-                    raise too_many_headers()
-                super().on_header(name, value)
+            if not self._in_headers:
+                return  # what follows a chunked body is no header of the request
+            if len(self.headers) == HEADERS:
+                raise too_many_headers()
+            super().on_header(name, value)
 
         def on_headers_complete(self):
             length = body_length(self._head, self.headers)
@@ -156,6 +161,7 @@ def connection_class(settings: ServerSettings, metrics: Metrics) -> type[asyncio
             self._answering = not self.cycle.response_complete
             if not self._answering:
                 self._received = self._progress = 0
+                self._count(0)
 
         def on_response_complete(self):
             self._answering = False
