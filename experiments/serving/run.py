@@ -1,4 +1,4 @@
-"""What the server does under load, through version switches, with malformed requests, kills and overload.
+"""What the server does under load, through version switches, with malformed requests, kills, overload and attacks.
 
     python experiments/serving/run.py [--quick] [--seed 0] [PART ...]
 

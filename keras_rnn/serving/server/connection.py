@@ -1,4 +1,4 @@
-"""A REST connection with limits that uvicorn has not: on silence, on size, and on how many there are."""
+"""A REST connection with limits that uvicorn has not: on silence, on size, on bytes held, and on how many there are."""
 
 import asyncio
 import json

@@ -15,7 +15,7 @@ from tests.support.serving import ECHO, certificate_files, send, serving, until
 
 LIVE = b"GET /livez HTTP/1.1\r\n"
 LONG = LIVE + b"X: " + b"a" * 60_000 + b"\r\n\r\n"
-GROWTH = 1.2
+GROWTH = 1.1
 BUFFERED = 600_000
 
 
@@ -68,7 +68,7 @@ def asked(server, size=0, **options):
 
 def flood(server, connections, data, reads):
     """Sends `data` over and over on each connection for a while, and fails when the server's memory grows."""
-    start, end = resident(server), time.monotonic() + 1.5
+    start, end = resident(server), time.monotonic() + 0.8
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(connected(server, tls=server.tls)) for _ in range(connections)]
         left = dict.fromkeys(clients, memoryview(data))
