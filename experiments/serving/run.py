@@ -1,4 +1,4 @@
-"""What the server does under load, through version switches, with malformed requests, kills and overload.
+"""What the server does under load, through version switches, with malformed requests, kills, overload and attacks.
 
     python experiments/serving/run.py [--quick] [--seed 0] [PART ...]
 
@@ -21,7 +21,7 @@ sys.path.insert(0, str(HERE.parent))
 
 from measure import environment  # noqa: E402
 
-PARTS = ["client", "load", "batching", "single", "switches", "malformed", "kill", "overload"]
+PARTS = ["client", "load", "batching", "single", "switches", "malformed", "kill", "overload", "flood", "smuggling"]
 PACKAGES = ["tensorflow", "keras", "grpcio", "starlette", "uvicorn", "httptools", "uvloop", "hypothesis"]
 
 

@@ -29,7 +29,7 @@ def serving(models: Path, *options: object) -> Iterator["Server"]:
         process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=log, text=True)
         try:
             line = process.stdout.readline()
-            ready = re.match(r"serving REST on (http://\S+), gRPC on (\S+): ", line)
+            ready = re.match(r"serving REST on (https?://\S+), gRPC on (\S+): ", line)
             if not ready:
                 process.kill()
                 raise RuntimeError(f"no server: {line}{Path(log.name).read_text()}")

@@ -217,6 +217,9 @@ def serve(
     max_tokens: Annotated[
         int, typer.Option(help="Numbers of a request that takes no text; beyond: 413.")
     ] = ServerSettings.max_tokens,
+    max_buffered_bytes: Annotated[
+        int, typer.Option(help="Bytes of all REST requests at a time, half of them from one client; beyond: 503.")
+    ] = ServerSettings.max_buffered_bytes,
     timeout_seconds: Annotated[float, typer.Option(help="For a request; then: 504.")] = ServerSettings.timeout_seconds,
     grace_seconds: Annotated[
         float, typer.Option(help="For requests in flight when the server is told to stop.")
@@ -246,6 +249,7 @@ def serve(
         max_texts=max_texts,
         max_text_bytes=max_text_bytes,
         max_tokens=max_tokens,
+        max_buffered_bytes=max_buffered_bytes,
         timeout_seconds=timeout_seconds,
         grace_seconds=grace_seconds,
         poll_seconds=poll_seconds,

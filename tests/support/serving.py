@@ -132,6 +132,15 @@ def busy(server: Running, gate: Path, path: str = ECHO, **headers: str) -> Itera
             gate.touch()
 
 
+def certificate_files(folder: Path) -> tuple[Path, Path]:
+    """Writes a self-signed certificate for 127.0.0.1 and its key; returns their files."""
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost -days 2"
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    options = ["-addext", "subjectAltName=IP:127.0.0.1", "-out", certificate, "-keyout", key]
+    subprocess.run([*command.split(), *options], check=True, capture_output=True)
+    return certificate, key
+
+
 def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
     """What `condition` gives as soon as that is true."""
     end = time.monotonic() + seconds

@@ -67,7 +67,7 @@ def _handler(server: Server, metrics: Metrics, name: str, request_type: type[Mes
                     request = _parsed(request_type, await anext(messages))
                     return (await method(server, request, record)).SerializeToString()
             except ServingError as error:
-                record.error = error
+                record.error = error.with_traceback(None)  # its frames hold the message, and it would hold its own
             except TimeoutError:
                 record.error = too_late()
             except StopAsyncIteration:

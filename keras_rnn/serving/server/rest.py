@@ -72,7 +72,7 @@ def rest_app(server: Server, metrics: Metrics, ready: Callable[[], bool]) -> ASG
                     with counted():
                         return _json(await _answer(server, request, record))
             except ServingError as error:
-                record.error = error
+                record.error = error.with_traceback(None)  # its frames hold the body, and it would hold its own frame
             except TimeoutError:
                 record.error = too_late()
             except asyncio.CancelledError:  # the server stops and has waited long enough

@@ -82,7 +82,7 @@ async def _serve(settings: ServerSettings) -> None:
         return loaded.is_set() and bool(manager.served()) and not stopping.is_set()
 
     with _listen(settings) as listening:
-        rest = _rest_server(settings, rest_app(server, metrics, ready))
+        rest = _rest_server(settings, rest_app(server, metrics, ready), metrics)
         rpc, grpc_port = _grpc_server(settings, generic_handlers(server, metrics))
         rest_task = asyncio.create_task(rest.serve(sockets=[listening]))
         rest_task.add_done_callback(lambda _: stopping.set())
@@ -123,11 +123,11 @@ def _listen(settings: ServerSettings) -> socket.socket:
         raise UsageError(f"cannot listen on {settings.host} port {settings.rest_port}: {reason}") from None
 
 
-def _rest_server(settings: ServerSettings, app) -> uvicorn.Server:
+def _rest_server(settings: ServerSettings, app, metrics: Metrics) -> uvicorn.Server:
     _check_tls(settings)
     config = uvicorn.Config(
         app,
-        http=connection_class(settings),
+        http=connection_class(settings, metrics),
         ws="none",
         lifespan="off",
         log_config=None,

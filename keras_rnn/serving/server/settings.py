@@ -9,6 +9,9 @@ from pathlib import Path
 from keras_rnn import checks
 from keras_rnn.errors import UsageError
 from keras_rnn.serving.layout import MAX_VERSION
+from keras_rnn.serving.server.buffered import SHARE
+
+HEADER_BYTES = 65_536  # of a REST request's head
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class ServerSettings:
         twice as many.
     max_body_bytes, max_texts, max_text_bytes: of a request (413; INVALID_ARGUMENT, RESOURCE_EXHAUSTED for the bytes).
     max_tokens: numbers in a request that takes no text, such as token ids (413, INVALID_ARGUMENT).
+    max_buffered_bytes: of all REST requests that are not answered yet; at most half of it of one client (503).
     timeout_seconds: for a request from its first byte to its answer (504, DEADLINE_EXCEEDED).
     grace_seconds: for requests in flight when the server stops.
     poll_seconds: between looks for new versions.
@@ -51,6 +55,7 @@ class ServerSettings:
     max_texts: int = 256
     max_text_bytes: int = 50_000
     max_tokens: int = 16_384
+    max_buffered_bytes: int = 32_000_000
     timeout_seconds: float = 30.0
     grace_seconds: float = 10.0
     poll_seconds: float = 1.0
@@ -71,7 +76,7 @@ class ServerSettings:
         _check_host(self.host)
         for number in ("max_batch_size", "model_threads", "max_queue", "max_in_flight"):
             checks.whole_number(number, getattr(self, number))
-        for number in ("max_body_bytes", "max_texts", "max_text_bytes", "max_tokens"):
+        for number in ("max_body_bytes", "max_texts", "max_text_bytes", "max_tokens", "max_buffered_bytes"):
             checks.whole_number(number, getattr(self, number))
         for seconds in ("timeout_seconds", "grace_seconds", "poll_seconds"):
             checks.positive_number(seconds, getattr(self, seconds))
@@ -80,6 +85,12 @@ class ServerSettings:
         if self.max_texts > self.max_queue:
             raise UsageError(
                 f"max_queue takes at least max_texts, so that a request fits; got {self.max_queue} < {self.max_texts}"
+            )
+        largest = SHARE * (HEADER_BYTES + self.max_body_bytes)
+        if self.max_buffered_bytes < largest:
+            raise UsageError(
+                f"max_buffered_bytes takes at least {SHARE} * ({HEADER_BYTES} + max_body_bytes), so that a request "
+                f"fits; got {self.max_buffered_bytes} < {largest}"
             )
         label_versions(self.labels)
         if (self.tls_certificate is None) != (self.tls_key is None):

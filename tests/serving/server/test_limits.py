@@ -3,7 +3,6 @@
 import contextlib
 import socket
 import ssl
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -18,7 +17,7 @@ from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 
 from tests.support.echo import write_echo_model
-from tests.support.serving import ECHO, busy, send, serving, until
+from tests.support.serving import ECHO, busy, certificate_files, send, serving, until
 
 TOKEN = {"Authorization": "Bearer second"}
 LIMITS = {
@@ -298,19 +297,7 @@ def test_health_is_told_to_all(server):
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    """The files of a self-signed certificate for 127.0.0.1 and of its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost -days 2"
-    files = [
-        "-addext",
-        "subjectAltName=IP:127.0.0.1",
-        "-out",
-        folder / "certificate.pem",
-        "-keyout",
-        folder / "key.pem",
-    ]
-    subprocess.run([*command.split(), *files], check=True, capture_output=True)
-    return folder / "certificate.pem", folder / "key.pem"
+    return certificate_files(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,10 @@ BAD = {
     "half a byte": ({"max_body_bytes": 0.5}, "max_body_bytes takes a whole number of at least 1, got 0.5"),
     "no texts": ({"max_texts": 0}, "max_texts takes a whole number of at least 1, got 0"),
     "empty texts": ({"max_text_bytes": 0}, "max_text_bytes takes a whole number of at least 1, got 0"),
+    "bodies that do not fit": (
+        {"max_body_bytes": 10, "max_buffered_bytes": 131_091},
+        "max_buffered_bytes takes at least 2 \\* \\(65536 \\+ max_body_bytes\\), .*; got 131091 < 131092",
+    ),
     "texts that cannot wait": ({"max_texts": 9, "max_queue": 8}, "max_queue takes at least max_texts, .*; got 8 < 9"),
     "negative delay": ({"max_delay_ms": -1.0}, "max_delay_ms takes a number above 0, got -1.0"),
     "delay without end": ({"max_delay_ms": float("inf")}, "max_delay_ms takes a number above 0, got inf"),
