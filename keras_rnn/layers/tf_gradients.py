@@ -20,7 +20,7 @@ def differentiable(forward: Callable, plain: Callable, constants: Sequence = ())
     def of_this_graph(tensors):
         # A gradient may be traced in another graph, and that of the gradient in a third: each finds in the one before
         # only what is its own.
-        return [tf.identity(tensor) for tensor in tensors]
+        return [tf.identity(tf.convert_to_tensor(tensor)) for tensor in tensors]
 
     def function(*args):
         fixed = of_this_graph(constants)

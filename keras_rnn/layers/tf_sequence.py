@@ -94,7 +94,9 @@ class Sequences:
         if go_backwards:
             to = to + time - 1 - 2 * at
             back = tf.reverse(back, [1])
-        self.steps = _permuted(sequences, to, back)
+        # What runs over masked steps is not used, but a NaN there would come back in the gradients.
+        is_real = tf.range(time)[:, tf.newaxis] < self.count
+        self.steps = tf.where(is_real[:, :, tf.newaxis], _permuted(sequences, to, back), 0.0)
 
     def outputs(self, states, zero_output_for_mask: bool):
         """`(batch, time, units)` from the states after every step, at masked steps zeros or those of the step before.

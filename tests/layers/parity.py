@@ -1275,7 +1275,7 @@ def random_cases(seed: int):
         """The fields of a layer and of the runner, and how many cases there are of it."""
         kind, direction = one_of(KINDS), rarely(DIRECTIONS, 0.6)
         way = random.random()
-        runners = ["eager"] if way < 0.55 else TRACED_ONCE if way < 0.72 else OFTEN if way < 0.97 else SELDOM
+        runners = ["eager"] if way < 0.25 else TRACED_ONCE if way < 0.6 else OFTEN if way < 0.95 else SELDOM
         runner = one_of(runners)
         of_one_size = runner in (*TRACED_ONCE, *MODELS, "outside_dynamic", "functional", "keras_file")
         seeded = kind != "SimpleRNN" or direction in ("forward", "backward")
