@@ -175,7 +175,7 @@ class Case:
             self.width not in (None, self.features)
             or self.mask_form in ("longer", "much_longer", "shorter", "more_rows", "fewer_rows")
             or self.state in ("fewer_rows", "more_rows", "narrow", "too_few", "too_many")
-            or self.ids in ("out_of_range", "negative")
+            or (self.ids in ("out_of_range", "negative") and self.batch * self.time > 0)
             or self.dtype == "complex64"
         )
 
@@ -1282,7 +1282,7 @@ def random_cases(seed: int):
         option = rarely([name for name in OPTIONS if name not in OPTIONS_OF_KIND[kind]], 0.15)
         if (option == "recurrent_dropout" and not seeded) or (option == "unroll" and of_one_size):
             option = "plain"
-        stateful = chance(0.1) and not of_one_size
+        stateful = chance(0.1) and not of_one_size and runner != "threads"  # which would race for the states
         fields = {
             "kind": kind,
             "direction": direction,
@@ -1427,6 +1427,8 @@ def main() -> None:
         counts[found.status] += 1
         if options.verbose or found.status not in ("same", "both raise"):
             print(f"{found.status}\t{case!r}\t{found.details}", flush=True)
+        if (number + 1) % 500 == 0:
+            print(f"{number + 1} examples, {time.perf_counter() - started:.0f} s", file=sys.stderr)
 
     failures = failing_examples(
         options.examples,

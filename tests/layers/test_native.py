@@ -223,6 +223,34 @@ def test_saturated_gates():
     np.testing.assert_allclose(np.ravel(h), [1, -1], atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("bias", "h", "slope"),
+    [(20.0, 1.0, 0.0), (-20.0, -1.0, 0.0), (1e5, 1.0, 0.0), (1e25, 1.0, 0.0), (1.0, 0.761594, 0.419974)],
+)
+def test_the_slope_of_a_saturated_unit(bias, h, slope):
+    """1 - tanh(bias)^2, as a float32 has it."""
+    given = [*arguments("simple_rnn", 1, 1, 1, 1)[:3], tf.constant([bias]), tf.zeros((1, 1))]
+    given[1:3] = [tf.zeros((1, 1))] * 2
+    with tf.GradientTape() as tape:
+        tape.watch(given)
+        outputs, _ = in_machine_code("simple_rnn", *given)
+    np.testing.assert_allclose(outputs[0, 0], [h], rtol=1e-5)
+    np.testing.assert_allclose(tape.gradient(outputs, given[3]), [slope], rtol=1e-5, atol=0)
+
+
+def test_a_closed_gate_has_all_its_digits():
+    """An input gate of sigmoid(-20) = 2.0611536e-9, and its slope, which 1 - x would leave none of."""
+    bias = tf.constant([-20.0, 0.0, 1.0, 100.0])
+    zeros = [tf.zeros(shape) for shape in [(1, 1, 1), (1, 4), (1, 4)]]
+    given = [*zeros, bias, tf.zeros((1, 1)), tf.zeros((1, 1))]
+    with tf.GradientTape() as tape:
+        tape.watch(given)
+        _, states = in_machine_code("lstm", *given)
+    expected = 2.0611536e-9 * np.tanh(1.0)
+    np.testing.assert_allclose(states[1], [[expected]], rtol=1e-5)
+    np.testing.assert_allclose(tape.gradient(states[1], given[3])[0], expected, rtol=1e-5)
+
+
 @pytest.fixture
 def pool(monkeypatch):
     """An empty one, that small arrays are of, too."""

@@ -9,6 +9,7 @@ import numpy as np
 from llvmlite import ir
 
 from keras_rnn.layers.native.ahead import compiled_once
+from keras_rnn.layers.native.boundary import INT32, checked
 from keras_rnn.layers.native.code import INT, PLACE, Code
 from keras_rnn.layers.native.machine import Compiled, this_machine
 from keras_rnn.layers.native.memory import addresses, allocate
@@ -51,7 +52,8 @@ def find_gradients(
     """
     (count, features), columns = inputs.shape, kernels[0].shape[1]
     panels = [packed(kernel, transposed=True) for kernel in kernels]
-    ends, steps = np.zeros(count, np.int32), np.empty(places.size, np.int32)
+    ends = checked("ends", np.zeros(count, np.int32), INT32, (count,))
+    steps = checked("steps", np.empty(places.size, np.int32), INT32, (places.size,))
     distinct_code().sort(*addresses([places, ends, steps]), places.size, count)
 
     def of_part(begin, end):

@@ -12,32 +12,24 @@ import tensorflow as tf
 
 from keras_rnn.layers.native.memory import LINE, PackedBuffer, lines_of
 
-
-class _MachineCode(tf.Module):
-    """What a graph with machine code refers to, and no SavedModel can hold. Its text ends TensorFlow's refusal."""
-
-    def __init__(self):
-        super().__init__()
-        self.handle = tf.raw_ops.VarHandleOp(dtype=tf.int32, shape=[], shared_name="keras_rnn_machine_code")
-
-    def __repr__(self):
-        return (
-            "keras_rnn's machine code, which runs in this process only. Save a tf.function that has not run yet, "
-            "or trace this one anew after keras_rnn.layers.native.set_enabled(False)."
-        )
+# The name of a resource that no SavedModel can hold: TensorFlow's refusal shows it.
+_REFUSAL = (
+    "machine code of keras_rnn, which runs in this process only: save a tf.function and not its concrete function, "
+    "or trace it after keras_rnn.layers.native.set_enabled(False)"
+)
 
 
 @cache
-def _machine_code() -> _MachineCode:
+def _resource() -> tf.Tensor:
     with tf.init_scope():
-        return _MachineCode()
+        return tf.raw_ops.VarHandleOp(dtype=tf.int32, shape=[], shared_name=_REFUSAL)
 
 
 def forbid_saving() -> None:
     """Lets the function that is being traced be refused by `tf.saved_model.save`."""
     graph = tf.compat.v1.get_default_graph()
     if hasattr(graph, "capture"):
-        graph.capture(_machine_code().handle)
+        graph.capture(_resource())
 
 
 def in_process(run: Callable, args: Sequence, dtypes: Sequence) -> list[tf.Tensor]:
