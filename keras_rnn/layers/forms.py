@@ -172,6 +172,8 @@ def can_run_machine_code() -> bool:
 
 def why_no_machine_code() -> str | None:
     """Why nothing that is traced now can hold machine code; None where something can."""
+    if keras.backend.backend() != "tensorflow":
+        return f"Keras' backend is {keras.backend.backend()}"
     import tensorflow as tf
 
     if not native.is_enabled():

@@ -64,7 +64,7 @@ def lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells: bool, t
 def _block_or_loop_lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells: bool, most_rows: int):
     """As `lstm`, of few rows in TensorFlow's one op and of more in a loop. Both have the gradient of the loop."""
 
-    def forward(*args):
+    def forward(_, *args):
         def block():
             weights = _one_below_the_other(kernel, recurrent_kernel)
             outputs = tf.raw_ops.BlockLSTMV2(**_block_args(inputs, weights, bias, h_0, c_0), cell_clip=0.0)
@@ -134,7 +134,7 @@ def _block_lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells: 
     """As `lstm`, by TensorFlow's own op for the whole sequence."""
 
     # The gradient that TensorFlow registers for this op is that of another version, and wrong.
-    def forward(*args):
+    def forward(_, *args):
         outputs = tf.raw_ops.BlockLSTMV2(**_block_args(*args), cell_clip=0.0)
         saved = {name: tf.stop_gradient(getattr(outputs, name)) for name in ("i", "cs", "f", "o", "ci", "co", "h")}
 
@@ -218,7 +218,7 @@ def _sequence(
 
         return _scan(step, tf.range(steps), states, [units * width for width in cell.kept[:keep]])[0]
 
-    def forward(*args):
+    def forward(_, *args):
         inputs, kernel, recurrent_kernel, _, _, *states = args
         everything, units = len(cell.kept), recurrent_kernel.shape[0]
         outputs = loop(everything if training else returned, *args)

@@ -9,8 +9,8 @@ def differentiable(forward: Callable, plain: Callable, constants: Sequence = ())
     """A function of tensors whose first gradient is by hand, and whose further ones are those of `plain`.
 
     Args:
-        forward: of tensors, returns its outputs, and a function from the gradients of these to those of its arguments.
-            What that function takes of `forward` besides its arguments has to be without a gradient.
+        forward: of `constants` and tensors, returns its outputs, and a function from the gradients of these to those of
+            the tensors. What that function takes besides both is without a gradient, and of the graph of `forward`.
         plain: makes the same outputs, of `constants` and the same tensors, by operations that TensorFlow can
             differentiate. It is traced only where a gradient of the gradient is asked for, as by nested tapes or a
             forward accumulator.
@@ -27,7 +27,7 @@ def differentiable(forward: Callable, plain: Callable, constants: Sequence = ())
 
         @tf.custom_gradient
         def by_hand(*args):
-            outputs, backward = forward(*args)
+            outputs, backward = forward(fixed, *args)
 
             @tf.custom_gradient
             def gradients(*tensors):

@@ -133,6 +133,13 @@ def test_machine_code_can_be_switched_off():
     assert is_machine_code(layer)
 
 
+def test_another_backend_than_tensorflow_needs_no_tensorflow(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    monkeypatch.setitem(sys.modules, "tensorflow", None)  # an import of it raises
+    assert forms.why_keras(keras_rnn.LSTM(4)) == "Keras' backend is jax"
+    assert not forms.wants_machine_code(True)
+
+
 @pytest.mark.parametrize(("value", "enabled"), [("0", False), ("1", True), ("", False)])
 def test_the_environment_switches_machine_code_off(value, enabled):
     script = "from keras_rnn.layers import native; print(native.is_enabled())"

@@ -29,10 +29,12 @@ def placed_rows(rows, places):
 
     forbid_saving()
 
-    def forward(rows):
+    def forward(constants, rows):
+        (places,) = constants
+
         def gradient(d_placed):
             d_flat, flat = tf.reshape(d_placed, [-1, tf.shape(rows)[1]]), tf.reshape(places, [-1])
-            return [summed_rows(d_flat, flat, tf.shape(rows)[0])]
+            return [_row_sums(d_flat, flat, tf.shape(rows)[0])]
 
         return [tf.gather(rows, places)], gradient
 
@@ -43,6 +45,10 @@ def placed_rows(rows, places):
 def summed_rows(values, places, count):
     """The sums `(count, width)` of those of the float32 rows `values` that have the same place, int32 `(rows,)`."""
     forbid_saving()
+    return _row_sums(values, places, count)
+
+
+def _row_sums(values, places, count):
     (sums,) = in_process(_summed, [values, places, count], [tf.float32])
     sums.set_shape([None, *values.shape[1:]])
     return sums

@@ -102,13 +102,14 @@ def sequence(
     if not return_sequences:
         del shape_of_outputs[1]
 
-    def forward(*args):
+    def forward(masks, *args):
         outputs, last_states, saved = in_process(partial(forward_pass, layer), [*masks, *args], [tf.float32] * 3)
         outputs.set_shape(shape_of_outputs)
         last_states.set_shape([len(states), rows, units])
 
         def backward(*d_outputs_and_states):
-            read = [*args[: len(inputs) + 2 * len(directions)], *args[len(args) - len(states) :]]
+            states = args[len(args) - len(directions) * cell.states :]
+            read = [*args[: len(inputs) + 2 * len(directions)], *states]
             dtypes = [tf.float32] * (len(inputs) + 2)
             *d_inputs, d_weights, d_states = in_process(
                 partial(backward_pass, layer), [*masks, *read, saved, *d_outputs_and_states], dtypes
