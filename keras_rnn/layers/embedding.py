@@ -2,6 +2,7 @@
 
 import keras
 from keras import ops
+from keras.src.backend import AutocastScope
 
 from keras_rnn.layers.forms import wants_machine_code
 from keras_rnn.layers.rows import Rows, say_rows
@@ -14,13 +15,14 @@ class TokenEmbedding(keras.layers.Embedding):
     cuDNN refuses a row that is masked throughout, so a row of padding only is read as one padding token.
 
     Input int32 `(batch, time)`, `time` at least 1; output `(batch, time, output_dim)`; mask bool `(batch, time)`,
-    or None with `mask_zero=False`. Under TensorFlow a step reads, and an optimizer can update, the rows in use alone;
-    where layers run in machine code each of them is read once, and the output says so (`keras_rnn.layers.rows`).
-    """
+    or None with `mask_zero=False`. Inputs of another rank get the mask of Keras' own. Ids below 0 count from the end.
 
-    def add_weight(self, *args, **kwargs):
-        # What is read is cast where the policy mixes types, and not the whole matrix before.
-        return super().add_weight(*args, **{**kwargs, "autocast": False})
+    Under TensorFlow a step reads, and an optimizer can update, the rows in use alone; where layers run in machine code
+    each of them is read once, and the output says so (`keras_rnn.layers.rows`).
+
+    Raises:
+        tf.errors.InvalidArgumentError: on a CPU, an id is not in `[-input_dim, input_dim)`.
+    """
 
     def call(self, inputs, training=None):
         weights = self.embeddings
@@ -30,15 +32,18 @@ class TokenEmbedding(keras.layers.Embedding):
 
         if not isinstance(inputs, tf.Tensor):  # sparse or ragged
             return super().call(inputs)
-        # Keras reads the whole matrix first, which TensorFlow copies once an optimizer updates it row by row.
+        # Keras reads the whole matrix first, which TensorFlow copies once an optimizer updates it row by row, and casts
+        # all of it where the policy mixes types.
+        with AutocastScope(None):
+            matrix = weights.value
         token_ids = inputs if inputs.dtype in ("int32", "int64") else ops.cast(inputs, "int32")
         token_ids = tf.where(token_ids < 0, token_ids + weights.shape[0], token_ids)  # as Keras counts from the end
         if not self._reads_rows_once(token_ids, training):
-            return ops.cast(tf.gather(weights.value, token_ids), self.compute_dtype)
+            return ops.cast(tf.gather(matrix, token_ids), self.compute_dtype)
         from keras_rnn.layers.native.rows import placed_rows
 
         ids, places = tf.unique(tf.reshape(token_ids, [-1]))
-        rows = Rows(tf.gather(weights.value, ids), tf.reshape(places, tf.shape(token_ids)))
+        rows = Rows(tf.gather(matrix, ids), tf.reshape(places, tf.shape(token_ids)))
         outputs = placed_rows(*rows)
         say_rows(outputs, rows)
         return outputs
@@ -53,8 +58,14 @@ class TokenEmbedding(keras.layers.Embedding):
             and not tf.config.list_logical_devices("GPU")
         )
 
+    def quantize(self, mode=None, type_check=True, config=None):
+        """Keras' quantization of an embedding, which Keras refuses subclasses that it does not know."""
+        super().quantize(mode, type_check=type_check and type(self) is not TokenEmbedding, config=config)
+
     def compute_mask(self, inputs, mask=None):
         if not self.mask_zero:
             return None
         real = ops.not_equal(inputs, 0)
+        if len(real.shape) != 2:
+            return real
         return ops.concatenate([ops.ones_like(real[:, :1]), real[:, 1:]], axis=1)

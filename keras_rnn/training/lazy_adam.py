@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_rnn.layers.forms import can_run_machine_code
+from keras_rnn.layers.tracing import is_for_xla
 
 
 @keras.saving.register_keras_serializable("keras_rnn")
@@ -24,21 +25,48 @@ class LazyAdam(keras.optimizers.Adam):
     steps that follow, a batch's use of the row or not; the usual lazy variant takes the tenth alone, and so learns rare
     words ten times as slowly.
 
-    The gradients' global norm is that of the summed rows, which is that of the dense gradient.
+    Norms of gradients, and the bounds of their values, are those of the summed rows, which are those of the dense
+    gradient.
 
-    Several replicas make dense gradients first, and so take the steps of Adam: TensorFlow's collectives refuse rows
-    whose number changes from step to step.
+    Rows are made a dense gradient, of which Keras' Adam makes its step, where they could not be stepped as above:
+
+    - with several replicas: TensorFlow's collectives refuse rows whose number changes from step to step;
+    - where XLA compiles the step (`jit_compile=True`);
+    - with `amsgrad`, `gradient_accumulation_steps` or `loss_scale_factor`;
+    - of a variable that is not float32 or float64 `(rows, features)`, or that is given twice in one step;
+    - of a variable whose gradients were dense before.
+
+    A step that a variable has no gradient in, as while it is frozen, is none of that variable's.
 
     Args:
         learning_rate, beta_1, beta_2, epsilon, name: as in `keras.optimizers.Adam`.
         global_clipnorm: the largest norm of all gradients together, which are scaled down to it; None bounds nothing.
+        kwargs: the other arguments of `keras.optimizers.Adam`. `weight_decay`, `use_ema` and constraints are of all
+            rows at every step, as they are of Keras' Adam.
+
+    Raises:
+        ValueError: `keras.optimizers.Adam` has no such argument, or refuses its value.
+        tf.errors.InvalidArgumentError: the gradient has a row that the variable does not have.
     """
 
     def __init__(
-        self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, global_clipnorm=None, name="lazy_adam"
+        self,
+        learning_rate=0.001,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-7,
+        global_clipnorm=None,
+        name="lazy_adam",
+        **kwargs,
     ):
         super().__init__(
-            learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, global_clipnorm=global_clipnorm, name=name
+            learning_rate,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            global_clipnorm=global_clipnorm,
+            name=name,
+            **kwargs,
         )
 
     def build(self, variables):
@@ -52,29 +80,88 @@ class LazyAdam(keras.optimizers.Adam):
             else None
             for variable in variables
         ]
+        # Variables, by number, that were stepped row by row, and those that never were.
+        self._lazy, self._dense = set(), set()
+
+    def apply(self, grads, trainable_variables=None):
+        """Updates the variables by their gradients: tensors, `tf.IndexedSlices`, or None of those to be left out."""
+        if self.loss_scale_factor is not None:  # by which Keras divides, and cannot divide rows
+            grads = [_dense(gradient, gradient.dense_shape) if _is_rows(gradient) else gradient for gradient in grads]
+        super().apply(grads, trainable_variables)
+
+    def _backend_apply_gradients(self, gradients, variables):
+        gradients = self._rows_or_dense(gradients, variables)
+        if self._has_machine_code(gradients, variables):
+            self._step_in_machine_code([_summed_rows(gradient) for gradient in gradients], variables)
+        else:
+            super()._backend_apply_gradients(gradients, variables)
+
+    def _rows_or_dense(self, gradients, variables):
+        """The gradients, rows made dense where they cannot be stepped as rows."""
+        one_replica = self._distribution_strategy.num_replicas_in_sync == 1
+        lazy = one_replica and not (self.amsgrad or self.gradient_accumulation_steps or is_for_xla())
+        numbers = [self._get_variable_index(variable) for variable in variables]
+        if one_replica:
+            self._find_lazy()
+        admitted = []
+        for number, gradient, variable in zip(numbers, gradients, variables, strict=True):
+            known = self._last_steps[number] is not None and variable.dtype in ("float32", "float64")
+            if _is_rows(gradient) and lazy and known and numbers.count(number) == 1 and number not in self._dense:
+                self._lazy.add(number)
+                admitted.append(gradient)
+                continue
+            if number in self._lazy:
+                self._catch_up(number)
+            else:
+                self._dense.add(number)
+            admitted.append(_dense(gradient, variable.shape) if _is_rows(gradient) else tf.convert_to_tensor(gradient))
+        for number in self._lazy.difference(numbers):  # this step is none of theirs
+            last = self._last_steps[number]
+            tf.raw_ops.AssignAddVariableOp(resource=last.value.handle, value=tf.ones(last.shape, tf.int64))
+        return admitted
+
+    def _find_lazy(self):
+        """Notes which variables were stepped row by row before the optimizer was loaded."""
+        for number, last in enumerate(self._last_steps):
+            if last is not None and number not in self._lazy and number not in self._dense:
+                with tf.init_scope():
+                    if tf.reduce_any(last.value > 0):
+                        self._lazy.add(number)
+
+    def _has_machine_code(self, gradients, variables) -> bool:
+        """Whether it makes the very step: of plain variables, with nothing to be done but to bound the global norm."""
+        return (
+            type(self) is LazyAdam
+            and not (self.amsgrad or self.use_ema or self.gradient_accumulation_steps)
+            and not (self.clipnorm or self.clipvalue or self.weight_decay is not None)
+            and all(variable.dtype == "float32" and len(variable.shape) for variable in variables)
+            and all(
+                _is_rows(gradient) or gradient.shape.is_compatible_with(variable.shape)  # and is not broadcast
+                for gradient, variable in zip(gradients, variables, strict=True)
+            )
+            and len({self._get_variable_index(variable) for variable in variables}) == len(variables)
+            and _machine_code_takes(gradients)
+        )
 
     def _clip_gradients(self, gradients):
-        # What Keras does here would make dense matrices of IndexedSlices.
-        several = self._distribution_strategy.num_replicas_in_sync > 1
-        gradients = [tf.convert_to_tensor(gradient) if several else _summed_rows(gradient) for gradient in gradients]
-        if self.global_clipnorm is None or _machine_code_takes(gradients):  # which clips in its step
-            return gradients
-        return tf.clip_by_global_norm(gradients, self.global_clipnorm)[0]
+        # Keras' sums and bounds, of the rows that are there: Keras would make dense matrices of them.
+        gradients = [_summed_rows(gradient) for gradient in gradients]
+        values = super()._clip_gradients(
+            [gradient.values if _is_rows(gradient) else gradient for gradient in gradients]
+        )
+        return [
+            tf.IndexedSlices(value, gradient.indices, gradient.dense_shape) if _is_rows(gradient) else value
+            for value, gradient in zip(values, gradients, strict=True)
+        ]
 
-    def _backend_update_step(self, gradients, variables, learning_rate):
-        if _machine_code_takes(gradients):
-            self._step_in_machine_code(gradients, variables, learning_rate)
-        else:
-            super()._backend_update_step(gradients, variables, learning_rate)
-
-    def _step_in_machine_code(self, gradients, variables, learning_rate):
+    def _step_in_machine_code(self, gradients, variables):
         from keras_rnn.layers.native.adam import Dense, Rates, Rows, adam
 
         dense, dense_handles, rows, updated = [], [], [], []
         for gradient, variable in zip(gradients, variables, strict=True):
             index = self._get_variable_index(variable)
-            handles = [of.value.handle for of in (self._momentums[index], self._velocities[index], variable)]
-            if isinstance(gradient, tf.IndexedSlices):
+            handles = [_handle(of) for of in (self._momentums[index], self._velocities[index], variable)]
+            if _is_rows(gradient):
                 rows.append(Rows(gradient.values, *self._rows(handles[1:], index, gradient.indices)))
                 updated.append((handles[1:], gradient.indices, index))
                 continue
@@ -83,10 +170,12 @@ class LazyAdam(keras.optimizers.Adam):
                 value.set_shape(variable.shape)
             dense.append(Dense(gradient, *values))
             dense_handles.append(handles)
-        rate, powers = tf.cast(learning_rate, tf.float32), self._powers(tf.float32)
+        rate, powers = tf.cast(self.learning_rate, tf.float32), self._powers(tf.float32)
         of_rows = rate * tf.sqrt(1 - powers[1])
         rates = Rates(1 - self.beta_1, 1 - self.beta_2, of_rows / (1 - powers[0]), self.epsilon, of_rows)
-        new_dense, new_rows = adam(dense, rows, rates, self.global_clipnorm)
+        new_dense, new_rows = adam(
+            dense, rows, rates, self.global_clipnorm if (self.global_clipnorm or 0) > 0 else None
+        )
         for handles, values in zip(dense_handles, new_dense, strict=True):
             for handle, value in zip(handles, values, strict=True):
                 tf.raw_ops.AssignVariableOp(resource=handle, value=value)
@@ -95,12 +184,13 @@ class LazyAdam(keras.optimizers.Adam):
 
     def _powers(self, dtype):
         step = tf.cast(self.iterations + 1, dtype)
-        return self.beta_1**step, self.beta_2**step
+        return tf.cast(self.beta_1, dtype) ** step, tf.cast(self.beta_2, dtype) ** step
 
     def _rows(self, handles, index, indices):
         """The rows of v and of the weights, and what is left of v since their last step."""
         last = self._last_steps[index].value.handle
         skipped = self.iterations - tf.raw_ops.ResourceGather(resource=last, indices=indices, dtype=tf.int64)
+        skipped = tf.maximum(skipped, 0)  # whatever `iterations` was set to
         dtype = self._velocities[index].dtype
         kept = tf.exp(math.log(self.beta_2 or 1e-38) * tf.cast(skipped, dtype))  # tf.pow takes 1 ms for 1,000 rows
         return *(tf.raw_ops.ResourceGather(resource=of, indices=indices, dtype=dtype) for of in handles), kept
@@ -110,53 +200,59 @@ class LazyAdam(keras.optimizers.Adam):
         for handle, updates in zip([self._last_steps[index].value.handle, *handles], [now, *values], strict=True):
             tf.raw_ops.ResourceScatterUpdate(resource=handle, indices=indices, updates=updates)
 
+    def _catch_up(self, index):
+        """Takes from v of all rows what it would have lost by now: a dense step goes on from there."""
+        handles, every = [_handle(self._velocities[index])], tf.range(self._last_steps[index].shape[0])
+        v, kept = self._rows(handles, index, every)
+        self._update_rows(handles, index, every, [v * kept[:, tf.newaxis]])
+
     def update_step(self, gradient, variable, learning_rate):
         """One step of `variable`; `gradient` is a tensor of its shape or `tf.IndexedSlices` of its rows."""
-        index = self._get_variable_index(variable)
-        # By their handles, which are those of this replica's copies.
-        weights, momentum, velocity = (
-            of_all.handle for of_all in (variable, self._momentums[index].value, self._velocities[index].value)
-        )
-        dtype = variable.dtype
-        rate, powers = tf.cast(learning_rate, dtype), self._powers(dtype)
-        if not isinstance(gradient, tf.IndexedSlices):
-            # Keras' equations in one op: a model's first step is traced in half the time.
-            tf.raw_ops.ResourceApplyAdam(
-                var=weights,
-                m=momentum,
-                v=velocity,
-                beta1_power=powers[0],
-                beta2_power=powers[1],
-                lr=rate,
-                beta1=self.beta_1,
-                beta2=self.beta_2,
-                epsilon=self.epsilon,
-                grad=gradient,
-            )
+        if not _is_rows(gradient):
+            super().update_step(gradient, variable, learning_rate)
             return
+        gradient, index = _summed_rows(gradient), self._get_variable_index(variable)
+        # By their handles, which are those of this replica's copies.
+        weights, velocity = _handle(variable), _handle(self._velocities[index])
+        rate, powers = tf.cast(learning_rate, variable.dtype), self._powers(variable.dtype)
+        values = tf.cast(gradient.values, variable.dtype)
         v, w, kept = self._rows([velocity, weights], index, gradient.indices)
         v *= kept[:, tf.newaxis]
-        v += (tf.square(gradient.values) - v) * (1 - self.beta_2)
-        w -= rate * tf.sqrt(1 - powers[1]) * gradient.values / (tf.sqrt(v) + self.epsilon)
+        v += (tf.square(values) - v) * (1 - self.beta_2)
+        w -= rate * tf.sqrt(1 - powers[1]) * values / (tf.sqrt(v) + self.epsilon)
         self._update_rows([velocity, weights], index, gradient.indices, [v, w])
-
-    def get_config(self):
-        taken = ("name", "learning_rate", "beta_1", "beta_2", "epsilon", "global_clipnorm")
-        return {name: value for name, value in super().get_config().items() if name in taken}
 
 
 @keras.saving.register_keras_serializable("keras_rnn")
 class LazyLossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
     """`keras.optimizers.LossScaleOptimizer` that looks for infinities in the rows in use alone."""
 
+    def apply(self, grads, trainable_variables=None):
+        """As Keras' own; rows are summed first, for a sum can overflow where its parts do not."""
+        super().apply([_summed_rows(gradient) for gradient in grads], trainable_variables)
+
     def check_finite(self, gradients):
         """Whether all gradients are finite: a bool scalar."""
         return super().check_finite([getattr(gradient, "values", gradient) for gradient in gradients])
 
 
+def _is_rows(gradient) -> bool:
+    return isinstance(gradient, tf.IndexedSlices)
+
+
+def _handle(variable):
+    """Of a `keras.Variable`, or of the `tf.Variable` in it."""
+    return (variable.value if isinstance(variable, keras.Variable) else variable).handle
+
+
+def _dense(rows, shape):
+    """The gradient of this shape that `tf.IndexedSlices` stand for; a row that it does not have is an error."""
+    return tf.scatter_nd(rows.indices[:, tf.newaxis], rows.values, tf.cast(shape, rows.indices.dtype))
+
+
 def _summed_rows(gradient):
     """A gradient in which each row stands once; one of which that is known, or a dense one, comes back as it is."""
-    if not isinstance(gradient, tf.IndexedSlices) or _each_once(gradient.indices):
+    if not _is_rows(gradient) or _each_once(gradient.indices):
         return gradient
     rows, place = tf.unique(gradient.indices)
     if _machine_code_takes([gradient]):
@@ -175,7 +271,8 @@ def _each_once(indices) -> bool:
         return False
     while indices.op.type in ("Reshape", "Identity"):  # as the gradient of a gather has them
         indices = indices.op.inputs[0]
-    return indices.op.type in ("Unique", "UniqueV2") and indices.value_index == 0
+    # Of a matrix UniqueV2 gives out rows, which can share numbers.
+    return indices.op.type in ("Unique", "UniqueV2") and indices.value_index == 0 and indices.shape.rank == 1
 
 
 def _machine_code_takes(gradients) -> bool:

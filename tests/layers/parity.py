@@ -173,7 +173,7 @@ class Case:
         """Whether no number could be right where Keras raises."""
         return (
             self.width not in (None, self.features)
-            or self.mask_form in ("longer", "much_longer", "shorter", "more_rows", "fewer_rows")
+            or (self.mask_form in ("longer", "much_longer", "shorter", "more_rows", "fewer_rows") and self.time > 0)
             or (self.state in ("fewer_rows", "more_rows", "narrow", "too_few", "too_many") and self.batch > 0)
             or (self.ids in ("out_of_range", "negative") and self.batch * self.time > 0)
             or self.dtype == "complex64"

@@ -90,3 +90,63 @@ def test_the_gradient_has_each_row_once():
     slices = gradient()
     assert slices.indices.numpy().tolist() == [1, 2, 5, 0]
     np.testing.assert_array_equal(slices.values, np.outer([1, 3, 1, 1], np.ones(4)))
+
+
+@pytest.mark.parametrize("in_graph", [True, False])
+@pytest.mark.parametrize("quantized", [None, "int8"])
+@pytest.mark.parametrize("lora_rank", [None, 2])
+@pytest.mark.parametrize("policy", ["float32", "float64", "bfloat16", "mixed_float16", "mixed_bfloat16"])
+def test_outputs_are_those_of_keras_embedding_to_the_bit(policy, lora_rank, quantized, in_graph):
+    if quantized and policy in ("float64", "mixed_float16"):
+        pytest.skip("Keras does not quantize it")
+    found = []
+    for kind in (TokenEmbedding, keras.layers.Embedding):
+        layer, rng = kind(9, 4, dtype=policy), np.random.default_rng(0)
+        layer.build((None, None))
+        layer.embeddings.assign(rng.normal(size=(9, 4)))
+        if lora_rank:
+            layer.enable_lora(lora_rank)
+            for weight in (layer.lora_embeddings_a, layer.lora_embeddings_b):
+                weight.assign(rng.normal(size=weight.shape))
+        if quantized:
+            layer.quantize(quantized)
+        call = tf.function(layer) if in_graph else layer
+        found.append(call(tf.constant([[1, 2, -1], [-9, 8, 0]])))
+    assert found[0].dtype == found[1].dtype
+    np.testing.assert_array_equal(*(tf.cast(outputs, "float64") for outputs in found))
+
+
+def test_the_matrix_is_cast_where_another_layer_multiplies_by_it():
+    class Tied(keras.layers.Layer):
+        def build(self, shape):
+            self.embedding.build(shape)
+
+        def call(self, token_ids):
+            return keras.ops.matmul(self.embedding(token_ids), keras.ops.transpose(self.embedding.embeddings))
+
+    found = []
+    for kind in (TokenEmbedding, keras.layers.Embedding):
+        layer = Tied(dtype="mixed_float16")
+        layer.embedding = kind(
+            9, 4, dtype="mixed_float16", embeddings_initializer=keras.initializers.RandomNormal(seed=0)
+        )
+        found.append(layer(tf.constant([[1, 2]])))
+    assert found[0].dtype == found[1].dtype == "float16"
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("token_id", [9, -10])
+@pytest.mark.parametrize("in_graph", [True, False])
+def test_ids_that_there_are_not(token_id, in_graph):
+    layer = TokenEmbedding(9, 4)
+    layer.build((None, None))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"is not in \[0, 9\)"):
+        (tf.function(layer) if in_graph else layer)(tf.constant([[0, token_id]]), training=True)
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 3, 2)])
+def test_the_mask_of_inputs_that_are_no_texts_is_that_of_keras(shape):
+    masks = [
+        kind(9, 4, mask_zero=True).compute_mask(np.zeros(shape)) for kind in (TokenEmbedding, keras.layers.Embedding)
+    ]
+    np.testing.assert_array_equal(*masks)

@@ -16,6 +16,8 @@ def checked(name: str, array, dtype: np.dtype, shape: Sequence[int]) -> np.ndarr
         ValueError: its dtype or shape is another; the message names the array.
     """
     shape = tuple(shape)
+    if isinstance(array, np.generic):  # as an array of no axes comes
+        array = np.asarray(array)
     if type(array) is not np.ndarray or array.dtype != dtype or array.shape != shape:
         found = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
         raise ValueError(f"{name} has to be {dtype} {shape}, got {found}")
