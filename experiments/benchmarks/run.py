@@ -30,7 +30,7 @@ os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # what is compared are CPUs, whoever 
 from measure import environment  # noqa: E402
 from part import Bar, Options, Skipped  # noqa: E402
 
-PARTS = ["layers", "step", "end_to_end", "inference", "growth", "bounds", "memory", "versions"]
+PARTS = ["layers", "step", "end_to_end", "inference", "growth", "bounds", "boundary", "memory", "versions"]
 PACKAGES = ["tensorflow", "keras", "numpy"]
 PEERS = ["torch", "onnxruntime"]
 

@@ -100,9 +100,37 @@ def turn(name: str, seconds: float, calls: int) -> dict:
     return {"seconds": seconds_per_call(step, seconds, math.ceil(calls / steps_a_call)) / steps_a_call}
 
 
+def checks(name: str, calls: int) -> dict:
+    """The seconds of a step of ours, and those in it in which arrays are checked for machine code."""
+    from keras_rnn.layers.native import adam, passes
+
+    seconds = []
+
+    def timed(function):
+        def with_time(*arrays):
+            began = time.perf_counter()
+            checked = function(*arrays)
+            seconds.append(time.perf_counter() - began)
+            return checked
+
+        return with_time
+
+    step, steps_a_call = steps[name]
+    functions = passes._checked_batch, adam._checked
+    passes._checked_batch, adam._checked = map(timed, functions)
+    try:
+        began = time.perf_counter()
+        for _ in range(calls):
+            step()
+        elapsed = time.perf_counter() - began
+    finally:
+        passes._checked_batch, adam._checked = functions
+    return {"step": elapsed / (calls * steps_a_call), "checks": sum(seconds) / (calls * steps_a_call)}
+
+
 def peak() -> dict:
     """The most memory that this process has had resident."""
     return {"bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}
 
 
-serve({"build": build, "logits": logits, "turn": turn, "peak": peak})
+serve({"build": build, "logits": logits, "turn": turn, "checks": checks, "peak": peak})

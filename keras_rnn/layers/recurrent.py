@@ -114,8 +114,10 @@ class _Fused(metaclass=_PickledByName):
     def _states(self, steps, kernel, recurrent_kernel, biases, states, keep_states, training):
         """From a graph, after every step: of a cell with one state, that."""
         from keras_rnn.layers import tf_cells
+        from keras_rnn.layers.tracing import is_for_saving
 
-        return (getattr(tf_cells, self.kind)(steps, kernel, recurrent_kernel, *biases, *states, training),)
+        cell, plain = getattr(tf_cells, self.kind), is_for_saving()  # in a SavedModel TensorFlow differentiates it
+        return (cell(steps, kernel, recurrent_kernel, *biases, *states, training, plain),)
 
     def get_config(self):
         config = super().get_config()
@@ -149,8 +151,10 @@ class LSTM(_Fused, keras.layers.LSTM):
 
     def _states(self, steps, kernel, recurrent_kernel, biases, states, keep_states, training):
         from keras_rnn.layers.tf_cells import lstm
+        from keras_rnn.layers.tracing import is_for_saving
 
-        return lstm(steps, kernel, recurrent_kernel, *biases, *states, keep_states, training)
+        saved = is_for_saving()
+        return lstm(steps, kernel, recurrent_kernel, *biases, *states, keep_states, training, saved=saved)
 
 
 class GRU(_Fused, keras.layers.GRU):

@@ -44,24 +44,36 @@ def gru(inputs, kernel, recurrent_kernel, bias, recurrent_bias, h_0, training: b
     return _sequence(_GRU, inputs, *weights, (h_0,), 1, training, plain)[0]
 
 
-def lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells: bool, training: bool, plain: bool = False):
-    """i, f, o = sigmoid(W x + U h' + b), g = tanh(likewise), c = f c' + i g, h = o tanh(c). Returns h, c (or None)."""
+def lstm(
+    inputs,
+    kernel,
+    recurrent_kernel,
+    bias,
+    h_0,
+    c_0,
+    return_cells: bool,
+    training: bool,
+    plain: bool = False,
+    saved: bool = False,
+):
+    """i, f, o = sigmoid(W x + U h' + b), g = tanh(likewise), c = f c' + i g, h = o tanh(c). Returns h, c (or None).
+
+    With `saved` it is for a SavedModel, as which TensorFlow differentiates a loop itself.
+    """
     args, units = (inputs, kernel, recurrent_kernel, bias, h_0, c_0), h_0.shape[1]
     rows, most_rows = h_0.shape[0], most_block_rows(units)
-    if plain:
-        states = _loop_lstm(*args, return_cells, training, plain)
-    elif training:
-        one_operation = units <= BLOCK_UNITS_TRAINING
-        states = (_block_lstm if one_operation else _loop_lstm)(*args, return_cells, training)
-    elif most_rows == 0 or rows is not None:
-        one_operation = most_rows > 0 and rows <= most_rows
-        states = (_block_lstm if one_operation else _loop_lstm)(*args, return_cells, training)
+    if rows is None and not plain and not training and most_rows > 0:
+        states = _block_or_loop_lstm(*args, return_cells, most_rows, saved)
+    elif not plain and (units <= BLOCK_UNITS_TRAINING if training else most_rows > 0 and rows <= most_rows):
+        states = _block_lstm(*args, return_cells, training, saved)
     else:
-        states = _block_or_loop_lstm(*args, return_cells, most_rows)
+        states = _loop_lstm(*args, return_cells, training, plain or saved)
     return states if return_cells else (states[0], None)
 
 
-def _block_or_loop_lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells: bool, most_rows: int):
+def _block_or_loop_lstm(
+    inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells: bool, most_rows: int, saved: bool
+):
     """As `lstm`, of few rows in TensorFlow's one op and of more in a loop. Both have the gradient of the loop."""
 
     def forward(_, *args):
@@ -75,7 +87,7 @@ def _block_or_loop_lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return
 
         def backward(*d_outputs):
             tensors = [tf.identity(tensor) for tensor in args]  # of the graph of the gradient
-            outputs = _loop_lstm(*tensors, return_cells, training=True)
+            outputs = _loop_lstm(*tensors, return_cells, training=True, plain=saved)
             return tf.gradients(outputs, tensors, d_outputs, unconnected_gradients="zero")
 
         return tf.nest.flatten(tf.cond(tf.shape(h_0)[0] <= most_rows, block, loop)), backward
@@ -83,7 +95,7 @@ def _block_or_loop_lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return
     def plain(_, *args):
         return list(_loop_lstm(*args, return_cells, training=False, plain=True))
 
-    return tuple(differentiable(forward, plain)(inputs, kernel, recurrent_kernel, bias, h_0, c_0))
+    return tuple(differentiable(forward, plain, again=not saved)(inputs, kernel, recurrent_kernel, bias, h_0, c_0))
 
 
 def _one_below_the_other(kernel, recurrent_kernel):
@@ -130,7 +142,7 @@ def _block_args(inputs, weights, bias, h_0, c_0) -> dict:
     }
 
 
-def _block_lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells: bool, training: bool):
+def _block_lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells: bool, training: bool, saved: bool):
     """As `lstm`, by TensorFlow's own op for the whole sequence."""
 
     # The gradient that TensorFlow registers for this op is that of another version, and wrong.
@@ -153,7 +165,7 @@ def _block_lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells: 
         return list(_loop_lstm(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells, training, plain=True))
 
     weights = _one_below_the_other(kernel, recurrent_kernel)
-    return tuple(differentiable(forward, plain)(inputs, weights, bias, h_0, c_0))
+    return tuple(differentiable(forward, plain, again=not saved)(inputs, weights, bias, h_0, c_0))
 
 
 @dataclass(frozen=True)

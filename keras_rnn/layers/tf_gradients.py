@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 
-def differentiable(forward: Callable, plain: Callable, constants: Sequence = ()) -> Callable:
+def differentiable(forward: Callable, plain: Callable, constants: Sequence = (), *, again: bool = True) -> Callable:
     """A function of tensors whose first gradient is by hand, and whose further ones are those of `plain`.
 
     Args:
@@ -15,6 +15,7 @@ def differentiable(forward: Callable, plain: Callable, constants: Sequence = ())
             differentiate. It is traced only where a gradient of the gradient is asked for, as by nested tapes or a
             forward accumulator.
         constants: tensors that have no gradient.
+        again: whether the gradient has one; a SavedModel keeps the first alone.
     """
 
     def of_this_graph(tensors):
@@ -37,6 +38,8 @@ def differentiable(forward: Callable, plain: Callable, constants: Sequence = ())
                 return backward(*tensors[len(fixed) + len(args) :]), second
 
             def first(*d_outputs):
+                if not again:
+                    return backward(*map(tf.convert_to_tensor, d_outputs))
                 return gradients(*of_this_graph((*fixed, *args, *d_outputs)))
 
             return outputs, first

@@ -149,6 +149,19 @@ def test_the_environment_switches_machine_code_off(value, enabled):
     assert shown.stdout.split() == [str(enabled)]
 
 
+@pytest.fixture
+def no_op_determinism():
+    """Under which Keras leaves XLA out, and which a run turns on for good."""
+    from tensorflow.python.framework import config
+
+    was_on = config.is_op_determinism_enabled()
+    config.disable_op_determinism()
+    yield
+    if was_on:
+        config.enable_op_determinism()
+
+
+@pytest.mark.usefixtures("no_op_determinism")
 def test_xla_compiles_a_model_of_layers_that_are_quick_without_it():
     model = keras.Sequential([keras.Input((5, 3)), keras_rnn.LSTM(4), keras.layers.Dense(1)])
     model.compile("sgd", "mse", jit_compile=True)

@@ -1,6 +1,7 @@
 """Where one request ends and the next begins: as a strict reader of RFC 9112 sees it, however the bytes arrive."""
 
 import contextlib
+import importlib.util
 import re
 import socket
 import sys
@@ -9,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parents[3] / "experiments" / "serving"))
+# By its path: other experiments have modules of the same names.
+CORPUS_FILE = Path(__file__).parents[3] / "experiments" / "serving" / "smuggling_corpus.py"
+smuggling = importlib.util.module_from_spec(importlib.util.spec_from_file_location("smuggling_corpus", CORPUS_FILE))
+sys.modules[smuggling.__name__] = smuggling  # as dataclasses look their module up
+smuggling.__spec__.loader.exec_module(smuggling)
 
-from smuggling_corpus import BODY, HIDDEN, corpus
-
-CORPUS = {item.name: item for item in corpus("echo")}
+BODY, HIDDEN = smuggling.BODY, smuggling.HIDDEN
+CORPUS = {item.name: item for item in smuggling.corpus("echo")}
 LAST = b"GET /readyz HTTP/1.1\r\nConnection: close\r\n\r\n"
 
 
