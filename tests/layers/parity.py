@@ -1302,7 +1302,7 @@ def random_cases(seed: int):
             "change": rarely(CHANGES, 0.04),
             "runner": runner,
         }
-        return fields, 48 if runner in TRACED_ONCE else 6 if runner == "eager" else 1
+        return fields, 96 if runner in TRACED_ONCE else 6 if runner == "eager" else 1
 
     def call(fields):
         """The fields of a call, but for sizes."""
