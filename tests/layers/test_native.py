@@ -251,6 +251,33 @@ def test_a_closed_gate_has_all_its_digits():
     np.testing.assert_allclose(tape.gradient(states[1], given[3])[0], expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", sorted(GATES))
+@pytest.mark.parametrize("indexed", [False, True])
+def test_what_tensorflow_sees_is_written_whole(name, indexed, monkeypatch):
+    """Where memory was full of NaN before: of masked steps, and what fills up a line. It may look at all there is."""
+    allocate, in_process, seen = memory._allocate_packed, sequence.in_process, []
+
+    def allocate_nan(shapes):
+        buffer = allocate(shapes)
+        buffer.lines[...] = np.nan
+        return buffer
+
+    def in_process_seen(*args):
+        seen.extend(in_process(*args))
+        return seen[-len(args[-1]) :]
+
+    monkeypatch.setattr(memory, "_allocate_packed", allocate_nan)
+    monkeypatch.setattr(sequence, "in_process", in_process_seen)
+    inputs, *rest = arguments(name, 5, 3, 4, 7)
+    given = [inputs[0] if indexed else inputs, *rest]
+    mask = tf.constant([[True] * 5, [False] * 5, [False, True, False, True, False]])
+    indices = tf.constant([[0, 1, 2, 2, 1]] * 3, tf.int32) if indexed else None
+    run(in_machine_code, name, given, mask=mask, indices=indices)
+    assert len(seen) == 6
+    for tensor in seen:
+        assert np.isfinite(tensor).all()
+
+
 @pytest.fixture
 def pool(monkeypatch):
     """An empty one, that small arrays are of, too."""
