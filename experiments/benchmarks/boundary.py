@@ -1,6 +1,7 @@
 """What checking the arrays that machine code is given costs, as a share of a classifier's train step.
 
-The step is that of the part `step`, at its smallest batch, where the share is largest.
+The steps are those of the part `step`. What is told is the time of a core that the checks take, without what other
+threads do meanwhile.
 """
 
 import statistics
@@ -16,10 +17,12 @@ MOST = 0.01
 
 def run(options: Options) -> tuple[list[dict], list[Bar]]:
     sizes, batches = (QUICK_SIZES, QUICK_BATCHES) if options.quick else (SIZES, BATCHES)
-    case = StepCase(batches[0], seed=options.seed, **sizes)
+    rows = []
     with Peer("step_tensorflow.py", "ours") as peer:
-        peer.ask("build", name="step", case=asdict(case))
-        rounds = [peer.ask("checks", name="step", calls=2 if options.quick else 50) for _ in range(options.rounds)]
-    step, checks = (statistics.median(turn[name] for turn in rounds) for name in ("step", "checks"))
-    row = {"batch": case.batch, "step, ms": 1e3 * step, "checks, ms": 1e3 * checks, "share": checks / step}
-    return [row], [Bar(f"checks at most {MOST:.0%} of a step", row["share"], row["share"] <= MOST)]
+        for batch in batches:
+            peer.ask("build", name="step", case=asdict(StepCase(batch, seed=options.seed, **sizes)))
+            rounds = [peer.ask("checks", name="step", calls=2 if options.quick else 50) for _ in range(options.rounds)]
+            step, checks = (statistics.median(turn[name] for turn in rounds) for name in ("step", "checks"))
+            rows.append({"batch": batch, "step, ms": 1e3 * step, "checks, ms": 1e3 * checks, "share": checks / step})
+    worst = max(row["share"] for row in rows)
+    return rows, [Bar(f"checks at most {MOST:.0%} of a step of any batch", worst, worst <= MOST)]

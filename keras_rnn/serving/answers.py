@@ -35,7 +35,8 @@ def answers(model: keras.Model, class_names: tuple[str, ...], texts: Sequence[st
         "token_ids", the integers that the token model is given for it, padding left out.
     """
     with tf.device("CPU:0"):  # a GPU's products may be rounded more roughly than the check allows
-        logits = _logits_function(model)(tf.constant(texts)).numpy()
+        # As a function: eagerly it would go through long texts op by op.
+        logits = tf.function(lambda texts: model(texts, training=False))(tf.constant(texts)).numpy()
         probabilities = tf.nn.softmax(logits).numpy()
         token_ids = token_ids_model_of(model)(tf.constant(texts)).numpy()
     return [
@@ -50,11 +51,6 @@ def answers(model: keras.Model, class_names: tuple[str, ...], texts: Sequence[st
     ]
 
 
-def _logits_function(model: keras.Model):
-    """The text model as a function: eagerly it would go through long texts op by op."""
-    return tf.function(lambda texts: model(texts, training=False), input_signature=[tf.TensorSpec((None,), tf.string)])
-
-
 def rows_independent(model: keras.Model, rows: list[dict]) -> bool:
     """Whether a text's answer is the same beside whatever texts: False where padding reaches the recurrent layers.
 
@@ -65,9 +61,8 @@ def rows_independent(model: keras.Model, rows: list[dict]) -> bool:
     if not embeddings or not all(layer.mask_zero for layer in embeddings):
         return False
     with tf.device("CPU:0"):
-        logits = _logits_function(model)
         for row in sorted(rows, key=lambda row: len(row["token_ids"]))[:ALONE]:
-            alone = tf.nn.softmax(logits(tf.constant([row["text"]])))[0].numpy()
+            alone = tf.nn.softmax(model(tf.constant([row["text"]]), training=False))[0].numpy()
             if np.abs(alone - np.array(row["probabilities"])).max() > ROUNDING:
                 return False
     return True

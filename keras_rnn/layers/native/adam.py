@@ -12,7 +12,7 @@ import tensorflow as tf
 from llvmlite import ir
 
 from keras_rnn.layers.native.ahead import compiled_once
-from keras_rnn.layers.native.boundary import FLOAT32, checked
+from keras_rnn.layers.native.boundary import FLOAT32, checked, checked_alike
 from keras_rnn.layers.native.code import Code
 from keras_rnn.layers.native.machine import Compiled, this_machine
 from keras_rnn.layers.native.memory import PackedBuffer, addresses, allocate_packed
@@ -122,17 +122,16 @@ def _step(count: int, clip_norm: float | None, rates: np.ndarray, *arrays: np.nd
 
 def _checked(count: int, arrays: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
     """The arrays of each variable, of which the first `count` are Dense and the others Rows."""
-    size, variables = count * len(Dense._fields), []
-    for fields, of_all in ((Dense._fields, arrays[:size]), (Rows._fields, arrays[size:])):
-        for n in range(0, len(of_all), len(fields)):
-            of_variable = dict(zip(fields, of_all[n : n + len(fields)], strict=True))
-            shape = of_variable["weights"].shape
-            variables.append(
-                [
-                    checked(name, array, FLOAT32, shape[:1] if name == "kept" else shape)
-                    for name, array in of_variable.items()
-                ]
-            )
+    of_dense, of_rows = len(Dense._fields), len(Rows._fields)
+    size, variables = count * of_dense, []
+    for n in range(0, size, of_dense):
+        tensors = Dense(*arrays[n : n + of_dense])
+        variables.append(checked_alike(Dense._fields, tensors, FLOAT32, tensors.weights.shape))
+    for n in range(size, len(arrays), of_rows):
+        *tensors, kept = Rows(*arrays[n : n + of_rows])
+        shape = tensors[-1].shape
+        kept = checked("kept", kept, FLOAT32, shape[:1])
+        variables.append([*checked_alike(Rows._fields[:-1], tensors, FLOAT32, shape), kept])
     return variables
 
 

@@ -15,6 +15,14 @@ def checked(name: str, array, dtype: np.dtype, shape: Sequence[int]) -> np.ndarr
     Raises:
         ValueError: its dtype or shape is another; the message names the array.
     """
+    if (
+        type(array) is np.ndarray
+        and array.dtype is dtype
+        and array.shape == shape
+        and array.flags.c_contiguous
+        and not guards.ENABLED
+    ):
+        return array  # as TensorFlow hands them over: the checks of a step are to cost no more than this
     shape = tuple(shape)
     if isinstance(array, np.generic):  # as an array of no axes comes
         array = np.asarray(array)
@@ -26,13 +34,21 @@ def checked(name: str, array, dtype: np.dtype, shape: Sequence[int]) -> np.ndarr
     return guards.guarded_copy(array) if guards.ENABLED else array
 
 
+def checked_alike(names: Sequence[str], arrays: Sequence, dtype: np.dtype, shape: Sequence[int]) -> list[np.ndarray]:
+    """As `checked`, of arrays that are alike."""
+    for array in arrays:
+        if not (array.shape == shape and array.dtype is dtype and array.flags.c_contiguous) or guards.ENABLED:
+            return [checked(name, array, dtype, shape) for name, array in zip(names, arrays, strict=True)]
+    return arrays
+
+
 def checked_rows(name: str, array, dtype: np.dtype, rows: int, shape: Sequence[int]) -> np.ndarray:
     """As `checked`, of `rows` rows of this shape; one row stands for all of them.
 
     Raises:
         ValueError: the dtype, the shape or the number of rows is another.
     """
-    if isinstance(array, np.ndarray) and array.ndim and len(array) == 1 != rows:
+    if rows != 1 and isinstance(array, np.ndarray) and array.ndim and len(array) == 1:
         checked(name, array, dtype, (1, *shape))
         array = np.broadcast_to(array, (rows, *shape))
     return checked(name, array, dtype, (rows, *shape))
@@ -57,15 +73,15 @@ def checked_mask(mask, rows: int, steps: int, *, last: bool) -> np.ndarray:
     return checked_rows("mask", mask if mask.dtype == BOOL else mask != 0, BOOL, rows, (steps,))
 
 
-def common_rows(**arrays) -> int:
+def common_rows(arrays: Sequence[np.ndarray]) -> int:
     """The number of rows of arrays that have as many, or one that stands for all.
 
     Raises:
         ValueError: two of them have several, and not as many.
     """
-    sizes = {name: len(array) for name, array in arrays.items()}
-    several = {size for size in sizes.values() if size != 1}
-    if len(several) > 1:
-        told = ", ".join(f"{name} {size}" for name, size in sizes.items())
-        raise ValueError(f"rows of a batch have to be as many everywhere, got {told}")
-    return several.pop() if several else 1
+    sizes = {len(array) for array in arrays}
+    if len(sizes) > 1:
+        sizes.discard(1)
+        if len(sizes) > 1:
+            raise ValueError(f"inputs, mask and states have to be of one number of rows, got {sorted(sizes)}")
+    return sizes.pop()

@@ -101,15 +101,13 @@ class _Batch:
 
 
 def _checked_batch(layer: Layer, masks, indices, inputs, kernels, recurrent_kernels, states) -> _Batch:
-    given = {f"inputs {n}": array for n, array in enumerate(inputs)} if not layer.indexed else {"indices": indices[0]}
-    given |= {f"state {n}": array for n, array in enumerate(states)}
-    rows = common_rows(**given, **({"mask": masks[0]} if layer.masked else {}))
+    rows = common_rows([*(indices if layer.indexed else inputs), *masks, *states])
     time = (indices if layer.indexed else inputs)[0].shape[1]
     if layer.indexed:
         indices = [checked_rows("indices", indices[0], INT32, rows, (time,))]
         inputs = [checked("inputs", inputs[0], FLOAT32, (len(inputs[0]), layer.features))]
-        if indices[0].size and not 0 <= indices[0].min() <= indices[0].max() < len(inputs[0]):
-            raise ValueError(f"indices have to be of {len(inputs[0])} inputs, got up to {indices[0].max()}")
+        if indices[0].size and indices[0].view(np.uint32).max() >= len(inputs[0]):  # as which negative ones are large
+            raise ValueError(f"indices have to be from 0 to {len(inputs[0]) - 1}, got others")
     else:
         inputs = [checked_rows("inputs", array, FLOAT32, rows, (time, layer.features)) for array in inputs]
     if not layer.masked:
