@@ -397,3 +397,11 @@ def test_no_rows_of_distinct_inputs():
     outputs, *others = run(in_places, "lstm", given, indices=tf.zeros((0, 3), tf.int32))
     assert outputs.shape == (0, 3, 5)
     assert not any(np.any(array) for array in others)
+
+
+@pytest.mark.parametrize(("part", "name"), [(0, "inputs"), (4, "initial_state")])
+def test_rows_that_are_not_as_many_are_named(part, name):
+    given = arguments("simple_rnn", 3, 4, 2, 5)
+    given[part] = given[part][:3]
+    with pytest.raises(ValueError, match=f"{name} has to be float32"):
+        in_machine_code("simple_rnn", *given)

@@ -74,14 +74,5 @@ def checked_mask(mask, rows: int, steps: int, *, last: bool) -> np.ndarray:
 
 
 def common_rows(arrays: Sequence[np.ndarray]) -> int:
-    """The number of rows of arrays that have as many, or one that stands for all.
-
-    Raises:
-        ValueError: two of them have several, and not as many.
-    """
-    sizes = {len(array) for array in arrays}
-    if len(sizes) > 1:
-        sizes.discard(1)
-        if len(sizes) > 1:
-            raise ValueError(f"inputs, mask and states have to be of one number of rows, got {sorted(sizes)}")
-    return sizes.pop()
+    """The most rows that an array has, one row standing for all: `checked_rows` names those that have others."""
+    return max({len(array) for array in arrays} - {1}, default=1)
