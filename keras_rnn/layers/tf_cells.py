@@ -238,7 +238,7 @@ def _sequence(
 
         def backward(*d_outputs):
             kept = saved if training else loop(everything, *args)
-            before = [tf.concat([first[tf.newaxis], rest[:-1]], 0) for first, rest in zip(states, kept, strict=False)]
+            before = [tf.concat([first[tf.newaxis], rest], 0)[:-1] for first, rest in zip(states, kept, strict=False)]
             slopes = cell.slopes(kept, before)
             transposed = tf.transpose(recurrent_kernel)
 

@@ -81,7 +81,7 @@ class Sequences:
         self.batch, self.time = batch, time = tf.unstack(tf.shape(mask))
         real = tf.cast(mask, tf.int32)
         self.seen = tf.cumsum(real, axis=1)
-        self.count = self.seen[:, -1]
+        self.count = tf.reduce_sum(real, axis=1)
         rank = tf.where(mask, self.seen - 1, self.count[:, tf.newaxis] + tf.cumsum(1 - real, axis=1) - 1)
         self.rows = tf.range(batch)[:, tf.newaxis]
         places = tf.broadcast_to(tf.range(time), [batch, time])
@@ -111,17 +111,20 @@ class Sequences:
         return tf.where(self.mask[:, :, tf.newaxis], outputs, 0.0)  # a product with 0 would leave a NaN one
 
     def last_output(self, states, zero_output_for_mask: bool):
-        """The last of `outputs`, `(batch, units)`."""
+        """The last of `outputs`, `(batch, units)`, zeros where there is no step."""
         if self.mask is None:
-            return states[-1]
+            return _one_step_or_more(states)[-1]
         last = self._last(states)
-        return tf.where(self.mask[:, -1:], last, 0.0) if zero_output_for_mask else last
+        if not zero_output_for_mask:
+            return last
+        return tf.where(tf.reduce_any(self.mask[:, -1:], axis=1, keepdims=True), last, 0.0)
 
     def last_state(self, states, initial):
         """The state after the last unmasked step, `(batch, units)`; `initial` where there is none."""
-        if self.mask is None:
-            return states[-1]
-        return tf.where(self.count[:, tf.newaxis] > 0, self._last(states), initial)
+        if self.mask is not None:
+            return tf.where(self.count[:, tf.newaxis] > 0, self._last(states), initial)
+        last = _one_step_or_more(states)[-1]
+        return last if states.shape[0] else tf.where(tf.shape(states)[0] > 0, last, initial)
 
     def _last(self, states):
         """The states after the last unmasked step of each row, zeros where there is none."""
@@ -129,9 +132,17 @@ class Sequences:
 
     def _taken(self, states, step, row):
         """The states after these steps of these rows, zeros for step -1."""
-        flat = tf.reshape(states, [self.time * self.batch, states.shape[2]])
+        flat = tf.reshape(_one_step_or_more(states), [-1, states.shape[2]])
         taken = tf.gather(flat, tf.maximum(step, 0) * self.batch + row)
         return tf.where(step[..., tf.newaxis] >= 0, taken, 0.0)
+
+
+def _one_step_or_more(states):
+    """`(time, batch, units)`, with a step of zeros where there was none: something to gather from."""
+    if states.shape[0]:
+        return states
+    missing = tf.maximum(1 - tf.shape(states)[0], 0)
+    return tf.pad(states, [[0, missing], [0, 0], [0, 0]])  # which copies nothing where nothing is missing
 
 
 @tf.custom_gradient

@@ -165,6 +165,13 @@ for kind, runner in itertools.product(parity.KINDS, parity.TRACED_ONCE):
         chosen = (batch, time) != (4, 5) and kind == parity.KINDS[(batch + time) % 3]
         add(["sizes", *fields.values()], chosen=chosen, direction="concat", return_sequences=True, **fields)
 
+for number, (kind, runner, mask, training) in enumerate(
+    itertools.product(parity.KINDS, parity.TRACED_ONCE, ["none", "holes"], TRAINING)
+):
+    for bits in range(8):
+        fields = {"kind": kind, "runner": runner, "mask": mask, "training": training, "time": 0, **flags(bits)}
+        add(["no_step", *fields.values()], chosen=bits == 2 and number % 3 == 0, state="given", **fields)
+
 
 @pytest.fixture(scope="module")
 def pool(request):
