@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside, then renamed."""
+"""Files that are whole or not there: written to a temporary file, then renamed."""
 
 import json
 import os
@@ -12,26 +12,26 @@ from keras_rnn.errors import UsageError
 
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
-    """Yields a path beside `path`, with its suffix, to be written; on success it takes the place of `path`.
+def atomic_write(path: str | Path) -> Iterator[Path]:
+    """Yields a temporary path in the folder of `path`, with its suffix, to be written; it then replaces `path`.
 
-    On an error the file beside is removed and what was at `path` stays.
+    On an error the temporary file is removed, and the file at `path` stays.
     """
     path = Path(path)
-    beside = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    temp_path = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
-        yield beside
-        with open(beside, "rb") as written:
+        yield temp_path
+        with open(temp_path, "rb") as written:
             os.fsync(written.fileno())
-        os.replace(beside, path)
+        os.replace(temp_path, path)
     except OSError as error:
         raise OSError(error.errno, f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        beside.unlink(missing_ok=True)
+        temp_path.unlink(missing_ok=True)
 
 
 def remove_debris(folder: Path) -> None:
-    """Removes what a killed process had begun to write beside the files of `folder`."""
+    """Removes the temporary files that a killed process left in `folder`."""
     for debris in [*folder.glob(".*.tmp*"), *folder.glob("*.tmp")]:
         shutil.rmtree(debris) if debris.is_dir() else debris.unlink()
 
@@ -46,5 +46,5 @@ def make_folder(path: Path, what: str) -> None:
 
 def write_json(path: str | Path, value: Any) -> None:
     """Writes `value` as indented JSON, whole or not at all."""
-    with replacing(path) as beside:
-        beside.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    with atomic_write(path) as temp_path:
+        temp_path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

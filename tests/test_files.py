@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from keras_rnn.files import replacing, write_json
+from keras_rnn.files import atomic_write, write_json
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path):
@@ -16,8 +16,8 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
 
 def test_an_error_of_the_disk_names_the_file(tmp_path):
     def fill(path):
-        with replacing(path) as beside:
-            beside.write_text("part")
+        with atomic_write(path) as temp_path:
+            temp_path.write_text("part")
             raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match=r"cannot write .*value.bin: No space left on device"):

@@ -2,7 +2,7 @@
 
     python experiments/default_train/run.py [--rounds 3]
 
-Wall time of the whole process, Python's start and TensorFlow's included; rows go to results.csv beside this file.
+Wall time of the whole process, Python's start and TensorFlow's included; rows go to results.csv in this folder.
 """
 
 import argparse

@@ -3,7 +3,7 @@
     python experiments/glove_accuracy/run.py --data ../shared/data [--only sst2] [--seeds 0 1 2]
 
 `--data` holds the folders ag_news, imdb, sst2 and glove. Every run is the `keras-rnn train` command that it prints;
-rows go to results.csv beside this file, those of data sets run anew replaced.
+rows go to results.csv in this folder, those of data sets run anew replaced.
 """
 
 import argparse

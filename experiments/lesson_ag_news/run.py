@@ -2,7 +2,7 @@
 
     python experiments/lesson_ag_news/run.py --data ../shared/data/ag_news [--seeds 0 1 2] [--skip-notebooks]
 
-Rows go to results.csv beside this file; with --skip-notebooks those of the notebooks stay as they are. Times are whole
+Rows go to results.csv in this folder; with --skip-notebooks those of the notebooks stay as they are. Times are whole
 processes without the start of Python and TensorFlow: text on disk to trained epoch. Ours is the `keras-rnn train`
 command that is printed; the notebooks' is notebook.py.
 """

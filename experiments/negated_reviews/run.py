@@ -3,7 +3,7 @@
     python experiments/negated_reviews/run.py [--seeds 0 1 2]
 
 Trains each network below on the embedded dataset with the `keras-rnn train` command that it prints; writes results.csv
-and order.png beside this file.
+and order.png in this folder.
 """
 
 import argparse

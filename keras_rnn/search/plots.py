@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from keras_rnn.files import replacing
+from keras_rnn.files import atomic_write
 from keras_rnn.search.heatmap import heatmap_figure
 from keras_rnn.search.importance import importance
 from keras_rnn.search.labels import figure
@@ -41,8 +41,8 @@ def plot_best_so_far(records: Sequence[TrialRecord], objective: str, direction: 
 def _save(picture: Figure | None, path: Path) -> bool:
     if picture is None:
         return False
-    with replacing(path) as beside:
-        FigureCanvasAgg(picture).print_png(beside)
+    with atomic_write(path) as temp_path:
+        FigureCanvasAgg(picture).print_png(temp_path)
     return True
 
 

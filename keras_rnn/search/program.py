@@ -10,7 +10,7 @@ from typing import Any
 import cloudpickle
 import keras_tuner
 
-from keras_rnn.files import replacing
+from keras_rnn.files import atomic_write
 from keras_rnn.search.space import space_of
 
 ALIGNMENT = 64  # bytes
@@ -60,7 +60,7 @@ def write_program(program: Program, path: Path) -> None:
     buffers: list[pickle.PickleBuffer] = []
     pickled = cloudpickle.dumps(program, protocol=5, buffer_callback=buffers.append)
     parts = [pickled, *(buffer.raw() for buffer in buffers)]
-    with replacing(path) as beside, open(beside, "wb") as file:
+    with atomic_write(path) as temp_path, open(temp_path, "wb") as file:
         lengths = pickle.dumps([memoryview(part).nbytes for part in parts])
         file.write(len(lengths).to_bytes(8, "little") + lengths)
         for part in parts:

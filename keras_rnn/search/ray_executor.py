@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from keras_rnn.errors import UsageError
-from keras_rnn.files import replacing
+from keras_rnn.files import atomic_write
 from keras_rnn.search import layout
 from keras_rnn.search.executor import GRACE_SECONDS, Ended, EpochDone
 from keras_rnn.search.settings import share_gpus
@@ -215,8 +215,8 @@ class RayExecutor:
         if checkpoint is None:
             path.unlink(missing_ok=True)
         else:
-            with replacing(path) as beside:
-                beside.write_bytes(checkpoint)
+            with atomic_write(path) as temp_path:
+                temp_path.write_bytes(checkpoint)
         if result.failure is None:  # so that it outlives a driver that dies before it has put it into the journal
             write_result(self.directory, trial_id, result)
         return Ended(trial_id, result)

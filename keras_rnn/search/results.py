@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_rnn.files import replacing
+from keras_rnn.files import atomic_write
 from keras_rnn.search.labels import failure_line
 from keras_rnn.search.scores import ended
 from keras_rnn.search.trial import TrialRecord
@@ -34,7 +34,7 @@ def write_results(records: Iterable[TrialRecord], path: Path) -> None:
         + [("about", name) for name in LAST]
     )
     taken = {name for kind, name in columns if kind != "hyperparameters"}
-    with replacing(path) as beside, open(beside, "w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as temp_path, open(temp_path, "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(
             f"hyperparameter {name}" if kind == "hyperparameters" and name in taken else name for kind, name in columns

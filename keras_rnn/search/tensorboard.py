@@ -18,7 +18,7 @@ from tensorboard.plugins.scalar.metadata import create_summary_metadata
 from tensorboard.summary.writer.record_writer import RecordWriter
 from tensorboard.util.tensor_util import make_tensor_proto
 
-from keras_rnn.files import make_folder, replacing
+from keras_rnn.files import atomic_write, make_folder
 from keras_rnn.search.scores import ended
 from keras_rnn.search.trial import COMPLETED, FAILED, TrialRecord
 
@@ -41,7 +41,7 @@ def write_hparams(records: Iterable[TrialRecord], folder: Path) -> int:
         if path.is_file():
             continue
         make_folder(run, "folder of TensorBoard logs")
-        with replacing(path) as beside, open(beside, "wb") as file:
+        with atomic_write(path) as temp_path, open(temp_path, "wb") as file:
             writer = RecordWriter(file)
             for event in _events(record, time.time()):
                 writer.write(event.SerializeToString())

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_rnn.files import replacing
+from keras_rnn.files import atomic_write
 from keras_rnn.models import token_ids_model_of, token_model_of, vectorizer_of
 
 ALONE = 4  # texts asked about one by one
@@ -71,5 +71,5 @@ def rows_independent(model: keras.Model, rows: list[dict]) -> bool:
 def write_answers(path: Path, rows: list[dict]) -> None:
     """Writes the rows as a JSON list, one row a line."""
     lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
-    with replacing(path) as beside:
-        beside.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+    with atomic_write(path) as temp_path:
+        temp_path.write_text(f"[\n{lines}\n]\n", encoding="utf-8")

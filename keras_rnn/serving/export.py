@@ -58,15 +58,15 @@ def export(run: Run | str | Path, to: str | Path, *, version: int | None = None)
 
     make_folder(to, "folder")
     _clear_debris(to)
-    beside = to / f".{number}.{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
-    _under_way.add(beside.name)
+    temp_folder = to / f".{number}.{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+    _under_way.add(temp_folder.name)
     try:
-        _write_version(run, beside, to.resolve().name)
-        check_export(beside)
-        return _publish(beside, to, number, may_move=version is None)
+        _write_version(run, temp_folder, to.resolve().name)
+        check_export(temp_folder)
+        return _publish(temp_folder, to, number, may_move=version is None)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
-        _under_way.discard(beside.name)
+        shutil.rmtree(temp_folder, ignore_errors=True)
+        _under_way.discard(temp_folder.name)
 
 
 def _write_version(run: Run, folder: Path, name: str) -> None:
@@ -86,16 +86,16 @@ def _write_version(run: Run, folder: Path, name: str) -> None:
     write_warmup_requests(folder / WARMUP_REQUESTS, name, rows)
 
 
-def _publish(beside: Path, to: Path, number: int, may_move: bool) -> Path:
-    """Renames `beside` to the version `number`; where another export was first, to the next free one if it may."""
-    for file in beside.rglob("*"):
+def _publish(temp_folder: Path, to: Path, number: int, may_move: bool) -> Path:
+    """Renames `temp_folder` to the version `number`; where another export was first, to the next free one if it may."""
+    for file in temp_folder.rglob("*"):
         if file.is_file():
             with open(file, "rb") as written:
                 os.fsync(written.fileno())
     while True:
         published = to / str(number)
         try:
-            beside.rename(published)
+            temp_folder.rename(published)
         except OSError as error:  # so ends a rename to a folder that is not empty, or to a file
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 raise

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from keras_rnn.errors import UsageError
-from keras_rnn.files import replacing
+from keras_rnn.files import atomic_write
 from keras_rnn.training.history import Epoch
 
 
@@ -25,7 +25,7 @@ def save_checkpoint(path: Path, model: keras.Model | None, history: list[Epoch])
     values = {"ended": True}
     if model is not None:
         values = {f"variable_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(_variables(model))}
-    with replacing(path) as beside, open(beside, "wb") as file:
+    with atomic_write(path) as temp_path, open(temp_path, "wb") as file:
         np.savez(file, history=json.dumps(history), **values)
 
 

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from keras_rnn.files import replacing
+from keras_rnn.files import atomic_write
 
 Epoch = Mapping[str, float]
 
@@ -27,7 +27,7 @@ def diverged(history: Sequence[Epoch]) -> bool:
 
 def write_history(history: Sequence[Epoch], path: Path) -> None:
     """The history as CSV, one row an epoch."""
-    with replacing(path) as beside, open(beside, "w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as temp_path, open(temp_path, "w", newline="", encoding="utf-8") as file:
         rows = csv.DictWriter(file, fieldnames=list(history[0]))
         rows.writeheader()
         rows.writerows(history)

@@ -8,15 +8,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from keras_rnn.files import replacing
+from keras_rnn.files import atomic_write
 from keras_rnn.training.history import Epoch, best_epoch
 
 TRAIN_COLOUR, VALIDATION_COLOUR = "#7f7f7f", "#1f77b4"
 
 
 def _save(figure: Figure, path: Path) -> None:
-    with replacing(path) as beside:
-        FigureCanvasAgg(figure).print_png(beside)
+    with atomic_write(path) as temp_path:
+        FigureCanvasAgg(figure).print_png(temp_path)
 
 
 def plot_history(history: Sequence[Epoch], path: Path, title: str) -> None:

@@ -94,22 +94,22 @@ def prepare(dataset: TextDataset, config: TextConfig, folder: Path, seed: int = 
     vocabulary has left.
     """
     word_vectors = load_word_vectors(config.embeddings) if config.embeddings else None
-    beside = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
-    beside.mkdir(parents=True)
+    temp_folder = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
+    temp_folder.mkdir(parents=True)
     try:
         counts = token_counts(config.tokens)
-        save(counts.numbered(dataset.train.texts, config.max_length), beside, "train")
+        save(counts.numbered(dataset.train.texts, config.max_length), temp_folder, "train")
         vocabulary = most_frequent(counts, config.vocabulary_size, word_vectors.words if word_vectors else ())
-        renumber(beside, "train", counts.ids(vocabulary, unknown=1))
+        renumber(temp_folder, "train", counts.ids(vocabulary, unknown=1))
         vectorizer = vectorizer_from_vocabulary(vocabulary, tokens=config.tokens)
         splits = _splits(dataset)
         for split_name, split in splits.items():
             if split_name != "train":
-                save(encode(vectorizer, split.texts, config.max_length), beside, split_name)
-            np.save(beside / f"{split_name}.labels.npy", np.asarray(split.labels, np.int32))
+                save(encode(vectorizer, split.texts, config.max_length), temp_folder, split_name)
+            np.save(temp_folder / f"{split_name}.labels.npy", np.asarray(split.labels, np.int32))
         if word_vectors:
             matrix = embedding_matrix(word_vectors, [PADDING, UNKNOWN, *vocabulary], seed)
-            np.save(beside / "embeddings.npy", matrix)
+            np.save(temp_folder / "embeddings.npy", matrix)
         manifest = {
             "name": dataset.name,
             "class_names": list(dataset.class_names),
@@ -118,13 +118,13 @@ def prepare(dataset: TextDataset, config: TextConfig, folder: Path, seed: int = 
             "sample_texts": sample_texts((dataset.test or dataset.validation).texts),
             "splits": list(splits),
         }
-        write_json(beside / MANIFEST, manifest)
+        write_json(temp_folder / MANIFEST, manifest)
         shutil.rmtree(folder, ignore_errors=True)
-        beside.rename(folder)
+        temp_folder.rename(folder)
     except OSError as error:
         raise OSError(error.errno, f"cannot write {folder}: {error.strerror or error}") from error
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(temp_folder, ignore_errors=True)
     return open_prepared(folder)
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from keras_rnn.datasets import TextDataset
 from keras_rnn.errors import UsageError
-from keras_rnn.files import replacing, write_json
+from keras_rnn.files import atomic_write, write_json
 from keras_rnn.layers.forms import compile_ahead
 from keras_rnn.models import text_model, token_model_of
 from keras_rnn.training import run_directory as run_files
@@ -201,8 +201,8 @@ class _EpochKeeper(keras.callbacks.Callback):
                 f"{self.config.training.learning_rate} or a smaller clip_norm may hold it"
             )
         if best_epoch(self.history) == len(self.history) - 1:
-            with replacing(self.directory / run_files.MODEL) as beside:
-                self.saved_model.save(beside)
+            with atomic_write(self.directory / run_files.MODEL) as temp_path:
+                self.saved_model.save(temp_path)
         ended = epoch + 1 == self.config.training.epochs or should_stop(self.history, self.config.training.patience)
         save_checkpoint(self.directory / run_files.CHECKPOINT, None if ended else self.model, self.history)
         write_history(self.history, self.directory / run_files.HISTORY)
