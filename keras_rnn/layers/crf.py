@@ -90,7 +90,8 @@ class CRF(keras.layers.Layer):
 def split_chain_scores(chain_scores):
     """Emissions `(batch, time, tags)`, transitions `(tags, tags)`, starts and ends `(tags,)` of chain scores."""
     tags = chain_scores.shape[-1]
-    table = ops.mean(chain_scores[:, : tags + 2], axis=0)  # every row has the same
+    # Every row has the same table. Its shape is known where that of the chain scores is not.
+    table = ops.reshape(ops.mean(chain_scores[:, : tags + 2], axis=0), (tags + 2, tags))
     return chain_scores[:, tags + 2 :], table[:tags], table[tags], table[tags + 1]
 
 

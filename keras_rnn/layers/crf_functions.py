@@ -157,7 +157,7 @@ def _tag_probabilities(chain: Chain, prefixes, suffixes):
 
 def _transition_counts(chain: Chain, prefixes, suffixes, weights):
     """How often the paths of all rows take each transition, by their probability and the weight of their row."""
-    tags = chain.transitions.shape[0]
+    tags = chain.emissions.shape[-1]
     # log Z of the row at each step: the one that comes of rounding the same sums.
     totals = ops.logsumexp(prefixes + suffixes - chain.emissions, axis=-1, keepdims=True)[:, 1:]
     scores = prefixes[:, :-1, :, None] + (suffixes[:, 1:] - totals)[:, :, None] + chain.transitions

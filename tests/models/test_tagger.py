@@ -84,6 +84,21 @@ def test_the_loss_is_in_nats_a_token(model):
     np.testing.assert_allclose(loss, nats / 8, rtol=1e-5)
 
 
+def test_gradients_reach_every_weight_at_shapes_unknown_at_trace_time(model):
+    inputs, loss = inputs_for(model), tag_loss(tagger_head(model))
+    specs = tf.nest.map_structure(lambda ids: tf.TensorSpec((None,) * ids.ndim, tf.int32), inputs)
+
+    @tf.function(input_signature=[specs, tf.TensorSpec((None, None), tf.int32)])
+    def gradients(inputs, tags):
+        with tf.GradientTape() as tape:
+            nats = loss(tags, model(inputs))
+        return [tf.convert_to_tensor(gradient) for gradient in tape.gradient(nats, model.trainable_variables)]
+
+    for variable, gradient in zip(model.trainable_variables, gradients(inputs, TAGS), strict=True):
+        assert np.isfinite(gradient).all(), variable.path
+        assert np.abs(gradient).max() > 0, variable.path
+
+
 def test_accuracy_counts_real_tokens(model):
     inputs = inputs_for(model)
     tags = np.asarray(decoded_tagger(model)(inputs)["tags"])
