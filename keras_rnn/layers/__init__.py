@@ -1,24 +1,32 @@
 """Recurrent layers and what stands around them, on `keras` and `keras.ops` alone but for the files tf_*.py."""
 
 from keras_rnn.layers.cells import Cell, get_cell, list_cells, register_cell
+from keras_rnn.layers.character_encoder import CHARACTER_ENCODERS, CharacterEncoder
+from keras_rnn.layers.crf import CRF, HEADS, TagDecoder, iob2_constraints
 from keras_rnn.layers.embedding import TokenEmbedding
 from keras_rnn.layers.pooling import POOLINGS, AttentionPooling, SequencePooling, pool_sequence
 from keras_rnn.layers.recurrent import FUSED, GRU, LSTM, Bidirectional, SimpleRNN
 from keras_rnn.layers.stack import hidden_sizes, rnn_stack
 
 __all__ = [
+    "CHARACTER_ENCODERS",
+    "CRF",
     "FUSED",
     "GRU",
+    "HEADS",
     "LSTM",
     "POOLINGS",
     "AttentionPooling",
     "Bidirectional",
     "Cell",
+    "CharacterEncoder",
     "SequencePooling",
     "SimpleRNN",
+    "TagDecoder",
     "TokenEmbedding",
     "get_cell",
     "hidden_sizes",
+    "iob2_constraints",
     "list_cells",
     "pool_sequence",
     "register_cell",

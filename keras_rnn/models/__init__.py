@@ -2,16 +2,24 @@
 
 from keras_rnn.models.catalog import DEFAULT_MODEL
 from keras_rnn.models.registry import ModelEntry, create_model, get_model_entry, list_models, register_model
+from keras_rnn.models.tag_objectives import CRFLoss, TagAccuracy, tag_loss
+from keras_rnn.models.tagger import decoded_tagger, sequence_tagger, tagger_head
 from keras_rnn.models.text_classifier import text_classifier
 from keras_rnn.models.text_model import text_model, token_ids_model_of, token_model_of, vectorizer_of
 
 __all__ = [
     "DEFAULT_MODEL",
+    "CRFLoss",
     "ModelEntry",
+    "TagAccuracy",
     "create_model",
+    "decoded_tagger",
     "get_model_entry",
     "list_models",
     "register_model",
+    "sequence_tagger",
+    "tag_loss",
+    "tagger_head",
     "text_classifier",
     "text_model",
     "token_ids_model_of",
