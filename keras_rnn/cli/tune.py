@@ -139,7 +139,7 @@ def _redraw(given: dict[str, Any]) -> None:
         got = ", ".join(further) if further else "no DIR"
         raise UsageError(f"tune --report takes DIR alone, whose sweep it draws anew, got {got}")
     import_tensorflow()
-    from keras_rnn.search.report import redraw
+    from keras_rnn.search.sweep import redraw
 
     for path in redraw(directory):
         print(path)

@@ -1,9 +1,7 @@
 """The one process that asks the oracle, hands trials to an executor and keeps the journal."""
 
-import dataclasses
-import math
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,8 +11,9 @@ import keras_tuner
 from keras_rnn.files import remove_debris
 from keras_rnn.search import layout
 from keras_rnn.search.executor import EpochDone, Executor
-from keras_rnn.search.journal import Event, Journal, read_journal
-from keras_rnn.search.oracles import Proposals, job
+from keras_rnn.search.journal import Journal, read_journal
+from keras_rnn.search.oracles import Proposals
+from keras_rnn.search.records import apply_event
 from keras_rnn.search.report import write_progress
 from keras_rnn.search.trial import COMPLETED, DIED, FAILED, NO_SPACE, RETRIED, RUNNING, Result, TrialRecord
 from keras_rnn.search.trial_task import written_result
@@ -98,14 +97,6 @@ def _again(result: Result, record: TrialRecord, retries: int, executor: Executor
     return result.failure in RETRIED and record.attempts <= retries
 
 
-def records_of(events: Iterable[Event], objective: keras_tuner.Objective, epochs: int) -> list[TrialRecord]:
-    """The trials that a journal tells of, in the order in which they were made."""
-    records: dict[str, TrialRecord] = {}
-    for event in events:
-        _apply(records, event, objective, epochs)
-    return list(records.values())
-
-
 class _Sweep:
     """The trials, kept the same in memory, in the journal and in the oracle."""
 
@@ -113,7 +104,7 @@ class _Sweep:
         self.directory, self.proposals, self.objective = directory, proposals, objective
         self.records: dict[str, TrialRecord] = {}
         for event in read_journal(directory / layout.JOURNAL):
-            _apply(self.records, event, objective, proposals.epochs)
+            apply_event(self.records, event, objective, proposals.epochs)
             if event["event"] == "created":
                 proposals.repropose(event["trial"], event["values"])
             elif event["event"] == "ended":
@@ -159,7 +150,7 @@ class _Sweep:
 
     def _write(self, event: str, trial_id: str, **further: Any) -> None:
         self.journal.write(event, trial_id, **further)
-        _apply(self.records, {"event": event, "trial": trial_id, **further}, self.objective, self.proposals.epochs)
+        apply_event(self.records, {"event": event, "trial": trial_id, **further}, self.objective, self.proposals.epochs)
 
     def _keep_error(self, trial_id: str, result: Result) -> None:
         if result.failure is None:
@@ -169,30 +160,3 @@ class _Sweep:
         folder.mkdir(parents=True, exist_ok=True)
         with open(folder / layout.ERROR_TEXT, "a", encoding="utf-8") as file:
             file.write(f"attempt {attempt}: {result.failure}: {result.error}\n{result.traceback}\n")
-
-
-def _apply(records: dict[str, TrialRecord], event: Event, objective: keras_tuner.Objective, epochs: int) -> None:
-    trial_id = event["trial"]
-    if event["event"] == "created":
-        records[trial_id] = TrialRecord(job(trial_id, event["values"], epochs), attempts=1)
-    elif event["event"] == "retried":
-        why = Result(failure=event["failure"], error=event["error"])
-        records[trial_id] = dataclasses.replace(records[trial_id], attempts=records[trial_id].attempts + 1, result=why)
-    elif event["event"] == "ended":
-        records[trial_id] = _ended(records[trial_id], Result(**event["result"]), objective)
-
-
-def _ended(record: TrialRecord, result: Result, objective: keras_tuner.Objective) -> TrialRecord:
-    if result.space is not None:  # with what building the model declared
-        record = dataclasses.replace(record, job=dataclasses.replace(record.job, values=result.space["values"]))
-    if result.failure is not None:
-        return dataclasses.replace(record, status=FAILED, result=result)
-    sign = 1 if objective.direction == "max" else -1
-    # Among equals the lower validation loss, as `keras_rnn.train` picks its best epoch; then the earlier epoch.
-    best = max(
-        result.history,
-        key=lambda row: (sign * row[objective.name], -row.get("val_loss", math.inf), -row["epoch"]),
-    )
-    return dataclasses.replace(
-        record, status=COMPLETED, result=result, score=best[objective.name], best_epoch=int(best["epoch"])
-    )

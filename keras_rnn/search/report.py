@@ -24,15 +24,3 @@ def write_report(directory: Path, records: Sequence[TrialRecord], objective: str
         if plot(records, objective, direction, directory / name):
             written.append(directory / name)
     return written
-
-
-def redraw(directory: str | Path) -> list[Path]:
-    """Writes the report of the sweep in `directory` anew and returns the paths.
-
-    Raises:
-        UsageError: there is no sweep.
-    """
-    from keras_rnn.search.sweep import open_sweep  # which itself writes reports
-
-    sweep = open_sweep(directory)
-    return write_report(sweep.directory, sweep.trials, sweep.objective, sweep.direction)

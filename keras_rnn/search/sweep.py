@@ -18,9 +18,9 @@ from rich.console import Console
 from keras_rnn.datasets import TextDataset
 from keras_rnn.errors import UsageError
 from keras_rnn.search import layout
-from keras_rnn.search.driver import records_of
 from keras_rnn.search.journal import read_journal
 from keras_rnn.search.plan import Plan, claimed, make_plan, read_identity
+from keras_rnn.search.records import records_of
 from keras_rnn.search.report import write_report
 from keras_rnn.search.running import Data, run
 from keras_rnn.search.scores import best_record
@@ -183,6 +183,16 @@ def open_sweep(directory: str | Path) -> Sweep:
     best = directory / layout.BEST
     run = open_run(best) if (best / METRICS).is_file() else None
     return Sweep(directory, trials, objective.name, objective.direction, run)
+
+
+def redraw(directory: str | Path) -> list[Path]:
+    """Writes the report of the sweep in `directory` anew and returns the paths.
+
+    Raises:
+        UsageError: there is no sweep.
+    """
+    sweep = open_sweep(directory)
+    return write_report(sweep.directory, sweep.trials, sweep.objective, sweep.direction)
 
 
 def _default_directory(plan: Plan, data: Data) -> Path:

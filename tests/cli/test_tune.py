@@ -115,7 +115,7 @@ def test_report_draws_anew(command, monkeypatch):
     def redraw(directory):
         return [Path(directory) / "results.csv", Path(directory) / "logs"]
 
-    monkeypatch.setitem(sys.modules, "keras_rnn.search.report", SimpleNamespace(redraw=redraw))
+    monkeypatch.setitem(sys.modules, "keras_rnn.search.sweep", SimpleNamespace(redraw=redraw))
     typed = command("tune s --report")
     assert (typed.status, typed.asked, typed.out) == (0, {}, "s/results.csv\ns/logs\n")
 

@@ -1,0 +1,47 @@
+"""The trials that a sweep's journal tells of."""
+
+import dataclasses
+import math
+from collections.abc import Iterable
+
+import keras_tuner
+
+from keras_rnn.search.journal import Event
+from keras_rnn.search.oracles import job
+from keras_rnn.search.trial import COMPLETED, FAILED, Result, TrialRecord
+
+
+def records_of(events: Iterable[Event], objective: keras_tuner.Objective, epochs: int) -> list[TrialRecord]:
+    """The trials that a journal tells of, in the order in which they were made."""
+    records: dict[str, TrialRecord] = {}
+    for event in events:
+        apply_event(records, event, objective, epochs)
+    return list(records.values())
+
+
+def apply_event(records: dict[str, TrialRecord], event: Event, objective: keras_tuner.Objective, epochs: int) -> None:
+    """Brings `records`, the trials by id, up to date with an event of the journal."""
+    trial_id = event["trial"]
+    if event["event"] == "created":
+        records[trial_id] = TrialRecord(job(trial_id, event["values"], epochs), attempts=1)
+    elif event["event"] == "retried":
+        why = Result(failure=event["failure"], error=event["error"])
+        records[trial_id] = dataclasses.replace(records[trial_id], attempts=records[trial_id].attempts + 1, result=why)
+    elif event["event"] == "ended":
+        records[trial_id] = _ended(records[trial_id], Result(**event["result"]), objective)
+
+
+def _ended(record: TrialRecord, result: Result, objective: keras_tuner.Objective) -> TrialRecord:
+    if result.space is not None:  # with what building the model declared
+        record = dataclasses.replace(record, job=dataclasses.replace(record.job, values=result.space["values"]))
+    if result.failure is not None:
+        return dataclasses.replace(record, status=FAILED, result=result)
+    sign = 1 if objective.direction == "max" else -1
+    # Among equals the lower validation loss, as `keras_rnn.train` picks its best epoch; then the earlier epoch.
+    best = max(
+        result.history,
+        key=lambda row: (sign * row[objective.name], -row.get("val_loss", math.inf), -row["epoch"]),
+    )
+    return dataclasses.replace(
+        record, status=COMPLETED, result=result, score=best[objective.name], best_epoch=int(best["epoch"])
+    )
