@@ -33,7 +33,8 @@ _HOME = {
     "open_run": "keras_rnn.training.run_directory",
     "train": "keras_rnn.training.train",
     "evaluate": "keras_rnn.training.evaluate",
-    "search": "keras_rnn.search",  # the package itself, which can be called
+    "tune": "keras_rnn.search.tune",
+    "search": "keras_rnn.search",  # the package, whose call is deprecated
     "Range": "keras_rnn.search.space",
     "Sweep": "keras_rnn.search.sweep",
     "open_sweep": "keras_rnn.search.sweep",

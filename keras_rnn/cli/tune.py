@@ -128,7 +128,7 @@ def tune(
         import_tensorflow()
         import keras_rnn
 
-        sweep = keras_rnn.search(**given)
+        sweep = keras_rnn.tune(**given)
     _print_outcome(sweep)
 
 

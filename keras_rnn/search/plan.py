@@ -81,7 +81,7 @@ def make_plan(
     algorithm: str,
     hidden_size_per_layer: bool,
 ) -> Plan:
-    """The plan that these arguments of `keras_rnn.search` make; UsageError where they make none."""
+    """The plan that these arguments of `keras_rnn.tune` make; UsageError where they make none."""
     one_of("algorithm", algorithm, ALGORITHMS)
     if hypermodel is None and isinstance(objective, str):
         check_objective(objective, REPORTED)

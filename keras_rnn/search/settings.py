@@ -34,7 +34,7 @@ def share_gpus(workers: int | None, gpus: int | None, there: int, whose: str, ha
 
 @dataclass(frozen=True)
 class Settings:
-    """See `keras_rnn.search`."""
+    """See `keras_rnn.tune`."""
 
     max_trials: int | None = None
     workers: int | None = None

@@ -14,13 +14,14 @@ import psutil
 import pytest
 from rich.console import Console
 
-from keras_rnn import UsageError, evaluate, export, predict, search
+from keras_rnn import UsageError, evaluate, export, predict, tune
 from keras_rnn.cli import main as cli
 from keras_rnn.search import layout, preparation, running
-from keras_rnn.search import sweep as sweep_module
+from keras_rnn.search import tune as tune_module
 from keras_rnn.search.journal import locked, read_journal
-from keras_rnn.search.sweep import SearchFailedError, open_sweep
+from keras_rnn.search.sweep import open_sweep
 from keras_rnn.search.trial import ERROR, NAN_LOSS, Result
+from keras_rnn.search.tune import SearchFailedError
 from keras_rnn.serving import export as export_module
 from keras_rnn.serving.check import check_version
 from tests.support import tiny
@@ -35,7 +36,7 @@ REPORTS = ["best_so_far.png", "heatmap.png", "importance.png", "results.csv"]
 def run_search(out, dataset=None, **options):
     console = Console(file=StringIO(), width=200)
     options = options if "hypermodel" in options else {**OPTIONS, **options}
-    sweep = search(dataset or tiny.dataset(), out=out, console=console, **options)
+    sweep = tune(dataset or tiny.dataset(), out=out, console=console, **options)
     return sweep, console.file.getvalue()
 
 
@@ -131,7 +132,7 @@ def no_processes(monkeypatch):
     monkeypatch.setattr(running, "call", call_here)
     monkeypatch.setattr(running, "ProcessExecutor", executor)
     monkeypatch.setattr(preparation, "set_up_device", lambda threads: None)
-    monkeypatch.setattr(sweep_module, "write_report", lambda *arguments: None)
+    monkeypatch.setattr(tune_module, "write_report", lambda *arguments: None)
     return made
 
 
@@ -216,7 +217,7 @@ def test_what_cannot_be_searched_is_refused_before_any_trial(what, tmp_path, no_
     given, message = REFUSED[what]
     given = {"max_trials": 2, "dataset": tiny.dataset(), **({} if "hypermodel" in given else OPTIONS), **given}
     with pytest.raises(UsageError, match=message) as caught:
-        search(out=tmp_path / "s", console=Console(file=StringIO()), **given)
+        tune(out=tmp_path / "s", console=Console(file=StringIO()), **given)
     assert "\n" not in str(caught.value)
     assert no_processes == []
     assert not (tmp_path / "s").exists()
@@ -241,7 +242,7 @@ def test_a_hypermodel_that_declares_another_space_is_refused(tmp_path, no_proces
             return build(hp)
 
         options = {**OWN_DATA, "hypermodel": build_so}
-        return search(out=tmp_path / "s", max_trials=1, console=Console(file=StringIO()), **options)
+        return tune(out=tmp_path / "s", max_trials=1, console=Console(file=StringIO()), **options)
 
     assert sorted(search_of(3).best.job.values) == ["more", "units"]
     with pytest.raises(UsageError, match="holds a sweep of another HyperModel: more was 1 to 3, now 1 to 4"):
@@ -268,7 +269,7 @@ class Mine(keras_tuner.HyperModel):
             raise ValueError("not two")
         return model.fit(*arguments, **further)
 
-sweep = keras_rnn.search(
+sweep = keras_rnn.tune(
     hypermodel=Mine(), fit_arguments={"x": x, "y": x[:, :1], "validation_split": 0.5}, objective="val_loss",
     algorithm="grid", epochs=2, retries=1, out=sys.argv[1],
 )
@@ -312,15 +313,15 @@ def family(monkeypatch):
 
 
 @pytest.fixture
-def tune(data, tmp_path):
+def tune_command(data, tmp_path):
     """The words of a command whose sweep may take long."""
     sizes = ["--hidden-size", "4,8", "--embedding-size", "4"]
     return ["tune", str(tmp_path / "s"), "--data", str(data), *sizes, "--cell", "simple_rnn"]
 
 
 @pytest.mark.slow
-def test_a_sweep_that_is_ended_leaves_no_process_and_can_be_gone_on_with(tune, family, tmp_path):
-    command = [sys.executable, "-m", "keras_rnn.cli.main", *tune, "--max-trials", "1"]
+def test_a_sweep_that_is_ended_leaves_no_process_and_can_be_gone_on_with(tune_command, family, tmp_path):
+    command = [sys.executable, "-m", "keras_rnn.cli.main", *tune_command, "--max-trials", "1"]
     command += ["--epochs", "100000", "--patience", "100000"]
     for number, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)):
         driver = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -341,8 +342,8 @@ def test_a_sweep_that_is_ended_leaves_no_process_and_can_be_gone_on_with(tune, f
 
 
 @pytest.mark.slow
-def test_a_command_whose_trials_all_fail_has_status_1(tune, family, monkeypatch, capfd):
-    monkeypatch.setattr(sys, "argv", ["keras-rnn", *tune, "--trial-timeout", "0.001", "--max-trials", "2"])
+def test_a_command_whose_trials_all_fail_has_status_1(tune_command, family, monkeypatch, capfd):
+    monkeypatch.setattr(sys, "argv", ["keras-rnn", *tune_command, "--trial-timeout", "0.001", "--max-trials", "2"])
     with pytest.raises(SystemExit) as exit_:
         cli.main()
     assert exit_.value.code == 1
