@@ -34,6 +34,8 @@ _HOME = {
     "train": "keras_rnn.training.train",
     "evaluate": "keras_rnn.training.evaluate",
     "tune": "keras_rnn.search.tune",
+    "list_algorithms": "keras_rnn.search.algorithms",
+    "register_algorithm": "keras_rnn.search.algorithms",
     "search": "keras_rnn.search",  # the package, whose call is deprecated
     "Range": "keras_rnn.search.space",
     "Sweep": "keras_rnn.search.sweep",

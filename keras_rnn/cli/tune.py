@@ -10,6 +10,7 @@ from keras_rnn.cli import options
 from keras_rnn.cli.quiet import import_tensorflow, quiet_tensorflow
 from keras_rnn.errors import UsageError
 from keras_rnn.search import layout
+from keras_rnn.search.algorithms import list_algorithms
 from keras_rnn.search.labels import describe, figure
 from keras_rnn.search.processes import early_slot
 from keras_rnn.search.resources import thread_environment, threads_of
@@ -82,7 +83,7 @@ def tune(
     patience: options.Patience = None,
     seed: options.Seed = None,
     mixed_precision: options.MixedPrecision = None,
-    algorithm: Annotated[str | None, typer.Option(help="random, grid, hyperband or bayesian. Default: random.")] = None,
+    algorithm: Annotated[str | None, typer.Option(help=f"{', '.join(list_algorithms())}. Default: random.")] = None,
     max_trials: Annotated[
         int | None, typer.Option(help="Most trials. Default: 10, or all there are for grid and hyperband.")
     ] = None,

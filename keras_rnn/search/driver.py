@@ -12,7 +12,7 @@ from keras_rnn.files import remove_debris
 from keras_rnn.search import layout
 from keras_rnn.search.executor import EpochDone, Executor
 from keras_rnn.search.journal import Journal, read_journal
-from keras_rnn.search.oracles import Proposals
+from keras_rnn.search.proposals import Proposals
 from keras_rnn.search.records import apply_event
 from keras_rnn.search.report import write_progress
 from keras_rnn.search.trial import COMPLETED, DIED, FAILED, NO_SPACE, RETRIED, RUNNING, Result, TrialRecord

@@ -1,22 +1,9 @@
-"""keras-tuner's oracles, asked for trials by one process and brought back to where they were by what was journalled."""
+"""keras-tuner's oracles, changed where a sweep with several workers or a small space needs it."""
 
-import contextlib
-import itertools
 import math
-import warnings
-from collections.abc import Iterator, Mapping
-from typing import Any
 
-import keras_tuner
 import numpy as np
-from keras_tuner.oracles import BayesianOptimizationOracle, GridSearchOracle, HyperbandOracle, RandomSearchOracle
-
-from keras_rnn.search.space import space_of
-from keras_rnn.search.trial import Job, Result
-
-HYPERBAND_FACTOR = 3  # keras-tuner's default
-MOST_COUNTED = 10_000  # trials of a grid
-MAX_COLLISIONS = 500  # random draws of what was tried, before a space counts as exhausted; keras-tuner's 20 are few
+from keras_tuner.oracles import BayesianOptimizationOracle, GridSearchOracle, HyperbandOracle
 
 
 class ParallelGridSearchOracle(GridSearchOracle):
@@ -90,114 +77,3 @@ class ThoroughHyperbandOracle(HyperbandOracle):
         if bracket_num in self._whole:
             return math.ceil(self._whole[bracket_num] / self.factor**round_num)
         return super()._get_size(bracket_num, round_num)
-
-
-def make_oracle(
-    algorithm: str,
-    objective: keras_tuner.Objective,
-    hyperparameters: keras_tuner.HyperParameters,
-    *,
-    seed: int,
-    epochs: int,
-) -> keras_tuner.Oracle:
-    """The oracle of ALGORITHMS[algorithm]; `epochs` are the most that Hyperband gives a trial."""
-    options = {"objective": objective, "hyperparameters": hyperparameters, "seed": seed + 1}  # 0 would be any seed
-    if algorithm == "hyperband":
-        return ThoroughHyperbandOracle(max_epochs=epochs, factor=HYPERBAND_FACTOR, **options)
-    return ALGORITHMS[algorithm](**options)
-
-
-ALGORITHMS = {
-    "random": RandomSearchOracle,
-    "grid": ParallelGridSearchOracle,
-    "hyperband": ThoroughHyperbandOracle,
-    "bayesian": DistinctBayesianOptimizationOracle,
-}
-
-
-def trial_count(oracle: keras_tuner.Oracle, max_trials: int | None) -> int | None:
-    """How many trials there will be at most, as far as anyone can tell; `oracle` is used up."""
-    if isinstance(oracle, HyperbandOracle):
-        count = sum(
-            oracle._get_size(bracket, number)
-            for bracket in range(oracle._get_num_brackets())
-            for number in range(oracle._get_num_rounds(bracket))
-        )
-    elif isinstance(oracle, GridSearchOracle):
-        proposals = Proposals(oracle, epochs=1)
-        most = MOST_COUNTED if max_trials is None else max_trials
-        count = sum(1 for _ in itertools.takewhile(lambda _: proposals.propose(), range(most)))
-        count = None if count == MOST_COUNTED else count
-    else:
-        count = None
-    return min((number for number in (count, max_trials) if number is not None), default=None)
-
-
-class Proposals:
-    """An oracle without files of its own: trials are proposed, and ended with their results.
-
-    `repropose` and `end`, called in the order in which things happened, bring a new oracle of the same seed to the
-    state that another one was in.
-    """
-
-    def __init__(self, oracle: keras_tuner.Oracle, epochs: int):
-        self.oracle, self.epochs = oracle, epochs
-        self.stopped = False
-        oracle.verbose = 0
-        oracle.max_trials = None  # the driver counts
-        oracle.max_retries_per_trial = 0  # and retries
-        oracle._max_collisions = MAX_COLLISIONS
-        oracle.max_consecutive_failed_trials = float("inf")
-        oracle.save = lambda: None  # the journal is what is kept
-        oracle._save_trial = lambda trial: None
-
-    def propose(self) -> tuple[str, dict[str, Any]] | None:
-        """The id and values of a new trial; None where there is none, until one has ended or (`stopped`) for good."""
-        if self.stopped:
-            return None
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a Gaussian process on few points
-            trial = self.oracle.create_trial(f"trial {len(self.oracle.trials)}")
-        self.stopped = trial.status == "STOPPED"
-        return (trial.trial_id, dict(trial.hyperparameters.values)) if trial.status == "RUNNING" else None
-
-    def repropose(self, trial_id: str, values: Mapping[str, Any]) -> None:
-        """Proposes a trial as it was proposed before; what the oracle would now say otherwise, it takes as it was."""
-        with self._populated(values):
-            again = self.propose()
-        if again is None or again[0] != trial_id:
-            raise RuntimeError(f"the journal has trial {trial_id} where the oracle makes {again and again[0]}")
-
-    def end(self, trial_id: str, result: Result) -> None:
-        """Tells the oracle how a trial ended."""
-        trial = self.oracle.get_trial(trial_id)
-        if result.space is not None:
-            trial.hyperparameters = space_of(result.space)
-        for row in result.history if result.failure is None else ():
-            metrics = {name: value for name, value in row.items() if name not in ("epoch", "seconds")}
-            self.oracle.update_trial(trial_id, metrics, step=row["epoch"])
-        trial.status = "COMPLETED" if result.failure is None else "FAILED"
-        self.oracle.end_trial(trial)
-
-    @contextlib.contextmanager
-    def _populated(self, values: Mapping[str, Any]) -> Iterator[None]:
-        def populate_space(trial_id):
-            type(self.oracle).populate_space(self.oracle, trial_id)
-            return {"status": "RUNNING", "values": dict(values)}
-
-        self.oracle.populate_space = populate_space
-        try:
-            yield
-        finally:
-            del self.oracle.populate_space
-
-
-def job(trial_id: str, values: Mapping[str, Any], epochs: int) -> Job:
-    """The job of a proposed trial; Hyperband says in its values for how many epochs, and what to go on from."""
-    return Job(
-        trial_id=trial_id,
-        values={name: value for name, value in values.items() if not name.startswith("tuner/")},
-        epochs=values.get("tuner/epochs", epochs),
-        initial_epoch=values.get("tuner/initial_epoch", 0),
-        source=values.get("tuner/trial_id"),
-    )

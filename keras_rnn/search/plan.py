@@ -13,14 +13,13 @@ from typing import Any
 import keras_tuner
 import numpy as np
 
-from keras_rnn.checks import one_of
 from keras_rnn.datasets import TextDataset
 from keras_rnn.errors import UsageError, unknown_name
 from keras_rnn.files import make_folder, remove_debris, write_json
 from keras_rnn.search import layout
+from keras_rnn.search.algorithms import get_algorithm
 from keras_rnn.search.hypermodel import REPORTED, TextClassifierHyperModel
 from keras_rnn.search.journal import locked
-from keras_rnn.search.oracles import ALGORITHMS
 from keras_rnn.search.run_trial import check_objective
 from keras_rnn.search.space import check_names, differences, search_space, space_config, space_of
 from keras_rnn.training.config import DataConfig, RunConfig, TextConfig, config_from_dict, config_to_dict, run_config
@@ -45,7 +44,7 @@ class Plan:
         ours: whether it is the text classifiers of keras_rnn.
         hyperparameters: the space; of a user's HyperModel what was declared beforehand.
         objective: the metric and its direction.
-        algorithm: one of ALGORITHMS.
+        algorithm: its registered name.
         config: the data, the text and the training that all trials share.
         fingerprint: of the data, where it may change under its name; else "".
     """
@@ -82,7 +81,7 @@ def make_plan(
     hidden_size_per_layer: bool,
 ) -> Plan:
     """The plan that these arguments of `keras_rnn.tune` make; UsageError where they make none."""
-    one_of("algorithm", algorithm, ALGORITHMS)
+    get_algorithm(algorithm)  # UsageError where there is none
     if hypermodel is None and isinstance(objective, str):
         check_objective(objective, REPORTED)
     objective = _objective(objective)

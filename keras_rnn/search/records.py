@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import keras_tuner
 
 from keras_rnn.search.journal import Event
-from keras_rnn.search.oracles import job
+from keras_rnn.search.proposals import job
 from keras_rnn.search.trial import COMPLETED, FAILED, Result, TrialRecord
 
 

@@ -13,14 +13,15 @@ from keras_rnn.datasets import TextDataset
 from keras_rnn.errors import UsageError
 from keras_rnn.files import write_json
 from keras_rnn.search import layout
+from keras_rnn.search.algorithms import create_oracle, get_algorithm
 from keras_rnn.search.driver import drive
 from keras_rnn.search.executor import Executor
 from keras_rnn.search.live import SweepProgress
-from keras_rnn.search.oracles import Proposals, make_oracle, trial_count
 from keras_rnn.search.plan import Plan
 from keras_rnn.search.preparation import check_models, explore, prepare_data
 from keras_rnn.search.processes import FORKS, ProcessExecutor, Slot, call, take_slot
 from keras_rnn.search.program import Program, write_program
+from keras_rnn.search.proposals import Proposals, trial_count
 from keras_rnn.search.resources import slot_environments
 from keras_rnn.search.settings import Settings
 from keras_rnn.search.space import describe, differences, space_config
@@ -83,7 +84,7 @@ def _prepare(
         batch_size=plan.config.training.batch_size if data.prepared and not plan.ours else None,
         threads=threads,
         trial_timeout=settings.trial_timeout,
-        keep_checkpoints=plan.algorithm == "hyperband",
+        keep_checkpoints=get_algorithm(plan.algorithm).continues_trials,
     )
     if plan.ours:
         call(slot, check_models, plan.hypermodel.options, dict(program.space))
@@ -132,7 +133,7 @@ def _drive(
 
     def oracle():
         hyperparameters = program.hyperparameters()
-        return make_oracle(plan.algorithm, plan.objective, hyperparameters, seed=program.seed, epochs=epochs)
+        return create_oracle(plan.algorithm, plan.objective, hyperparameters, seed=program.seed, epochs=epochs)
 
     total = trial_count(oracle(), settings.max_trials)
     with SweepProgress(console, total, plan.objective.name, plan.objective.direction) as progress:

@@ -16,6 +16,7 @@ from rich.console import Console
 from keras_rnn.datasets import TextDataset
 from keras_rnn.errors import UsageError
 from keras_rnn.search import layout
+from keras_rnn.search.algorithms import get_algorithm
 from keras_rnn.search.plan import Plan, claimed, make_plan
 from keras_rnn.search.report import write_report
 from keras_rnn.search.running import Data, run
@@ -24,9 +25,6 @@ from keras_rnn.search.sweep import Sweep
 from keras_rnn.training.config import DataConfig, differences
 from keras_rnn.training.run_directory import CONFIG, Run, read_config
 from keras_rnn.training.train import train
-
-DEFAULT_MAX_TRIALS = 10  # of the algorithms that would not end by themselves
-ENDLESS = ("random", "bayesian")
 
 
 class SearchFailedError(RuntimeError):
@@ -67,7 +65,8 @@ def tune(
         hyperparameters: the space, or a part of it, in place of lists and ranges among the options.
         fit_arguments: further arguments of `HyperModel.fit`, such as x, y and validation_data.
         objective: a metric that training reports, or a keras_tuner.Objective.
-        algorithm: "random", "grid", "hyperband" (of at most `epochs` epochs) or "bayesian".
+        algorithm: a name of `keras_rnn.list_algorithms`: "random", "grid", "hyperband" (of at most `epochs` epochs),
+            "bayesian".
         max_trials: trials at most; by default 10 for random and bayesian, all there are for grid and hyperband.
         out: the sweep's directory (see `keras_rnn.search.layout`); by default sweeps/DATASET-MODEL-ALGORITHM.
         workers: trials at a time; by default one, or one a GPU. They share the cores evenly.
@@ -101,8 +100,8 @@ def tune(
         algorithm=algorithm,
         hidden_size_per_layer=hidden_size_per_layer,
     )
-    if max_trials is None and algorithm in ENDLESS:
-        max_trials = DEFAULT_MAX_TRIALS
+    if max_trials is None:
+        max_trials = get_algorithm(algorithm).default_trials
     settings = Settings(max_trials, workers, gpus, executor, ray_address, reuse_workers, retries, trial_timeout)
     if not plan.ours and train_best:
         raise UsageError("train_best trains keras_rnn's own models again, and this sweep has another HyperModel")

@@ -4,8 +4,9 @@ from itertools import product
 import keras_tuner
 import pytest
 
-from keras_rnn.search import oracles
-from keras_rnn.search.oracles import ALGORITHMS, Proposals, job, make_oracle, trial_count
+from keras_rnn.search import proposals as proposals_module
+from keras_rnn.search.algorithms import create_oracle, list_algorithms
+from keras_rnn.search.proposals import Proposals, job, trial_count
 from keras_rnn.search.space import Range, search_space
 from keras_rnn.search.trial import NAN_LOSS, Job, Result
 from tests.support.sweeps import OBJECTIVE, good, live, proposals_of
@@ -150,12 +151,12 @@ def test_hyperband_promotes_as_many_where_trials_fail(tmp_path, monkeypatch):
     assert all(int(job.source) >= 5 for job in promoted)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", list_algorithms())
 def test_the_seed_decides_and_any_seed_will_do(algorithm):
     space = space_of({"learning_rate": Range(1e-4, 1e-2, log=True), "dropout": [0.0, 0.1, 0.2, 0.3]})
 
     def proposed(seed):
-        proposals = Proposals(make_oracle(algorithm, OBJECTIVE, space.copy(), seed=seed, epochs=9), 9)
+        proposals = Proposals(create_oracle(algorithm, OBJECTIVE, space.copy(), seed=seed, epochs=9), 9)
         return [proposals.propose() for _ in range(5)]
 
     assert proposed(0) == proposed(0)
@@ -178,13 +179,13 @@ def test_the_seed_decides_and_any_seed_will_do(algorithm):
     ],
 )
 def test_how_many_trials_there_will_be(algorithm, most, count):
-    assert trial_count(make_oracle(algorithm, OBJECTIVE, space_of(PLAIN), seed=0, epochs=3), most) == count
+    assert trial_count(create_oracle(algorithm, OBJECTIVE, space_of(PLAIN), seed=0, epochs=3), most) == count
 
 
 def test_a_grid_too_large_to_be_counted_has_no_count(monkeypatch):
-    monkeypatch.setattr(oracles, "MOST_COUNTED", 100)
+    monkeypatch.setattr(proposals_module, "MOST_COUNTED", 100)
     space = space_of({"hidden_size": Range(1, 200), "embedding_size": Range(1, 200)})
-    assert trial_count(make_oracle("grid", OBJECTIVE, space, seed=0, epochs=1), None) is None
+    assert trial_count(create_oracle("grid", OBJECTIVE, space, seed=0, epochs=1), None) is None
 
 
 def test_a_journal_of_another_sweep_shows():
@@ -209,7 +210,7 @@ def test_trials_that_fail_one_after_another_do_not_stop_the_oracle():
 
 
 def test_an_objective_may_be_low(tmp_path):
-    oracle = make_oracle("random", keras_tuner.Objective("val_loss", "min"), space_of(PLAIN), seed=0, epochs=3)
+    oracle = create_oracle("random", keras_tuner.Objective("val_loss", "min"), space_of(PLAIN), seed=0, epochs=3)
     proposals = Proposals(oracle, 3)
     for loss in (0.5, 0.2, 0.9):
         trial_id, _ = proposals.propose()

@@ -10,10 +10,11 @@ import numpy as np
 
 from keras_rnn.files import write_json
 from keras_rnn.search import driver, layout
+from keras_rnn.search.algorithms import create_oracle
 from keras_rnn.search.driver import drive
 from keras_rnn.search.executor import Ended, EpochDone
 from keras_rnn.search.journal import Journal, read_journal
-from keras_rnn.search.oracles import Proposals, make_oracle
+from keras_rnn.search.proposals import Proposals
 from keras_rnn.search.trial import DIED, ERROR, NAN_LOSS, Job, Result
 
 OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
@@ -148,7 +149,7 @@ def proposals_of(algorithm: str, space: keras_tuner.HyperParameters, epochs: int
     """Makes new proposals of the same sweep."""
 
     def make():
-        return Proposals(make_oracle(algorithm, OBJECTIVE, space.copy(), seed=0, epochs=epochs), epochs)
+        return Proposals(create_oracle(algorithm, OBJECTIVE, space.copy(), seed=0, epochs=epochs), epochs)
 
     return make
 
