@@ -37,7 +37,7 @@ _HOME = {
     "list_algorithms": "keras_rnn.search.algorithms",
     "register_algorithm": "keras_rnn.search.algorithms",
     "search": "keras_rnn.search",  # the package, whose call is deprecated
-    "Range": "keras_rnn.search.space",
+    "Range": "keras_rnn.search.ranges",
     "Sweep": "keras_rnn.search.sweep",
     "open_sweep": "keras_rnn.search.sweep",
     "export": "keras_rnn.serving.export",

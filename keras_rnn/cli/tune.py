@@ -11,10 +11,10 @@ from keras_rnn.cli.quiet import import_tensorflow, quiet_tensorflow
 from keras_rnn.errors import UsageError
 from keras_rnn.search import layout
 from keras_rnn.search.algorithms import list_algorithms
-from keras_rnn.search.labels import describe, figure
+from keras_rnn.search.formatting import describe, figure
 from keras_rnn.search.processes import early_slot
+from keras_rnn.search.ranges import parse
 from keras_rnn.search.resources import thread_environment, threads_of
-from keras_rnn.search.space import parse
 
 if TYPE_CHECKING:
     from keras_rnn.search.sweep import Sweep

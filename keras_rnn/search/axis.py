@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_rnn.search.labels import short
+from keras_rnn.search.formatting import short
 
 INACTIVE = object()  # stands for the value of a hyperparameter that a trial does not have
 MOST_VALUES = 8  # more numbers than these are put into bins

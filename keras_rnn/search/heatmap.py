@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from keras_rnn.search.axis import INACTIVE, Axis, distinct, make_axis
-from keras_rnn.search.labels import figure
+from keras_rnn.search.formatting import figure
 from keras_rnn.search.scores import best_record, ended, fence, scored
 from keras_rnn.search.trial import TrialRecord
 

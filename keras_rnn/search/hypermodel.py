@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import keras_tuner
 
-from keras_rnn.search.space import trial_options
+from keras_rnn.search.space_values import trial_options
 from keras_rnn.training.batches import EpochBatches
 from keras_rnn.training.config import RunConfig, run_config
 from keras_rnn.training.history import should_stop

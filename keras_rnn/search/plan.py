@@ -21,7 +21,8 @@ from keras_rnn.search.algorithms import get_algorithm
 from keras_rnn.search.hypermodel import REPORTED, TextClassifierHyperModel
 from keras_rnn.search.journal import locked
 from keras_rnn.search.run_trial import check_objective
-from keras_rnn.search.space import check_names, differences, search_space, space_config, space_of
+from keras_rnn.search.space import check_names, search_space
+from keras_rnn.search.space_config import space_config, space_differences, space_of
 from keras_rnn.training.config import DataConfig, RunConfig, TextConfig, config_from_dict, config_to_dict, run_config
 from keras_rnn.training.config import differences as config_differences
 
@@ -208,4 +209,4 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
     if before["fingerprint"] != now["fingerprint"]:
         lines.append("the data has changed")
     lines += config_differences(config_from_dict(before["config"]), config_from_dict(now["config"]))
-    return lines + differences(before["space"], now["space"])
+    return lines + space_differences(before["space"], now["space"])

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from keras_rnn.files import atomic_write
+from keras_rnn.search.formatting import figure
 from keras_rnn.search.heatmap import heatmap_figure
 from keras_rnn.search.importance import importance
-from keras_rnn.search.labels import figure
 from keras_rnn.search.scores import best_record, ended, fence, scored
 from keras_rnn.search.trial import FAILED, TrialRecord
 

@@ -17,7 +17,8 @@ from keras_rnn.search import layout
 from keras_rnn.search.hypermodel import TextClassifierHyperModel
 from keras_rnn.search.program import Program, read_program
 from keras_rnn.search.run_trial import check_objective, fit_arguments, returned_rows, set_up_device
-from keras_rnn.search.space import covering_values, space_config, space_of
+from keras_rnn.search.space_config import space_config, space_of
+from keras_rnn.search.space_values import covering_values
 from keras_rnn.training.config import RunConfig
 from keras_rnn.training.prepare import MANIFEST, PreparedData, open_prepared, prepare_configured
 from keras_rnn.training.token_model import check_hyperparameters

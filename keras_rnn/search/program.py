@@ -11,7 +11,7 @@ import cloudpickle
 import keras_tuner
 
 from keras_rnn.files import atomic_write
-from keras_rnn.search.space import space_of
+from keras_rnn.search.space_config import space_of
 
 ALIGNMENT = 64  # bytes
 

@@ -9,7 +9,7 @@ from typing import Any
 import keras_tuner
 from keras_tuner.oracles import GridSearchOracle, HyperbandOracle
 
-from keras_rnn.search.space import space_of
+from keras_rnn.search.space_config import space_of
 from keras_rnn.search.trial import Job, Result
 
 MOST_COUNTED = 10_000  # trials of a grid

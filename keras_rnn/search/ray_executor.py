@@ -5,40 +5,22 @@ Every node needs keras_rnn, and the modules that a HyperModel of one's own comes
 
 import contextlib
 import itertools
-import logging
-import os
 import re
-import signal
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from keras_rnn.errors import UsageError
 from keras_rnn.files import atomic_write
 from keras_rnn.search import layout
 from keras_rnn.search.executor import GRACE_SECONDS, Ended, EpochDone
-from keras_rnn.search.settings import share_gpus
+from keras_rnn.search.ray_cluster import check_room, connect, import_ray
 from keras_rnn.search.trial import DIED, ERROR, OUT_OF_MEMORY, TIME_OUT, Job, Result, not_done
 from keras_rnn.search.trial_task import write_result
 
-# Where the user has not set them.
-RAY_ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # else, under `uv run`, each node would set up an environment of its own
-    "RAY_task_oom_retries": "0",  # else what lacks memory would be tried again for ever
-    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # else the deaths of processes and nodes fill the screen with Ray's own logs
-}
-QUIET = {"log_to_driver": False, "logging_level": logging.ERROR}
-REHEARSAL = "import logging, ray, sys; ray.init(sys.argv[1], log_to_driver=False, logging_level=logging.ERROR)"
-CONNECT = 15.0  # seconds in which a cluster has to answer
 CLOSING = 10.0  # seconds in which cancelled trials have to end; the connection's end ends them too
 
 
@@ -102,10 +84,10 @@ class RayExecutor:
         self._attempts: dict[Any, _Attempt] = {}  # by the reference of what it will return
         self._numbers = itertools.count()
         self._reports = self._taking = None
-        self._ray = ray = _import_ray()
-        self._connected = _connect(ray, address)
+        self._ray = ray = import_ray()
+        self._connected = connect(ray, address)
         try:
-            _check_room(ray, capacity, cpus_per_trial, gpus_per_trial)
+            check_room(ray, capacity, cpus_per_trial, gpus_per_trial)
             from keras_rnn.search.ray_task import Reports, ray_task
 
             if run is None:
@@ -233,130 +215,6 @@ class RayExecutor:
             return Result(ERROR, text.splitlines()[-1], text, seconds=seconds)
         kind = type(error).__name__
         return Result(DIED, f"its process or node died ({kind})", text, seconds=seconds)
-
-
-def _import_ray() -> ModuleType:
-    for name, value in RAY_ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    try:
-        import ray
-        import ray.util.scheduling_strategies
-    except ImportError as error:
-        raise UsageError('executor ray takes the package ray: pip install "keras-rnn[ray]"') from error
-    return ray
-
-
-@contextlib.contextmanager
-def connected(address: str | None) -> Iterator[None]:
-    """Connects to a cluster (see `RayExecutor`), and lets go of it if it was not connected before."""
-    ray = _import_ray()
-    made = _connect(ray, address)
-    try:
-        yield
-    finally:
-        if made:
-            ray.shutdown()
-
-
-def fair_share(workers: int | None, gpus: int | None) -> dict[str, int]:
-    """How many trials run at a time in the cluster that this process is connected to, and what each may use.
-
-    Args:
-        workers: trials at a time; None: one a GPU, or one.
-        gpus: how many of the cluster's to use, a trial each; None: all.
-
-    Returns:
-        The arguments capacity, cpus_per_trial and gpus_per_trial of `RayExecutor`.
-
-    Raises:
-        UsageError: the cluster has fewer GPUs.
-    """
-    nodes = _nodes(_import_ray())
-    there = int(sum(node.get("GPU", 0) for node in nodes))
-    workers, gpus = share_gpus(workers, gpus, there, "that the Ray cluster has", "the Ray cluster has")
-    cpus = max(int(sum(node.get("CPU", 0) for node in nodes)) // workers, 1)
-    while cpus > 1 and _room(nodes, cpus, min(gpus, 1)) < workers:
-        cpus -= 1
-    return {"capacity": workers, "cpus_per_trial": cpus, "gpus_per_trial": min(gpus, 1)}
-
-
-def _connect(ray: ModuleType, address: str | None) -> bool:
-    """Connects to a cluster, or starts Ray here; returns whether it did, False where it was connected before."""
-    if ray.is_initialized():
-        if address is not None:
-            raise UsageError(f"ray_address takes None where this process has connected to Ray before, got {address!r}")
-        return False
-    address = address or os.environ.get("RAY_ADDRESS")
-    with _signal_handlers_kept():
-        if not address:
-            ray.init("local", include_dashboard=False, **QUIET)
-            return True
-        _rehearse(address)
-        try:
-            ray.init(address, **QUIET)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise _unreachable(address, str(error)) from error
-    return True
-
-
-def _rehearse(address: str) -> None:
-    """Connects in a process of its own, since Ray waits for minutes where nobody answers, and writes about it."""
-    if "://" in address:
-        raise UsageError(f"ray_address takes HOST:PORT or auto, got {address!r}")
-    try:
-        rehearsal = subprocess.run(
-            [sys.executable, "-c", REHEARSAL, address],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=CONNECT,
-        )
-    except subprocess.TimeoutExpired:
-        raise _unreachable(address, f"no answer in {CONNECT:g} s") from None
-    if rehearsal.returncode:
-        raise _unreachable(address, (rehearsal.stderr.strip().splitlines() or ["no reason given"])[-1])
-
-
-def _unreachable(address: str, reason: str) -> UsageError:
-    return UsageError(
-        f"cannot connect to Ray at {address}: {reason}; this machine has to be a node of the cluster "
-        f"(ray start --address {address})"
-    )
-
-
-def _nodes(ray: ModuleType) -> list[dict[str, float]]:
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
-
-
-def _room(nodes: list[dict[str, float]], cpus: float, gpus: float) -> int:
-    """How many trials that need so much fit, none of them on two nodes."""
-    needs = [(name, amount) for name, amount in (("CPU", cpus), ("GPU", gpus)) if amount]
-    return sum(int(min(node.get(name, 0) / amount for name, amount in needs)) for node in nodes)
-
-
-def _check_room(ray: ModuleType, capacity: int, cpus: float, gpus: float) -> None:
-    nodes = _nodes(ray)
-    room = _room(nodes, cpus, gpus)
-    if room < capacity:
-        has = "; ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
-        raise UsageError(
-            f"workers takes at most the {room} trials of {cpus:g} CPUs and {gpus:g} GPUs that Ray has room for, "
-            f"got {capacity}; its nodes have {has}"
-        )
-
-
-@contextlib.contextmanager
-def _signal_handlers_kept() -> Iterator[None]:
-    """Ray takes SIGTERM for itself as it connects."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    handler = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, handler)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_rnn.files import atomic_write
-from keras_rnn.search.labels import failure_line
+from keras_rnn.search.formatting import failure_line
 from keras_rnn.search.scores import ended
 from keras_rnn.search.trial import TrialRecord
 

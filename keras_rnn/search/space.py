@@ -6,107 +6,21 @@ every value of a linear range of whole numbers; of any other range its low end a
 95 % of the way (of the logarithm's in a log range), so never the high end.
 """
 
-import copy
 import dataclasses
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from inspect import Parameter, signature
-from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
-from keras_rnn.checks import flag, whole_number
+from keras_rnn.checks import whole_number
 from keras_rnn.errors import UsageError, unknown_name
+from keras_rnn.search.ranges import Range, check_choices, parse_range
+from keras_rnn.search.space_values import SIZE_OF_LAYER
 
 if TYPE_CHECKING:  # it imports TensorFlow, which reading a command line does not need
     import keras_tuner
 
 SEARCHED_TRAINING = ("batch_size", "learning_rate", "learning_rate_decay", "clip_norm")
-SIZE_OF_LAYER = re.compile(r"hidden_size_([1-9]\d*)")  # layers count from 1
-KINDS = "a value, a choice like 1,2,3 or a range low:high[:log]"
 ONE_VALUE, ONE_MODEL = "takes a single value in a sweep", "its space is that of one model's hyperparameters"
-
-
-@dataclass(frozen=True)
-class Range:
-    """The numbers from `low` to `high`, both included; with `log`, every factor between them is as likely.
-
-    Where both are ints, whole numbers alone, unless the option takes any number (dropout, learning_rate).
-
-    Raises:
-        UsageError: an end is no finite number, low is not below high, or a log range does not start above 0.
-    """
-
-    low: float
-    high: float
-    log: bool = False
-
-    def __post_init__(self):
-        for end in ("low", "high"):
-            value = getattr(self, end)
-            if isinstance(value, bool) or not isinstance(value, Real) or not abs(value) < float("inf"):
-                raise UsageError(f"a range takes numbers, got {end} {value!r}")
-            object.__setattr__(self, end, int(value) if isinstance(value, Integral) else float(value))
-        if self.low >= self.high:
-            raise UsageError(f"a range takes low below high, got low {self.low} and high {self.high}")
-        if flag("log", self.log) and self.low <= 0:
-            raise UsageError(f"a log range takes low above 0, got {self.low}")
-
-
-def parse(option: str, text: str) -> Any:
-    """What the text of an option says: "64" a value, "32,64" a list of them, "32:128" or "1e-4:1e-2:log" a `Range`.
-
-    Values are ints, floats or bools where they look like it, else strings.
-
-    Raises:
-        UsageError: an empty or repeated choice, choices of several types, or a bad range; it names `option`.
-    """
-    if ":" in text:
-        return _parse_range(option, text)
-    parts = [part.strip() for part in text.split(",")]
-    if "" in parts:
-        raise UsageError(f"{option} takes {KINDS}, got {text!r} with an empty value")
-    values = [_typed(part) for part in parts]
-    return values[0] if len(values) == 1 else _choices(option, values)
-
-
-def _parse_range(option: str, text: str) -> Range:
-    low, high, *scale = map(str.strip, text.split(":"))
-    if scale not in ([], ["log"]):
-        raise UsageError(f"{option} takes {KINDS}, got {text!r}")
-    try:
-        return Range(_typed(low), _typed(high), log=bool(scale))
-    except UsageError as error:
-        raise UsageError(f"{option} got {text!r}: {error}") from None
-
-
-def _typed(text: str) -> Any:
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    for kind in (int, float):
-        try:
-            value = kind(text)
-        except ValueError:
-            continue
-        if abs(value) < float("inf"):
-            return value
-    return text
-
-
-def _choices(option: str, values: Iterable) -> list:
-    """The values as Python's own, of one type; ints become floats beside floats."""
-    values = [value.item() if hasattr(value, "item") else value for value in values]  # numpy's scalars
-    if not values:
-        raise UsageError(f"{option} takes at least one value to choose from, got none")
-    kinds = {type(value) for value in values}
-    if kinds == {int, float}:
-        values, kinds = [float(value) for value in values], {float}
-    if len(kinds) > 1 or not kinds <= {int, float, str, bool}:
-        raise UsageError(f"{option} takes numbers, or strings, or True and False to choose from, got {values}")
-    for place, value in enumerate(values):
-        if value in values[:place]:
-            raise UsageError(f"{option} takes each value once, got {value!r} twice")
-    return values
 
 
 def search_space(
@@ -140,11 +54,11 @@ def search_space(
     fixed, opened = {}, {}
     for option, value in options.items():
         if isinstance(value, str) and ":" in value and option in _searchable(model):
-            value = _parse_range(option, value)
+            value = parse_range(option, value)
         several = isinstance(value, Sequence) and not isinstance(value, str) and option != "text_columns"
         if several or isinstance(value, Range):
             _check_searchable(option, model, f"got {value}")
-            opened[option] = value if isinstance(value, Range) else _choices(option, value)
+            opened[option] = value if isinstance(value, Range) else check_choices(option, value)
         else:
             fixed[option] = value
     run_config(**fixed)
@@ -262,108 +176,3 @@ def check_names(hyperparameters: "keras_tuner.HyperParameters", model: str) -> N
             raise UsageError(f"hidden_size_1, hidden_size_2, ... take every layer from 1, got {sorted(layers)}")
         if "hidden_size" in names:
             raise UsageError("hidden_size and hidden_size_1 exclude each other")
-
-
-def covering_values(hyperparameters: "keras_tuner.HyperParameters") -> list[dict[str, Any]]:
-    """A few sets of active values, the defaults' first, that try every choice and both ends of every range.
-
-    Building a model with each shows a value that it refuses before any trial has started.
-    """
-    import keras_tuner
-
-    columns = []
-    for hyperparameter in hyperparameters.space:
-        ranged = hasattr(hyperparameter, "min_value")
-        values = (
-            [hyperparameter.min_value, hyperparameter.max_value] if ranged else [*dict.fromkeys(hyperparameter.values)]
-        )
-        columns.append(list(dict.fromkeys([hyperparameter.default, *values])))
-    sets = []
-    for row in range(max(map(len, columns), default=0)):
-        trial = keras_tuner.HyperParameters()
-        for hyperparameter, values in zip(hyperparameters.space, columns, strict=True):
-            trial.merge([hyperparameter])
-            if trial.is_active(hyperparameter):
-                trial.values[hyperparameter.name] = values[min(row, len(values) - 1)]
-        sets.append(trial.values)
-    return sets
-
-
-def space_config(hyperparameters: "keras_tuner.HyperParameters") -> dict[str, Any]:
-    """`HyperParameters.get_config()` of the space alone, without the values that it happens to hold."""
-    return {**hyperparameters.get_config(), "values": {}}
-
-
-def space_of(config: Mapping[str, Any]) -> "keras_tuner.HyperParameters":
-    """The inverse of `HyperParameters.get_config()`, which leaves `config` as it is: keras-tuner's own changes it."""
-    import keras_tuner
-
-    return keras_tuner.HyperParameters.from_config(copy.deepcopy(dict(config)))
-
-
-def trial_options(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The active values of a trial as options of `keras_rnn.train`: hidden_size_1, ... become one list."""
-    options, sizes = {}, {}
-    for name, value in values.items():
-        value = value.item() if hasattr(value, "item") else value  # numpy's scalars
-        if found := SIZE_OF_LAYER.fullmatch(name):
-            sizes[int(found[1])] = value
-        else:
-            options[name] = value
-    if sizes:
-        options["hidden_size"] = [sizes[layer] for layer in sorted(sizes)]
-    return options
-
-
-def describe(hyperparameters: "keras_tuner.HyperParameters") -> list[str]:
-    """One line a hyperparameter: "hidden_size: 32, 64, 128", "learning_rate: 0.0001 to 0.01, log"."""
-    return [f"{name}: {text}" for name, text in _texts(hyperparameters.get_config()).items()]
-
-
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """One line a hyperparameter in which two `HyperParameters.get_config()`s differ, and one for another order."""
-    old, new = _texts(before), _texts(now)
-    lines = [f"{name} was {old[name]}, now {text}" for name, text in new.items() if old.get(name, text) != text]
-    lines += [f"{name} is new: {text}" for name, text in new.items() if name not in old]
-    lines += [f"{name} is gone, it was {text}" for name, text in old.items() if name not in new]
-    if not lines and list(old) != list(new):
-        lines.append(f"the order was {', '.join(old)}, now {', '.join(new)}")
-    return lines
-
-
-def _texts(config: Mapping[str, Any]) -> dict[str, str]:
-    """What each name stands for, in words that differ where two differ."""
-    texts: dict[str, str] = {}
-    for entry in config["space"]:
-        name, text = entry["config"]["name"], _text(entry["class_name"], entry["config"])
-        texts[name] = f"{texts[name]}; {text}" if name in texts else text  # one name under several conditions
-    return texts
-
-
-def _text(kind: str, config: Mapping[str, Any]) -> str:
-    if kind == "Fixed":
-        text = _shown(config["value"])
-    elif kind == "Boolean":
-        text = f"{config['default']}, {not config['default']}"
-    elif kind == "Choice":
-        text = _with_default(", ".join(map(_shown, config["values"])), config, config["values"][0])
-    else:
-        text = f"{config['min_value']} to {config['max_value']}"
-        if config["step"] not in (None, 1):
-            text += f", step {config['step']}"
-        if config["sampling"] != "linear":
-            text += f", {config['sampling']}"
-        text = _with_default(text, config, config["min_value"])
-    for condition in config["conditions"]:
-        parent = condition["config"]
-        text += f" where {parent['name']} is {' or '.join(map(_shown, parent['values']))}"
-    return text
-
-
-def _with_default(text: str, config: Mapping[str, Any], usual: Any) -> str:
-    return text if config["default"] in (None, usual) else f"{text}, default {_shown(config['default'])}"
-
-
-def _shown(value: Any) -> str:
-    """Bare, unless a string looks like something else."""
-    return value if isinstance(value, str) and _typed(value) == value else repr(value)

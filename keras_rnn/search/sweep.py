@@ -13,7 +13,7 @@ from keras_rnn.search.plan import read_identity
 from keras_rnn.search.records import records_of
 from keras_rnn.search.report import write_report
 from keras_rnn.search.scores import best_record
-from keras_rnn.search.space import trial_options
+from keras_rnn.search.space_values import trial_options
 from keras_rnn.search.trial import TrialRecord
 from keras_rnn.training.config import config_from_dict
 from keras_rnn.training.run_directory import METRICS, Run, open_run

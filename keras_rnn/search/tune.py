@@ -19,7 +19,7 @@ from keras_rnn.search import layout
 from keras_rnn.search.algorithms import get_algorithm
 from keras_rnn.search.plan import Plan, claimed, make_plan
 from keras_rnn.search.report import write_report
-from keras_rnn.search.running import Data, run
+from keras_rnn.search.run_sweep import Data, run
 from keras_rnn.search.settings import Settings
 from keras_rnn.search.sweep import Sweep
 from keras_rnn.training.config import DataConfig, differences

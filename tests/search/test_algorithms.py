@@ -9,7 +9,7 @@ from keras_rnn.errors import UsageError
 from keras_rnn.registry import Registry
 from keras_rnn.search import algorithms
 from keras_rnn.search.algorithms import create_oracle, get_algorithm
-from tests.search.test_plan import plan
+from keras_rnn.search.plan import make_plan
 from tests.support.sweeps import OBJECTIVE, good, live, proposals_of
 
 
@@ -51,7 +51,17 @@ def test_the_algorithms_that_come_with_the_package():
 
 def test_a_registered_algorithm_runs_a_sweep(own_algorithm, tmp_path, monkeypatch):
     assert "last" in list_algorithms()
-    assert plan(algorithm="last").algorithm == "last"
+    options = {"dataset": "negated_reviews", "cell": ["lstm", "gru"]}
+    plan = make_plan(
+        options,
+        dataset=None,
+        hypermodel=None,
+        hyperparameters=None,
+        objective="val_accuracy",
+        algorithm="last",
+        hidden_size_per_layer=False,
+    )
+    assert plan.algorithm == "last"
     trials, _ = live(tmp_path, proposals_of("last", space()), good, monkeypatch)
     assert [dict(trial.job.values) for trial in trials] == [{"units": 3}, {"units": 3}]
 

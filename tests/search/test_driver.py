@@ -13,9 +13,10 @@ import sklearn.gaussian_process
 from keras_rnn.files import write_json
 from keras_rnn.search import driver, layout
 from keras_rnn.search.journal import read_journal
+from keras_rnn.search.ranges import Range
 from keras_rnn.search.records import records_of
 from keras_rnn.search.scores import best_record
-from keras_rnn.search.space import Range, search_space
+from keras_rnn.search.space import search_space
 from keras_rnn.search.trial import COMPLETED, DIED, ERROR, FAILED, NAN_LOSS, NO_SPACE, OUT_OF_MEMORY, TIME_OUT, Result
 from tests.support.sweeps import (
     OBJECTIVE,

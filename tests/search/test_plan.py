@@ -9,7 +9,7 @@ from keras_rnn.errors import UsageError
 from keras_rnn.search import layout
 from keras_rnn.search.journal import locked
 from keras_rnn.search.plan import claimed, make_plan, read_identity
-from keras_rnn.search.space import Range
+from keras_rnn.search.ranges import Range
 from tests.support import tiny
 
 OPTIONS = {"dataset": "negated_reviews", "cell": ["lstm", "gru"], "num_layers": [1, 2], "hidden_size": 8, "epochs": 2}

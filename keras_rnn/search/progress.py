@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from keras_rnn.search.labels import describe, duration, failure_line, figure
+from keras_rnn.search.formatting import describe, duration, failure_line, figure
 from keras_rnn.search.scores import best_record, ended, is_score
 from keras_rnn.search.trial import COMPLETED, FAILED, RUNNING, TrialRecord
 

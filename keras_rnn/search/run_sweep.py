@@ -16,15 +16,15 @@ from keras_rnn.search import layout
 from keras_rnn.search.algorithms import create_oracle, get_algorithm
 from keras_rnn.search.driver import drive
 from keras_rnn.search.executor import Executor
-from keras_rnn.search.live import SweepProgress
 from keras_rnn.search.plan import Plan
 from keras_rnn.search.preparation import check_models, explore, prepare_data
 from keras_rnn.search.processes import FORKS, ProcessExecutor, Slot, call, take_slot
 from keras_rnn.search.program import Program, write_program
+from keras_rnn.search.progress import SweepProgress
 from keras_rnn.search.proposals import Proposals, trial_count
 from keras_rnn.search.resources import slot_environments
 from keras_rnn.search.settings import Settings
-from keras_rnn.search.space import describe, differences, space_config
+from keras_rnn.search.space_config import describe_space, space_config, space_differences
 from keras_rnn.search.trial import TrialRecord
 from keras_rnn.training.prepare import open_prepared
 
@@ -65,7 +65,7 @@ def run(plan: Plan, settings: Settings, data: Data, directory: Path, console: Co
 
 
 def _ray_share(settings: Settings, stack: contextlib.ExitStack) -> dict[str, int]:
-    from keras_rnn.search.ray_executor import connected, fair_share
+    from keras_rnn.search.ray_cluster import connected, fair_share
 
     stack.enter_context(connected(settings.ray_address))
     return fair_share(settings.workers, settings.gpus)
@@ -96,7 +96,7 @@ def _prepare(
         program = replace(program, space=call(slot, explore, directory))
         _check_explored(directory, program.space)
         write_program(program, directory / layout.PROGRAM)
-    for line in describe(program.hyperparameters()):
+    for line in describe_space(program.hyperparameters()):
         console.print(line, highlight=False, soft_wrap=True)
     return program
 
@@ -106,7 +106,7 @@ def _check_explored(directory: Path, space: Mapping[str, Any]) -> None:
     path = directory / layout.EXPLORED
     if not path.is_file():
         write_json(path, space)
-    elif differs := differences(json.loads(path.read_text(encoding="utf-8")), space):
+    elif differs := space_differences(json.loads(path.read_text(encoding="utf-8")), space):
         raise UsageError(f"{directory} holds a sweep of another HyperModel: {'; '.join(differs)}")
 
 

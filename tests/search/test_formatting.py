@@ -1,6 +1,6 @@
 import pytest
 
-from keras_rnn.search.labels import describe, duration, failure_line, figure, short
+from keras_rnn.search.formatting import describe, duration, failure_line, figure, short
 
 
 @pytest.mark.parametrize(

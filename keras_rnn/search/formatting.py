@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from keras_rnn.search.space import SIZE_OF_LAYER
+from keras_rnn.search.space_values import SIZE_OF_LAYER
 
 
 def short(value: Any) -> str:

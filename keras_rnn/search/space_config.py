@@ -1,0 +1,76 @@
+"""A space as the JSON that keras-tuner makes of it: there and back, in words, and against another one."""
+
+import copy
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from keras_rnn.search.ranges import parse_value
+
+if TYPE_CHECKING:
+    import keras_tuner
+
+
+def space_config(hyperparameters: "keras_tuner.HyperParameters") -> dict[str, Any]:
+    """`HyperParameters.get_config()` of the space alone, without the values that it happens to hold."""
+    return {**hyperparameters.get_config(), "values": {}}
+
+
+def space_of(config: Mapping[str, Any]) -> "keras_tuner.HyperParameters":
+    """The inverse of `HyperParameters.get_config()`, which leaves `config` as it is: keras-tuner's own changes it."""
+    import keras_tuner
+
+    return keras_tuner.HyperParameters.from_config(copy.deepcopy(dict(config)))
+
+
+def describe_space(hyperparameters: "keras_tuner.HyperParameters") -> list[str]:
+    """One line a hyperparameter: "hidden_size: 32, 64, 128", "learning_rate: 0.0001 to 0.01, log"."""
+    return [f"{name}: {text}" for name, text in _texts(hyperparameters.get_config()).items()]
+
+
+def space_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """One line a hyperparameter in which two `HyperParameters.get_config()`s differ, and one for another order."""
+    old, new = _texts(before), _texts(now)
+    lines = [f"{name} was {old[name]}, now {text}" for name, text in new.items() if old.get(name, text) != text]
+    lines += [f"{name} is new: {text}" for name, text in new.items() if name not in old]
+    lines += [f"{name} is gone, it was {text}" for name, text in old.items() if name not in new]
+    if not lines and list(old) != list(new):
+        lines.append(f"the order was {', '.join(old)}, now {', '.join(new)}")
+    return lines
+
+
+def _texts(config: Mapping[str, Any]) -> dict[str, str]:
+    """What each name stands for, in words that differ where two differ."""
+    texts: dict[str, str] = {}
+    for entry in config["space"]:
+        name, text = entry["config"]["name"], _text(entry["class_name"], entry["config"])
+        texts[name] = f"{texts[name]}; {text}" if name in texts else text  # one name under several conditions
+    return texts
+
+
+def _text(kind: str, config: Mapping[str, Any]) -> str:
+    if kind == "Fixed":
+        text = _shown(config["value"])
+    elif kind == "Boolean":
+        text = f"{config['default']}, {not config['default']}"
+    elif kind == "Choice":
+        text = _with_default(", ".join(map(_shown, config["values"])), config, config["values"][0])
+    else:
+        text = f"{config['min_value']} to {config['max_value']}"
+        if config["step"] not in (None, 1):
+            text += f", step {config['step']}"
+        if config["sampling"] != "linear":
+            text += f", {config['sampling']}"
+        text = _with_default(text, config, config["min_value"])
+    for condition in config["conditions"]:
+        parent = condition["config"]
+        text += f" where {parent['name']} is {' or '.join(map(_shown, parent['values']))}"
+    return text
+
+
+def _with_default(text: str, config: Mapping[str, Any], usual: Any) -> str:
+    return text if config["default"] in (None, usual) else f"{text}, default {_shown(config['default'])}"
+
+
+def _shown(value: Any) -> str:
+    """Bare, unless a string looks like something else."""
+    return value if isinstance(value, str) and parse_value(value) == value else repr(value)
