@@ -10,16 +10,16 @@ import keras_tuner
 
 from keras_rnn.files import remove_debris
 from keras_rnn.search import layout
-from keras_rnn.search.executor import EpochDone, Executor
+from keras_rnn.search.executor import EpochEnded, Executor
 from keras_rnn.search.journal import Journal, read_journal
 from keras_rnn.search.proposals import Proposals
 from keras_rnn.search.records import apply_event
 from keras_rnn.search.report import write_progress
-from keras_rnn.search.trial import COMPLETED, DIED, FAILED, NO_SPACE, RETRIED, RUNNING, Result, TrialRecord
-from keras_rnn.search.trial_task import written_result
+from keras_rnn.search.trial import COMPLETED, DIED, FAILED, NO_SPACE, RETRYABLE, RUNNING, Result, TrialRecord
+from keras_rnn.search.trial_task import read_result
 from keras_rnn.training.history import write_history
 
-TICK = 1.0  # seconds after which the table is drawn again, whatever happened
+REDRAW_SECONDS = 1.0  # seconds after which the table is drawn again, whatever happened
 
 
 def drive(
@@ -51,50 +51,50 @@ def drive(
     """
     sweep = _Sweep(directory, proposals, objective)
     try:
-        waiting = deque(sweep.unfinished())
+        queue = deque(sweep.unfinished())
         epochs: dict[str, Mapping] = {}
-        under_way: set[str] = set()
-        ask = True  # the oracle answers the same until a trial has ended
+        running_ids: set[str] = set()
+        may_propose = True  # the oracle answers the same until a trial has ended
         while True:
-            while len(under_way) < executor.capacity and (waiting or ask):
-                trial_id = waiting.popleft() if waiting else sweep.create(max_trials)
+            while len(running_ids) < executor.capacity and (queue or may_propose):
+                trial_id = queue.popleft() if queue else sweep.create(max_trials)
                 if trial_id is None:
-                    ask = False
+                    may_propose = False
                     break
-                if (found := written_result(directory, trial_id)) is not None:
-                    sweep.end(trial_id, found)
-                    ask = True
+                if (result := read_result(directory, trial_id)) is not None:
+                    sweep.end(trial_id, result)
+                    may_propose = True
                     continue
                 executor.start(sweep.records[trial_id].job)
-                under_way.add(trial_id)
+                running_ids.add(trial_id)
             show(sweep.ordered(), epochs)
-            if not under_way:
+            if not running_ids:
                 return sweep.ordered()
-            for event in executor.wait(TICK):
-                if isinstance(event, EpochDone):
+            for event in executor.wait(REDRAW_SECONDS):
+                if isinstance(event, EpochEnded):
                     epochs[event.trial_id] = event.row
                     continue
-                under_way.remove(event.trial_id)
+                running_ids.remove(event.trial_id)
                 epochs.pop(event.trial_id, None)
                 result = event.result
                 if result.failure == NO_SPACE:
                     raise OSError(f"trial {event.trial_id} found no space: {result.error}")
                 if result.failure == DIED:  # perhaps with its work done
-                    result = written_result(directory, event.trial_id) or result
-                if _again(result, sweep.records[event.trial_id], retries, executor):
+                    result = read_result(directory, event.trial_id) or result
+                if _needs_retry(result, sweep.records[event.trial_id], retries, executor):
                     sweep.retry(event.trial_id, result)
-                    waiting.appendleft(event.trial_id)
+                    queue.appendleft(event.trial_id)
                 else:
                     sweep.end(event.trial_id, result)
-                    ask = True
+                    may_propose = True
     finally:
         sweep.journal.close()
 
 
-def _again(result: Result, record: TrialRecord, retries: int, executor: Executor) -> bool:
+def _needs_retry(result: Result, record: TrialRecord, retries: int, executor: Executor) -> bool:
     if result.failure == DIED and executor.retries_deaths:
         return False
-    return result.failure in RETRIED and record.attempts <= retries
+    return result.failure in RETRYABLE and record.attempts <= retries
 
 
 class _Sweep:
@@ -148,9 +148,9 @@ class _Sweep:
         self.proposals.end(trial_id, result)
         write_progress(self.directory, self.ordered())
 
-    def _write(self, event: str, trial_id: str, **further: Any) -> None:
-        self.journal.write(event, trial_id, **further)
-        apply_event(self.records, {"event": event, "trial": trial_id, **further}, self.objective, self.proposals.epochs)
+    def _write(self, event: str, trial_id: str, **fields: Any) -> None:
+        self.journal.write(event, trial_id, **fields)
+        apply_event(self.records, {"event": event, "trial": trial_id, **fields}, self.objective, self.proposals.epochs)
 
     def _keep_error(self, trial_id: str, result: Result) -> None:
         if result.failure is None:

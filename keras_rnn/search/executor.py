@@ -10,7 +10,7 @@ GRACE_SECONDS = 5.0  # beyond its time in which a trial can end itself, history 
 
 
 @dataclass(frozen=True)
-class EpochDone:
+class EpochEnded:
     """A running trial has finished an epoch; `row` is the epoch's line of `Result.history`."""
 
     trial_id: str
@@ -18,7 +18,7 @@ class EpochDone:
 
 
 @dataclass(frozen=True)
-class Ended:
+class TrialEnded:
     """An attempt has ended, one way or another."""
 
     trial_id: str
@@ -37,7 +37,7 @@ class Executor(Protocol):
     def start(self, job: Job) -> None:
         """Begins an attempt and returns at once. Never called with `capacity` attempts under way."""
 
-    def wait(self, seconds: float) -> list[EpochDone | Ended]:
+    def wait(self, seconds: float) -> list[EpochEnded | TrialEnded]:
         """What happened since the last call; returns as soon as something did, or empty after `seconds`."""
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from keras_rnn.training.logits import classification_metrics, logits_function
 from keras_rnn.training.prepare import EncodedSplit, PreparedData
 from keras_rnn.training.token_model import compile_model, prepared_model
 
-REPORTED = ("loss", "accuracy", "val_loss", "val_accuracy")
+REPORTED_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
 class TextClassifierHyperModel(keras_tuner.HyperModel):

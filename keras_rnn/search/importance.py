@@ -7,12 +7,12 @@ import numpy as np
 from sklearn.ensemble import RandomForestRegressor
 
 from keras_rnn.search.axis import INACTIVE, distinct
-from keras_rnn.search.scores import fence
+from keras_rnn.search.scores import outer_fence
 from keras_rnn.search.trial import TrialRecord
 
-FEWEST_TRIALS = 4
+MIN_TRIALS = 4
 TREES = 256
-MOST_LEVELS = 24  # values of a hyperparameter that its effect is averaged over
+MAX_LEVELS = 24  # values of a hyperparameter that its effect is averaged over
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,10 @@ def importance(records: Sequence[TrialRecord], direction: str) -> Importance:
     among them where trials were given different numbers of epochs. A score far worse than the others counts as the
     worst that is not, or it would be all that there is to explain.
     """
-    if len(records) < FEWEST_TRIALS:
-        return Importance({}, refusal=f"too few trials: {len(records)} completed, it takes {FEWEST_TRIALS}")
+    if len(records) < MIN_TRIALS:
+        return Importance({}, refusal=f"too few trials: {len(records)} completed, it takes {MIN_TRIALS}")
     scores = np.array([record.score for record in records])
-    scores = scores.clip(*fence(scores, direction))
+    scores = scores.clip(*outer_fence(scores, direction))
     if np.ptp(scores) == 0:
         return Importance({}, refusal=f"all {len(records)} trials have the same score")
     features, groups = _encode(records)
@@ -90,13 +90,13 @@ def _encode(records: Sequence[TrialRecord]) -> tuple[np.ndarray, dict[str, slice
 
 def _main_effect(forest: RandomForestRegressor, features: np.ndarray, columns: slice) -> float:
     levels, counts = np.unique(features[:, columns], axis=0, return_counts=True)
-    if len(levels) > MOST_LEVELS:
-        tried = features[np.lexsort(features[:, columns].T), columns]  # in order, so that these are quantiles
-        levels = tried[np.linspace(0, len(tried) - 1, MOST_LEVELS).round().astype(int)]
-        counts = np.ones(MOST_LEVELS)
-    changed = np.repeat(features[None], len(levels), axis=0)
-    changed[:, :, columns] = levels[:, None]
-    predictions = forest.predict(changed.reshape(-1, features.shape[1])).reshape(len(levels), len(features))
+    if len(levels) > MAX_LEVELS:
+        sorted_values = features[np.lexsort(features[:, columns].T), columns]  # in order, so that these are quantiles
+        levels = sorted_values[np.linspace(0, len(sorted_values) - 1, MAX_LEVELS).round().astype(int)]
+        counts = np.ones(MAX_LEVELS)
+    varied = np.repeat(features[None], len(levels), axis=0)
+    varied[:, :, columns] = levels[:, None]
+    predictions = forest.predict(varied.reshape(-1, features.shape[1])).reshape(len(levels), len(features))
     total = _variance(predictions.ravel(), np.repeat(counts, len(features)))
     return _variance(predictions.mean(axis=1), counts) / total if total > 0 else 0.0
 

@@ -42,12 +42,12 @@ class Journal:
 
     def __init__(self, path: Path):
         # Half a line, of a writer that was killed, would spoil the one after it.
-        whole = path.read_bytes().rfind(b"\n") + 1 if path.is_file() else 0
+        complete_bytes = path.read_bytes().rfind(b"\n") + 1 if path.is_file() else 0
         self.file = open(path, "ab")  # noqa: SIM115  closed by `close`
-        self.file.truncate(whole)
+        self.file.truncate(complete_bytes)
 
-    def write(self, event: str, trial: str, **further: Any) -> None:
-        line = json.dumps({"event": event, "trial": trial, **further}, ensure_ascii=False)
+    def write(self, event: str, trial: str, **fields: Any) -> None:
+        line = json.dumps({"event": event, "trial": trial, **fields}, ensure_ascii=False)
         self.file.write(line.encode() + b"\n")
         self.file.flush()
         os.fsync(self.file.fileno())

@@ -47,7 +47,7 @@ class ThoroughHyperbandOracle(HyperbandOracle):
     """
 
     def __init__(self, **options):
-        self._whole: dict[int, int] = {}  # the size of first rounds that hold the whole space, by bracket
+        self._exhausted_sizes: dict[int, int] = {}  # the size of first rounds that hold the whole space, by bracket
         super().__init__(**options)
 
     def end_trial(self, trial):
@@ -58,22 +58,26 @@ class ThoroughHyperbandOracle(HyperbandOracle):
         super().end_trial(trial)
 
     def _random_values(self):
-        bracket = next(b for b in self._brackets if len(b["rounds"][0]) < self._get_size(b["bracket_num"], 0))
-        tried = self._tried_so_far
+        bracket = next(
+            candidate
+            for candidate in self._brackets
+            if len(candidate["rounds"][0]) < self._get_size(candidate["bracket_num"], 0)
+        )
+        tried_in_all = self._tried_so_far
         self._tried_so_far = {self._id_to_hash[trial["id"]] for trial in bracket["rounds"][0]}
         try:
             return super()._random_values()
         finally:
-            self._tried_so_far = tried
+            self._tried_so_far = tried_in_all
 
     def _random_trial(self, trial_id, bracket):
         response = super()._random_trial(trial_id, bracket)
         if response["status"] == "RUNNING":
             return response
-        self._whole[bracket["bracket_num"]] = len(bracket["rounds"][0])
+        self._exhausted_sizes[bracket["bracket_num"]] = len(bracket["rounds"][0])
         return self.populate_space(trial_id)
 
     def _get_size(self, bracket_num, round_num):
-        if bracket_num in self._whole:
-            return math.ceil(self._whole[bracket_num] / self.factor**round_num)
+        if bracket_num in self._exhausted_sizes:
+            return math.ceil(self._exhausted_sizes[bracket_num] / self.factor**round_num)
         return super()._get_size(bracket_num, round_num)

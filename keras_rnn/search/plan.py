@@ -18,17 +18,18 @@ from keras_rnn.errors import UsageError, unknown_name
 from keras_rnn.files import make_folder, remove_debris, write_json
 from keras_rnn.search import layout
 from keras_rnn.search.algorithms import get_algorithm
-from keras_rnn.search.hypermodel import REPORTED, TextClassifierHyperModel
+from keras_rnn.search.hypermodel import REPORTED_METRICS, TextClassifierHyperModel
 from keras_rnn.search.journal import locked
 from keras_rnn.search.run_trial import check_objective
 from keras_rnn.search.space import check_names, search_space
-from keras_rnn.search.space_config import space_config, space_differences, space_of
+from keras_rnn.search.space_config import space_config, space_differences, space_from_config
 from keras_rnn.training.config import DataConfig, RunConfig, TextConfig, config_from_dict, config_to_dict, run_config
 from keras_rnn.training.config import differences as config_differences
 
-FIELDS = ("algorithm", "objective", "direction", "hypermodel", "config", "fingerprint", "space")  # of sweep.json
+# The keys of sweep.json.
+IDENTITY_FIELDS = ("algorithm", "objective", "direction", "hypermodel", "config", "fingerprint", "space")
 # What a HyperModel of the user's leaves to be said besides.
-BESIDE_A_HYPERMODEL = [
+OPTIONS_WITH_HYPERMODEL = [
     *(field.name for kind in (DataConfig, TextConfig) for field in dataclasses.fields(kind)),
     "epochs",
     "batch_size",
@@ -42,7 +43,7 @@ class Plan:
 
     Args:
         hypermodel: builds and fits the models.
-        ours: whether it is the text classifiers of keras_rnn.
+        is_builtin: whether it is the text classifiers of keras_rnn.
         hyperparameters: the space; of a user's HyperModel what was declared beforehand.
         objective: the metric and its direction.
         algorithm: its registered name.
@@ -51,7 +52,7 @@ class Plan:
     """
 
     hypermodel: keras_tuner.HyperModel
-    ours: bool
+    is_builtin: bool
     hyperparameters: keras_tuner.HyperParameters
     objective: keras_tuner.Objective
     algorithm: str
@@ -64,7 +65,7 @@ class Plan:
             "algorithm": self.algorithm,
             "objective": self.objective.name,
             "direction": self.objective.direction,
-            "hypermodel": None if self.ours else self.hypermodel.name or type(self.hypermodel).__name__,
+            "hypermodel": None if self.is_builtin else self.hypermodel.name or type(self.hypermodel).__name__,
             "config": config_to_dict(self.config),
             "fingerprint": self.fingerprint,
             "space": space_config(self.hyperparameters),
@@ -84,20 +85,20 @@ def make_plan(
     """The plan that these arguments of `keras_rnn.tune` make; UsageError where they make none."""
     get_algorithm(algorithm)  # UsageError where there is none
     if hypermodel is None and isinstance(objective, str):
-        check_objective(objective, REPORTED)
+        check_objective(objective, REPORTED_METRICS)
     objective = _objective(objective)
     if hypermodel is not None:
         for option in options:
-            if option not in BESIDE_A_HYPERMODEL:
-                raise unknown_name("option beside a HyperModel", option, BESIDE_A_HYPERMODEL)
+            if option not in OPTIONS_WITH_HYPERMODEL:
+                raise unknown_name("option beside a HyperModel", option, OPTIONS_WITH_HYPERMODEL)
         if hidden_size_per_layer:
             raise UsageError(
                 "hidden_size_per_layer is of keras_rnn's own models, and this sweep has another HyperModel"
             )
         space = hyperparameters.copy() if hyperparameters is not None else keras_tuner.HyperParameters()
         config = run_config(**options)
-        found = fingerprint(config, dataset)
-        return Plan(_hypermodel(hypermodel), False, space, objective, algorithm, config, found)
+        digest = fingerprint(config, dataset)
+        return Plan(_hypermodel(hypermodel), False, space, objective, algorithm, config, digest)
     fixed, space = search_space(options, hidden_size_per_layer)
     for hyperparameter in hyperparameters.space if hyperparameters is not None else ():
         if hyperparameter.name in options:
@@ -105,8 +106,8 @@ def make_plan(
         space.merge([hyperparameter], overwrite=False)
     config = run_config(**fixed)
     check_names(space, config.model.model)
-    found = fingerprint(config, dataset)
-    return Plan(TextClassifierHyperModel(fixed), True, space, objective, algorithm, config, found)
+    digest = fingerprint(config, dataset)
+    return Plan(TextClassifierHyperModel(fixed), True, space, objective, algorithm, config, digest)
 
 
 def fingerprint(config: RunConfig, dataset: TextDataset | None) -> str:
@@ -142,13 +143,13 @@ def _hypermodel(hypermodel: keras_tuner.HyperModel | Callable) -> keras_tuner.Hy
         return hypermodel
     if not callable(hypermodel):
         raise UsageError(f"hypermodel takes a keras_tuner.HyperModel or a function, got {hypermodel!r}")
-    made = keras_tuner.HyperModel(name=getattr(hypermodel, "__name__", None))
-    made.build = hypermodel
-    return made
+    wrapper = keras_tuner.HyperModel(name=getattr(hypermodel, "__name__", None))
+    wrapper.build = hypermodel
+    return wrapper
 
 
 @contextmanager
-def claimed(plan: Plan, directory: Path) -> Iterator[None]:
+def claim_directory(plan: Plan, directory: Path) -> Iterator[None]:
     """Holds the sweep's directory, which is new or holds this very sweep; a new one goes again on a UsageError.
 
     Raises:
@@ -159,28 +160,28 @@ def claimed(plan: Plan, directory: Path) -> Iterator[None]:
     sweep = directory / layout.SWEEP
     if not sweep.is_file() and directory.is_dir() and {entry.name for entry in directory.iterdir()} - {layout.LOCK}:
         raise UsageError(f"{directory} is not empty and holds no sweep; give another directory")
-    made = not directory.exists()
+    is_new_directory = not directory.exists()
     make_folder(directory, "sweep's directory")
     with locked(directory / layout.LOCK):
         remove_debris(directory)
-        new = not (directory / layout.JOURNAL).is_file()  # nothing was tried yet
-        if new:
-            _empty(directory)
+        is_new_sweep = not (directory / layout.JOURNAL).is_file()  # nothing was tried yet
+        if is_new_sweep:
+            _clear_directory(directory)
             write_json(sweep, plan.identity())
-        elif differs := _differences(read_identity(directory), plan.identity()):
-            raise UsageError(f"{directory} holds another sweep: {'; '.join(differs)}; give another directory")
+        elif changes := _differences(read_identity(directory), plan.identity()):
+            raise UsageError(f"{directory} holds another sweep: {'; '.join(changes)}; give another directory")
         try:
             yield
         except UsageError:
             if not (directory / layout.JOURNAL).exists():
-                _empty(directory)
-                if made:
+                _clear_directory(directory)
+                if is_new_directory:
                     (directory / layout.LOCK).unlink()
                     directory.rmdir()
             raise
 
 
-def _empty(directory: Path) -> None:
+def _clear_directory(directory: Path) -> None:
     for entry in (layout.SWEEP, layout.PROGRAM, layout.EXPLORED):
         (directory / entry).unlink(missing_ok=True)
     shutil.rmtree(directory / layout.DATA, ignore_errors=True)
@@ -192,21 +193,21 @@ def read_identity(directory: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UsageError(f"no sweep in {directory}: it has no {layout.SWEEP}")
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        config_from_dict(found["config"])
-        space_of(found["space"])
-        return {name: found[name] for name in FIELDS}
+        identity = json.loads(path.read_text(encoding="utf-8"))
+        config_from_dict(identity["config"])
+        space_from_config(identity["space"])
+        return {name: identity[name] for name in IDENTITY_FIELDS}
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{path} does not describe a sweep: {error}") from None
 
 
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def _differences(previous: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
     lines = [
-        f"{name} was {before[name]!r}, now {now[name]!r}"
+        f"{name} was {previous[name]!r}, now {current[name]!r}"
         for name in ("algorithm", "objective", "direction", "hypermodel")
-        if before[name] != now[name]
+        if previous[name] != current[name]
     ]
-    if before["fingerprint"] != now["fingerprint"]:
+    if previous["fingerprint"] != current["fingerprint"]:
         lines.append("the data has changed")
-    lines += config_differences(config_from_dict(before["config"]), config_from_dict(now["config"]))
-    return lines + space_differences(before["space"], now["space"])
+    lines += config_differences(config_from_dict(previous["config"]), config_from_dict(current["config"]))
+    return lines + space_differences(previous["space"], current["space"])

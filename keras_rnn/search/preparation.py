@@ -16,8 +16,8 @@ from keras_rnn.errors import UsageError
 from keras_rnn.search import layout
 from keras_rnn.search.hypermodel import TextClassifierHyperModel
 from keras_rnn.search.program import Program, read_program
-from keras_rnn.search.run_trial import check_objective, fit_arguments, returned_rows, set_up_device
-from keras_rnn.search.space_config import space_config, space_of
+from keras_rnn.search.run_trial import check_objective, fit_arguments, metric_rows, set_up_device
+from keras_rnn.search.space_config import space_config, space_from_config
 from keras_rnn.search.space_values import covering_values
 from keras_rnn.training.config import RunConfig
 from keras_rnn.training.prepare import MANIFEST, PreparedData, open_prepared, prepare_configured
@@ -30,18 +30,18 @@ def check_models(options: dict[str, Any], space: dict[str, Any], report: Callabl
     """Builds one of our models with each hyperparameter value at least once; UsageError where one is refused."""
     tf.config.set_visible_devices([], "GPU")
     hypermodel = TextClassifierHyperModel(options)
-    for values in covering_values(space_of(space)):
+    for values in covering_values(space_from_config(space)):
         check_hyperparameters(hypermodel.config(values))
 
 
 def prepare_data(config: RunConfig, dataset: TextDataset | None, folder: Path, report: Callable) -> str:
     """Makes the token ids, unless they are there, and says in a line what they are."""
     tf.config.set_visible_devices([], "GPU")
-    found = (folder / MANIFEST).is_file()
-    return str(open_prepared(folder) if found else prepare_configured(config, folder, dataset))
+    is_prepared = (folder / MANIFEST).is_file()
+    return str(open_prepared(folder) if is_prepared else prepare_configured(config, folder, dataset))
 
 
-def explore(directory: Path, report: Callable) -> dict[str, Any]:
+def explore_space(directory: Path, report: Callable) -> dict[str, Any]:
     """Builds and fits a user's HyperModel as far as one step, for its whole space and for the names of its metrics.
 
     Returns:
@@ -56,27 +56,29 @@ def explore(directory: Path, report: Callable) -> dict[str, Any]:
     data = open_prepared(folder) if (folder / MANIFEST).is_file() else None
     if data is not None:
         program.hypermodel.data = data
-    space = whole_space(program.hypermodel, program.hyperparameters())
+    space = declared_space(program.hypermodel, program.hyperparameters())
     if not space.space:
         raise UsageError("nothing to search: neither the HyperModel nor `hyperparameters` declares a hyperparameter")
     _check_objective(program, data, space)
     return space_config(space)
 
 
-def whole_space(hypermodel: keras_tuner.HyperModel, space: keras_tuner.HyperParameters) -> keras_tuner.HyperParameters:
+def declared_space(
+    hypermodel: keras_tuner.HyperModel, space: keras_tuner.HyperParameters
+) -> keras_tuner.HyperParameters:
     """All that `build` declares: it is called until each value of each hyperparameter it declared has been tried.
 
     A hyperparameter that stands behind an `if` on another's value shows that way, and a value that `build` refuses.
     """
-    tried: list[dict] = []
-    while untried := [values for values in covering_values(space) or [{}] if values not in tried]:
+    tried_values: list[dict] = []
+    while untried_values := [values for values in covering_values(space) or [{}] if values not in tried_values]:
         hp = space.copy()
-        hp.values = dict(untried[0])  # the others may lack what this build declares
+        hp.values = dict(untried_values[0])  # the others may lack what this build declares
         _build(hypermodel, hp)
         space.merge(hp.space, overwrite=False)  # True would have each of them twice
-        tried.append(untried[0])
+        tried_values.append(untried_values[0])
         keras.backend.clear_session()
-        if len(tried) == MAX_BUILDS:
+        if len(tried_values) == MAX_BUILDS:
             break
     return space
 
@@ -91,28 +93,28 @@ def _build(hypermodel: keras_tuner.HyperModel, hp: keras_tuner.HyperParameters) 
     return model
 
 
-class _FirstStepDone(BaseException):  # which no `except Exception` in a user's fit holds up
+class _StopAfterFirstStep(BaseException):  # which no `except Exception` in a user's fit holds up
     pass
 
 
 class _FirstStep(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
-        self.reported = list(logs or ())
-        raise _FirstStepDone
+        self.metric_names = list(logs or ())
+        raise _StopAfterFirstStep
 
 
 def _check_objective(program: Program, data: PreparedData | None, space: keras_tuner.HyperParameters) -> None:
     hp = space.copy()
     hp.values = covering_values(space)[0]  # the defaults, which keras-tuner leaves out of a space it is given
     model = _build(program.hypermodel, hp)
-    first = _FirstStep()
+    first_step = _FirstStep()
     arguments = {"verbose": 0, **fit_arguments(program, data, 0)}
-    callbacks = [*arguments.pop("callbacks", ()), first]
+    callbacks = [*arguments.pop("callbacks", ()), first_step]
     try:
-        returned = program.hypermodel.fit(hp, model, epochs=1, initial_epoch=0, callbacks=callbacks, **arguments)
-        reported = [name for row in returned_rows(returned, program) for name in row]
-    except _FirstStepDone:
-        reported = [*first.reported, *(f"val_{name}" for name in first.reported)]
+        fit_output = program.hypermodel.fit(hp, model, epochs=1, initial_epoch=0, callbacks=callbacks, **arguments)
+        metric_names = [name for row in metric_rows(fit_output, program) for name in row]
+    except _StopAfterFirstStep:
+        metric_names = [*first_step.metric_names, *(f"val_{name}" for name in first_step.metric_names)]
     except Exception as error:
         raise UsageError(f"HyperModel.fit raises {type(error).__name__}: {error}") from error
-    check_objective(program.objective, dict.fromkeys(reported))
+    check_objective(program.objective, dict.fromkeys(metric_names))

@@ -11,7 +11,7 @@ import cloudpickle
 import keras_tuner
 
 from keras_rnn.files import atomic_write
-from keras_rnn.search.space_config import space_of
+from keras_rnn.search.space_config import space_from_config
 
 ALIGNMENT = 64  # bytes
 
@@ -48,7 +48,7 @@ class Program:
 
     def hyperparameters(self) -> keras_tuner.HyperParameters:
         """The space, every value at its default."""
-        return space_of(self.space)
+        return space_from_config(self.space)
 
 
 def write_program(program: Program, path: Path) -> None:
@@ -75,10 +75,10 @@ def read_program(path: Path) -> Program:
     """
     with open(path, "rb") as file:
         mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    at = 8 + int.from_bytes(mapped[:8], "little")
+    offset = 8 + int.from_bytes(mapped[:8], "little")
     parts = []
-    for length in pickle.loads(mapped[8:at]):
-        start = at + -at % ALIGNMENT
-        at = start + length
-        parts.append(mapped[start:at])
+    for length in pickle.loads(mapped[8:offset]):
+        start = offset + -offset % ALIGNMENT
+        offset = start + length
+        parts.append(mapped[start:offset])
     return cloudpickle.loads(parts[0], buffers=parts[1:])

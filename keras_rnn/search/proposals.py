@@ -9,10 +9,10 @@ from typing import Any
 import keras_tuner
 from keras_tuner.oracles import GridSearchOracle, HyperbandOracle
 
-from keras_rnn.search.space_config import space_of
+from keras_rnn.search.space_config import space_from_config
 from keras_rnn.search.trial import Job, Result
 
-MOST_COUNTED = 10_000  # trials of a grid
+MAX_COUNTED = 10_000  # trials of a grid
 MAX_COLLISIONS = 500  # random draws of what was tried, before a space counts as exhausted; keras-tuner's 20 are few
 
 
@@ -26,9 +26,9 @@ def trial_count(oracle: keras_tuner.Oracle, max_trials: int | None) -> int | Non
         )
     elif isinstance(oracle, GridSearchOracle):
         proposals = Proposals(oracle, epochs=1)
-        most = MOST_COUNTED if max_trials is None else max_trials
-        count = sum(1 for _ in itertools.takewhile(lambda _: proposals.propose(), range(most)))
-        count = None if count == MOST_COUNTED else count
+        max_counted = MAX_COUNTED if max_trials is None else max_trials
+        count = sum(1 for _ in itertools.takewhile(lambda _: proposals.propose(), range(max_counted)))
+        count = None if count == MAX_COUNTED else count
     else:
         count = None
     return min((number for number in (count, max_trials) if number is not None), default=None)
@@ -64,16 +64,16 @@ class Proposals:
 
     def repropose(self, trial_id: str, values: Mapping[str, Any]) -> None:
         """Proposes a trial as it was proposed before; what the oracle would now say otherwise, it takes as it was."""
-        with self._populated(values):
-            again = self.propose()
-        if again is None or again[0] != trial_id:
-            raise RuntimeError(f"the journal has trial {trial_id} where the oracle makes {again and again[0]}")
+        with self._forced_values(values):
+            proposal = self.propose()
+        if proposal is None or proposal[0] != trial_id:
+            raise RuntimeError(f"the journal has trial {trial_id} where the oracle makes {proposal and proposal[0]}")
 
     def end(self, trial_id: str, result: Result) -> None:
         """Tells the oracle how a trial ended."""
         trial = self.oracle.get_trial(trial_id)
         if result.space is not None:
-            trial.hyperparameters = space_of(result.space)
+            trial.hyperparameters = space_from_config(result.space)
         for row in result.history if result.failure is None else ():
             metrics = {name: value for name, value in row.items() if name not in ("epoch", "seconds")}
             self.oracle.update_trial(trial_id, metrics, step=row["epoch"])
@@ -81,7 +81,7 @@ class Proposals:
         self.oracle.end_trial(trial)
 
     @contextlib.contextmanager
-    def _populated(self, values: Mapping[str, Any]) -> Iterator[None]:
+    def _forced_values(self, values: Mapping[str, Any]) -> Iterator[None]:
         def populate_space(trial_id):
             type(self.oracle).populate_space(self.oracle, trial_id)
             return {"status": "RUNNING", "values": dict(values)}
@@ -93,7 +93,7 @@ class Proposals:
             del self.oracle.populate_space
 
 
-def job(trial_id: str, values: Mapping[str, Any], epochs: int) -> Job:
+def make_job(trial_id: str, values: Mapping[str, Any], epochs: int) -> Job:
     """The job of a proposed trial; Hyperband says in its values for how many epochs, and what to go on from."""
     return Job(
         trial_id=trial_id,

@@ -8,7 +8,7 @@ from typing import Any
 from keras_rnn.checks import flag
 from keras_rnn.errors import UsageError
 
-KINDS = "a value, a choice like 1,2,3 or a range low:high[:log]"
+OPTION_FORMS = "a value, a choice like 1,2,3 or a range low:high[:log]"
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Range:
             raise UsageError(f"a log range takes low above 0, got {self.low}")
 
 
-def parse(option: str, text: str) -> Any:
+def parse_option(option: str, text: str) -> Any:
     """What the text of an option says: "64" a value, "32,64" a list of them, "32:128" or "1e-4:1e-2:log" a `Range`.
 
     Values are ints, floats or bools where they look like it, else strings.
@@ -49,7 +49,7 @@ def parse(option: str, text: str) -> Any:
         return parse_range(option, text)
     parts = [part.strip() for part in text.split(",")]
     if "" in parts:
-        raise UsageError(f"{option} takes {KINDS}, got {text!r} with an empty value")
+        raise UsageError(f"{option} takes {OPTION_FORMS}, got {text!r} with an empty value")
     values = [parse_value(part) for part in parts]
     return values[0] if len(values) == 1 else check_choices(option, values)
 
@@ -57,7 +57,7 @@ def parse(option: str, text: str) -> Any:
 def parse_range(option: str, text: str) -> Range:
     low, high, *scale = map(str.strip, text.split(":"))
     if scale not in ([], ["log"]):
-        raise UsageError(f"{option} takes {KINDS}, got {text!r}")
+        raise UsageError(f"{option} takes {OPTION_FORMS}, got {text!r}")
     try:
         return Range(parse_value(low), parse_value(high), log=bool(scale))
     except UsageError as error:
@@ -87,7 +87,7 @@ def check_choices(option: str, values: Iterable) -> list:
         values, kinds = [float(value) for value in values], {float}
     if len(kinds) > 1 or not kinds <= {int, float, str, bool}:
         raise UsageError(f"{option} takes numbers, or strings, or True and False to choose from, got {values}")
-    for place, value in enumerate(values):
-        if value in values[:place]:
+    for index, value in enumerate(values):
+        if value in values[:index]:
             raise UsageError(f"{option} takes each value once, got {value!r} twice")
     return values

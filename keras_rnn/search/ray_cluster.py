@@ -20,9 +20,9 @@ RAY_ENVIRONMENT = {
     "RAY_task_oom_retries": "0",  # else what lacks memory would be tried again for ever
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # else the deaths of processes and nodes fill the screen with Ray's own logs
 }
-QUIET = {"log_to_driver": False, "logging_level": logging.ERROR}
-REHEARSAL = "import logging, ray, sys; ray.init(sys.argv[1], log_to_driver=False, logging_level=logging.ERROR)"
-CONNECT = 15.0  # seconds in which a cluster has to answer
+QUIET_OPTIONS = {"log_to_driver": False, "logging_level": logging.ERROR}
+CONNECTION_SCRIPT = "import logging, ray, sys; ray.init(sys.argv[1], log_to_driver=False, logging_level=logging.ERROR)"
+CONNECT_SECONDS = 15.0  # seconds in which a cluster has to answer
 
 
 def import_ray() -> ModuleType:
@@ -40,11 +40,11 @@ def import_ray() -> ModuleType:
 def connected(address: str | None) -> Iterator[None]:
     """Connects to a cluster (see `RayExecutor`), and lets go of it if it was not connected before."""
     ray = import_ray()
-    made = connect(ray, address)
+    is_new = connect(ray, address)
     try:
         yield
     finally:
-        if made:
+        if is_new:
             ray.shutdown()
 
 
@@ -61,11 +61,11 @@ def fair_share(workers: int | None, gpus: int | None) -> dict[str, int]:
     Raises:
         UsageError: the cluster has fewer GPUs.
     """
-    nodes = _nodes(import_ray())
-    there = int(sum(node.get("GPU", 0) for node in nodes))
-    workers, gpus = share_gpus(workers, gpus, there, "that the Ray cluster has", "the Ray cluster has")
+    nodes = node_resources(import_ray())
+    available = int(sum(node.get("GPU", 0) for node in nodes))
+    workers, gpus = share_gpus(workers, gpus, available, "that the Ray cluster has", "the Ray cluster has")
     cpus = max(int(sum(node.get("CPU", 0) for node in nodes)) // workers, 1)
-    while cpus > 1 and _room(nodes, cpus, min(gpus, 1)) < workers:
+    while cpus > 1 and _capacity(nodes, cpus, min(gpus, 1)) < workers:
         cpus -= 1
     return {"capacity": workers, "cpus_per_trial": cpus, "gpus_per_trial": min(gpus, 1)}
 
@@ -77,35 +77,35 @@ def connect(ray: ModuleType, address: str | None) -> bool:
             raise UsageError(f"ray_address takes None where this process has connected to Ray before, got {address!r}")
         return False
     address = address or os.environ.get("RAY_ADDRESS")
-    with _signal_handlers_kept():
+    with _preserve_sigterm_handler():
         if not address:
-            ray.init("local", include_dashboard=False, **QUIET)
+            ray.init("local", include_dashboard=False, **QUIET_OPTIONS)
             return True
-        _rehearse(address)
+        _test_connection(address)
         try:
-            ray.init(address, **QUIET)
+            ray.init(address, **QUIET_OPTIONS)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise _unreachable(address, str(error)) from error
     return True
 
 
-def _rehearse(address: str) -> None:
+def _test_connection(address: str) -> None:
     """Connects in a process of its own, since Ray waits for minutes where nobody answers, and writes about it."""
     if "://" in address:
         raise UsageError(f"ray_address takes HOST:PORT or auto, got {address!r}")
     try:
-        rehearsal = subprocess.run(
-            [sys.executable, "-c", REHEARSAL, address],
+        process = subprocess.run(
+            [sys.executable, "-c", CONNECTION_SCRIPT, address],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=CONNECT,
+            timeout=CONNECT_SECONDS,
         )
     except subprocess.TimeoutExpired:
-        raise _unreachable(address, f"no answer in {CONNECT:g} s") from None
-    if rehearsal.returncode:
-        raise _unreachable(address, (rehearsal.stderr.strip().splitlines() or ["no reason given"])[-1])
+        raise _unreachable(address, f"no answer in {CONNECT_SECONDS:g} s") from None
+    if process.returncode:
+        raise _unreachable(address, (process.stderr.strip().splitlines() or ["no reason given"])[-1])
 
 
 def _unreachable(address: str, reason: str) -> UsageError:
@@ -115,29 +115,29 @@ def _unreachable(address: str, reason: str) -> UsageError:
     )
 
 
-def _nodes(ray: ModuleType) -> list[dict[str, float]]:
+def node_resources(ray: ModuleType) -> list[dict[str, float]]:
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
-def _room(nodes: list[dict[str, float]], cpus: float, gpus: float) -> int:
+def _capacity(nodes: list[dict[str, float]], cpus: float, gpus: float) -> int:
     """How many trials that need so much fit, none of them on two nodes."""
     needs = [(name, amount) for name, amount in (("CPU", cpus), ("GPU", gpus)) if amount]
     return sum(int(min(node.get(name, 0) / amount for name, amount in needs)) for node in nodes)
 
 
 def check_room(ray: ModuleType, capacity: int, cpus: float, gpus: float) -> None:
-    nodes = _nodes(ray)
-    room = _room(nodes, cpus, gpus)
-    if room < capacity:
-        has = "; ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
+    nodes = node_resources(ray)
+    available = _capacity(nodes, cpus, gpus)
+    if available < capacity:
+        node_texts = "; ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
         raise UsageError(
-            f"workers takes at most the {room} trials of {cpus:g} CPUs and {gpus:g} GPUs that Ray has room for, "
-            f"got {capacity}; its nodes have {has}"
+            f"workers takes at most the {available} trials of {cpus:g} CPUs and {gpus:g} GPUs that Ray has room for, "
+            f"got {capacity}; its nodes have {node_texts}"
         )
 
 
 @contextlib.contextmanager
-def _signal_handlers_kept() -> Iterator[None]:
+def _preserve_sigterm_handler() -> Iterator[None]:
     """Ray takes SIGTERM for itself as it connects."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -16,12 +16,12 @@ import numpy as np
 
 from keras_rnn.files import atomic_write
 from keras_rnn.search import layout
-from keras_rnn.search.executor import GRACE_SECONDS, Ended, EpochDone
+from keras_rnn.search.executor import GRACE_SECONDS, EpochEnded, TrialEnded
 from keras_rnn.search.ray_cluster import check_room, connect, import_ray
-from keras_rnn.search.trial import DIED, ERROR, OUT_OF_MEMORY, TIME_OUT, Job, Result, not_done
+from keras_rnn.search.trial import DIED, ERROR, OUT_OF_MEMORY, TIME_OUT, Job, Result, time_out_message
 from keras_rnn.search.trial_task import write_result
 
-CLOSING = 10.0  # seconds in which cancelled trials have to end; the connection's end ends them too
+CLOSE_SECONDS = 10.0  # seconds in which cancelled trials have to end; the connection's end ends them too
 
 
 @dataclass
@@ -29,14 +29,14 @@ class _Attempt:
     job: Job
     number: int
     submitted: float
-    started: float | None = None  # last; Ray may have tried it before, on another node
+    start_time: float | None = None  # last; Ray may have tried it before, on another node
     overdue: bool = False
 
     def limit(self, trial_timeout: float | None) -> float:
         """When it is to be killed, in the time of time.monotonic()."""
-        if trial_timeout is None or self.started is None or self.overdue:
+        if trial_timeout is None or self.start_time is None or self.overdue:
             return float("inf")
-        return self.started + trial_timeout + GRACE_SECONDS
+        return self.start_time + trial_timeout + GRACE_SECONDS
 
 
 class RayExecutor:
@@ -83,7 +83,7 @@ class RayExecutor:
         self.capacity, self.directory, self.trial_timeout = capacity, directory, trial_timeout
         self._attempts: dict[Any, _Attempt] = {}  # by the reference of what it will return
         self._numbers = itertools.count()
-        self._reports = self._taking = None
+        self._reports = self._next_reports = None
         self._ray = ray = import_ray()
         self._connected = connect(ray, address)
         try:
@@ -104,11 +104,11 @@ class RayExecutor:
             with _memory_maps_as_arrays():
                 self._shared = [ray.put(value) for value in (run, program, data)]
             # On the driver's node: it is there for as long as the driver is.
-            here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
+            driver_node = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
                 ray.get_runtime_context().get_node_id(), soft=False
             )
-            self._reports = ray.remote(num_cpus=0, max_restarts=-1, scheduling_strategy=here)(Reports).remote()
-            self._taking = self._reports.take.remote()
+            self._reports = ray.remote(num_cpus=0, max_restarts=-1, scheduling_strategy=driver_node)(Reports).remote()
+            self._next_reports = self._reports.take.remote()
         except BaseException:
             self.close()
             raise
@@ -127,18 +127,18 @@ class RayExecutor:
         )
         self._attempts[reference] = _Attempt(job, number, time.monotonic())
 
-    def wait(self, seconds: float) -> list[EpochDone | Ended]:
+    def wait(self, seconds: float) -> list[EpochEnded | TrialEnded]:
         deadline = time.monotonic() + seconds
         while True:
             self._cancel_overdue()
             limits = [attempt.limit(self.trial_timeout) for attempt in self._attempts.values()]
-            references = [*self._attempts] if self._taking is None else [self._taking, *self._attempts]
-            patience = max(0.0, min([deadline, *limits]) - time.monotonic())
-            ready, _ = self._ray.wait(references, timeout=patience)
+            references = [*self._attempts] if self._next_reports is None else [self._next_reports, *self._attempts]
+            timeout = max(0.0, min([deadline, *limits]) - time.monotonic())
+            ready, _ = self._ray.wait(references, timeout=timeout)
             if ready:  # what else is
                 ready, _ = self._ray.wait(references, num_returns=len(references), timeout=0)
-            events = self._reported() if self._taking in ready else []
-            events += [self._ended(reference) for reference in ready if reference in self._attempts]
+            events = self._take_reports() if self._next_reports in ready else []
+            events += [self._finish(reference) for reference in ready if reference in self._attempts]
             if events or time.monotonic() >= deadline:
                 return events
 
@@ -148,7 +148,7 @@ class RayExecutor:
             for reference in attempts:
                 self._ray.cancel(reference, force=True)
             if attempts:
-                self._ray.wait(attempts, num_returns=len(attempts), timeout=CLOSING)
+                self._ray.wait(attempts, num_returns=len(attempts), timeout=CLOSE_SECONDS)
             if self._reports is not None:
                 self._ray.kill(self._reports)
             if self._connected:
@@ -164,34 +164,34 @@ class RayExecutor:
                 attempt.overdue = True
                 self._ray.cancel(reference, force=True)
 
-    def _reported(self) -> list[EpochDone]:
+    def _take_reports(self) -> list[EpochEnded]:
         try:
-            taken = self._ray.get(self._taking)
+            rows = self._ray.get(self._next_reports)
         except self._ray.exceptions.ActorDiedError:  # for good; a sweep does not fail for lack of reports
-            self._taking = None
+            self._next_reports = None
             return []
         except self._ray.exceptions.RayError:  # Ray starts it again
-            taken = []
-        self._taking = self._reports.take.remote()
+            rows = []
+        self._next_reports = self._reports.take.remote()
         attempts = {attempt.number: attempt for attempt in self._attempts.values()}
         events = []
-        for number, row in taken:
+        for number, row in rows:
             attempt = attempts.get(number)
             if attempt is None:  # it has ended
                 continue
-            if row is None or attempt.started is None:
-                attempt.started = time.monotonic()
+            if row is None or attempt.start_time is None:
+                attempt.start_time = time.monotonic()
             if row is not None:
-                events.append(EpochDone(attempt.job.trial_id, row))
+                events.append(EpochEnded(attempt.job.trial_id, row))
         return events
 
-    def _ended(self, reference: Any) -> Ended:
+    def _finish(self, reference: Any) -> TrialEnded:
         attempt = self._attempts.pop(reference)
         trial_id = attempt.job.trial_id
         try:
             result, checkpoint = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
-            return Ended(trial_id, self._failure(attempt, error))
+            return TrialEnded(trial_id, self._failure(attempt, error))
         path = self._checkpoint(trial_id)
         path.parent.mkdir(parents=True, exist_ok=True)
         if checkpoint is None:
@@ -201,14 +201,14 @@ class RayExecutor:
                 temp_path.write_bytes(checkpoint)
         if result.failure is None:  # so that it outlives a driver that dies before it has put it into the journal
             write_result(self.directory, trial_id, result)
-        return Ended(trial_id, result)
+        return TrialEnded(trial_id, result)
 
     def _failure(self, attempt: _Attempt, error: Exception) -> Result:
         exceptions = self._ray.exceptions
-        seconds = time.monotonic() - (attempt.started or attempt.submitted)
+        seconds = time.monotonic() - (attempt.start_time or attempt.submitted)
         text = re.sub(r"\x1b\[[\d;]*m", "", str(error)).strip()  # Ray colours it
         if attempt.overdue:
-            return Result(TIME_OUT, not_done(self.trial_timeout), seconds=seconds)
+            return Result(TIME_OUT, time_out_message(self.trial_timeout), seconds=seconds)
         if isinstance(error, exceptions.OutOfMemoryError):
             return Result(OUT_OF_MEMORY, "Ray killed its process for lack of memory", text, seconds=seconds)
         if isinstance(error, exceptions.RayTaskError):  # its program cannot be read there, its folder not written to

@@ -40,10 +40,10 @@ def ray_task(
     if not ray.get_gpu_ids():
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # Ray hides no GPU from a task that asks for none
     with tempfile.TemporaryDirectory(prefix="keras_rnn-") as folder:
-        trial = Path(folder) / job.trial_id
-        trial.mkdir()
+        trial_folder = Path(folder) / job.trial_id
+        trial_folder.mkdir()
         if checkpoint is not None:
-            (trial / CHECKPOINT).write_bytes(checkpoint)
+            (trial_folder / CHECKPOINT).write_bytes(checkpoint)
         source_path = Path(folder) / "source.npz" if source is not None else None
         if source_path is not None:
             source_path.write_bytes(source)
@@ -53,25 +53,25 @@ def ray_task(
             ray.wait([reports.put.remote(attempt, row)], timeout=REPORT_SECONDS)
 
         report(None)
-        result = run(program, data, job, trial, source_path, lambda row: report(dict(row)))
-        left = trial / CHECKPOINT
-        return result, left.read_bytes() if left.is_file() else None
+        result = run(program, data, job, trial_folder, source_path, lambda row: report(dict(row)))
+        checkpoint_path = trial_folder / CHECKPOINT
+        return result, checkpoint_path.read_bytes() if checkpoint_path.is_file() else None
 
 
 class Reports:
     """An actor that keeps what trials report until the driver takes it."""
 
     def __init__(self):
-        self.kept: list[tuple[int, Mapping[str, float] | None]] = []
+        self.rows: list[tuple[int, Mapping[str, float] | None]] = []
         self.arrived = asyncio.Event()
 
     async def put(self, attempt: int, row: Mapping[str, float] | None) -> None:
-        self.kept.append((attempt, row))
+        self.rows.append((attempt, row))
         self.arrived.set()
 
     async def take(self) -> list[tuple[int, Mapping[str, float] | None]]:
         """All that came since the last call, in order; waits until something has."""
         await self.arrived.wait()
         self.arrived.clear()
-        taken, self.kept = self.kept, []
-        return taken
+        rows, self.rows = self.rows, []
+        return rows

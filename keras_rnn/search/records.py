@@ -7,11 +7,11 @@ from collections.abc import Iterable
 import keras_tuner
 
 from keras_rnn.search.journal import Event
-from keras_rnn.search.proposals import job
+from keras_rnn.search.proposals import make_job
 from keras_rnn.search.trial import COMPLETED, FAILED, Result, TrialRecord
 
 
-def records_of(events: Iterable[Event], objective: keras_tuner.Objective, epochs: int) -> list[TrialRecord]:
+def records_from_events(events: Iterable[Event], objective: keras_tuner.Objective, epochs: int) -> list[TrialRecord]:
     """The trials that a journal tells of, in the order in which they were made."""
     records: dict[str, TrialRecord] = {}
     for event in events:
@@ -23,15 +23,17 @@ def apply_event(records: dict[str, TrialRecord], event: Event, objective: keras_
     """Brings `records`, the trials by id, up to date with an event of the journal."""
     trial_id = event["trial"]
     if event["event"] == "created":
-        records[trial_id] = TrialRecord(job(trial_id, event["values"], epochs), attempts=1)
+        records[trial_id] = TrialRecord(make_job(trial_id, event["values"], epochs), attempts=1)
     elif event["event"] == "retried":
-        why = Result(failure=event["failure"], error=event["error"])
-        records[trial_id] = dataclasses.replace(records[trial_id], attempts=records[trial_id].attempts + 1, result=why)
+        result = Result(failure=event["failure"], error=event["error"])
+        records[trial_id] = dataclasses.replace(
+            records[trial_id], attempts=records[trial_id].attempts + 1, result=result
+        )
     elif event["event"] == "ended":
-        records[trial_id] = _ended(records[trial_id], Result(**event["result"]), objective)
+        records[trial_id] = _ended_record(records[trial_id], Result(**event["result"]), objective)
 
 
-def _ended(record: TrialRecord, result: Result, objective: keras_tuner.Objective) -> TrialRecord:
+def _ended_record(record: TrialRecord, result: Result, objective: keras_tuner.Objective) -> TrialRecord:
     if result.space is not None:  # with what building the model declared
         record = dataclasses.replace(record, job=dataclasses.replace(record.job, values=result.space["values"]))
     if result.failure is not None:

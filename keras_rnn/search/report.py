@@ -19,8 +19,8 @@ def write_progress(directory: Path, records: Sequence[TrialRecord]) -> list[Path
 
 def write_report(directory: Path, records: Sequence[TrialRecord], objective: str, direction: str) -> list[Path]:
     """Writes everything, seconds of work, and returns the paths; there are no pictures until a trial has completed."""
-    written = write_progress(directory, records)
+    paths = write_progress(directory, records)
     for name, plot in ((HEATMAP, plot_heatmap), (IMPORTANCE, plot_importance), (BEST_SO_FAR, plot_best_so_far)):
         if plot(records, objective, direction, directory / name):
-            written.append(directory / name)
-    return written
+            paths.append(directory / name)
+    return paths

@@ -13,14 +13,14 @@ THREAD_VARIABLES = (
 )
 
 
-def cores() -> int:
+def available_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def threads_of(workers: int) -> int:
+def threads_per_worker(workers: int) -> int:
     """Threads of the processor for each of so many trials at a time."""
-    return max(1, cores() // max(1, workers))
+    return max(1, available_cores() // max(1, workers))
 
 
 def thread_environment(threads: int) -> dict[str, str]:
@@ -49,7 +49,7 @@ def slot_environments(workers: int | None, gpus: int | None) -> tuple[list[dict[
     """
     visible = visible_gpus()
     workers, gpus = share_gpus(workers, gpus, len(visible), "that TensorFlow sees", "there are")
-    threads = threads_of(workers)
+    threads = threads_per_worker(workers)
     environments = [
         {**thread_environment(threads), "CUDA_VISIBLE_DEVICES": visible[number] if gpus else "-1"}
         for number in range(workers)

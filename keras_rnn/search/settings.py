@@ -8,26 +8,26 @@ from keras_rnn.errors import UsageError
 EXECUTORS = ("process", "ray")
 
 
-def share_gpus(workers: int | None, gpus: int | None, there: int, whose: str, has: str) -> tuple[int, int]:
+def share_gpus(workers: int | None, gpus: int | None, available: int, owner: str, verb: str) -> tuple[int, int]:
     """Trials at a time, and GPUs that they use, one each.
 
     Args:
         workers: trials at a time; None: one a GPU, or one.
         gpus: how many to use; None: all. 0: none.
-        there: how many there are.
-        whose, has: for the errors: "that TensorFlow sees", "there are".
+        available: how many there are.
+        owner, verb: for the errors: "that TensorFlow sees", "there are".
 
     Raises:
         UsageError: fewer than one worker, or more of them than GPUs to use, or more of those than there are.
     """
     if gpus is None:
-        gpus = there
-    elif whole_number("gpus", gpus, minimum=0) > there:
-        raise UsageError(f"gpus takes at most the {there} {whose}, got {gpus}")
+        gpus = available
+    elif whole_number("gpus", gpus, minimum=0) > available:
+        raise UsageError(f"gpus takes at most the {available} {owner}, got {gpus}")
     workers = max(gpus, 1) if workers is None else whole_number("workers", workers)
     if gpus and workers > gpus:
         raise UsageError(
-            f"workers takes at most one a GPU, of which {has} {gpus}, got {workers}; gpus=0 trains on the processor"
+            f"workers takes at most one a GPU, of which {verb} {gpus}, got {workers}; gpus=0 trains on the processor"
         )
     return workers, gpus
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from keras_rnn.checks import whole_number
 from keras_rnn.errors import UsageError, unknown_name
 from keras_rnn.search.ranges import Range, check_choices, parse_range
-from keras_rnn.search.space_values import SIZE_OF_LAYER
+from keras_rnn.search.space_values import LAYER_SIZE_NAME
 
 if TYPE_CHECKING:  # it imports TensorFlow, which reading a command line does not need
     import keras_tuner
@@ -51,43 +51,43 @@ def search_space(
     model = options.get("model", DEFAULT_MODEL)
     if not isinstance(model, str):
         raise UsageError(f"model {ONE_VALUE}, got {model}: {ONE_MODEL}")
-    fixed, opened = {}, {}
+    fixed, searched = {}, {}
     for option, value in options.items():
-        if isinstance(value, str) and ":" in value and option in _searchable(model):
+        if isinstance(value, str) and ":" in value and option in _searchable_names(model):
             value = parse_range(option, value)
-        several = isinstance(value, Sequence) and not isinstance(value, str) and option != "text_columns"
-        if several or isinstance(value, Range):
+        is_choice = isinstance(value, Sequence) and not isinstance(value, str) and option != "text_columns"
+        if is_choice or isinstance(value, Range):
             _check_searchable(option, model, f"got {value}")
-            opened[option] = value if isinstance(value, Range) else check_choices(option, value)
+            searched[option] = value if isinstance(value, Range) else check_choices(option, value)
         else:
             fixed[option] = value
     run_config(**fixed)
-    for option in opened.keys() & set(SEARCHED_TRAINING):
-        for value in _ends(opened[option]):
+    for option in searched.keys() & set(SEARCHED_TRAINING):
+        for value in _extremes(searched[option]):
             run_config(**{**fixed, option: value})
 
     space = keras_tuner.HyperParameters()
-    for option in sorted(opened, key=_searchable(model).index):
+    for option in sorted(searched, key=_searchable_names(model).index):
         if option == "hidden_size" and hidden_size_per_layer:
-            depth = opened.get("num_layers", fixed.get("num_layers", _default("num_layers", model)))
-            _open_each_layer(space, opened[option], _default(option, model), depth)
+            depth = searched.get("num_layers", fixed.get("num_layers", _default("num_layers", model)))
+            _declare_each_layer(space, searched[option], _default(option, model), depth)
         else:
-            _open(space, option, opened[option], _default(option, model))
-    if hidden_size_per_layer and "hidden_size" not in opened:
+            _declare(space, option, searched[option], _default(option, model))
+    if hidden_size_per_layer and "hidden_size" not in searched:
         raise UsageError(
             f"hidden_size_per_layer takes a choice or a range of hidden_size, got {fixed.get('hidden_size', 'none')}"
         )
     return fixed, space
 
 
-def _open(space: "keras_tuner.HyperParameters", name: str, value: list | Range, default: Any) -> None:
+def _declare(space: "keras_tuner.HyperParameters", name: str, value: list | Range, default: Any) -> None:
     if isinstance(value, Range):
         if isinstance(default, (bool, str)):
             raise UsageError(f"{name} takes no range, as its values are no numbers; got {value}")
-        whole = isinstance(value.low, int) and isinstance(value.high, int)
-        if isinstance(default, int) and not whole:
+        is_whole = isinstance(value.low, int) and isinstance(value.high, int)
+        if isinstance(default, int) and not is_whole:
             raise UsageError(f"{name} takes a range of whole numbers, got {value}")
-        declare = space.Int if whole and not isinstance(default, float) else space.Float
+        declare = space.Int if is_whole and not isinstance(default, float) else space.Float
         declare(name, value.low, value.high, sampling="log" if value.log else "linear")
     elif isinstance(value[0], bool):  # a Choice would make ints of them
         if len(value) == 1:
@@ -98,22 +98,22 @@ def _open(space: "keras_tuner.HyperParameters", name: str, value: list | Range, 
         space.Choice(name, value)
 
 
-def _open_each_layer(space: "keras_tuner.HyperParameters", sizes: list | Range, default: Any, depth: Any) -> None:
+def _declare_each_layer(space: "keras_tuner.HyperParameters", sizes: list | Range, default: Any, depth: Any) -> None:
     if isinstance(depth, Range):
         depth = range(depth.low, depth.high + 1)
     depths = [whole_number("num_layers", layers, 0) for layers in (depth if isinstance(depth, Sequence) else [depth])]
     if not max(depths):
         raise UsageError("hidden_size_per_layer takes num_layers of at least 1, got 0")
     for layer in range(1, max(depths) + 1):
-        where = [layers for layers in depths if layers >= layer]
-        if where == depths:
-            _open(space, f"hidden_size_{layer}", sizes, default)
+        active_depths = [layers for layers in depths if layers >= layer]
+        if active_depths == depths:
+            _declare(space, f"hidden_size_{layer}", sizes, default)
         else:
-            with space.conditional_scope("num_layers", where):
-                _open(space, f"hidden_size_{layer}", sizes, default)
+            with space.conditional_scope("num_layers", active_depths):
+                _declare(space, f"hidden_size_{layer}", sizes, default)
 
 
-def _searchable(model: str) -> list[str]:
+def _searchable_names(model: str) -> list[str]:
     """What may be open, in the order of the space: parents before their children, so num_layers first."""
     from keras_rnn.models import get_model_entry
     from keras_rnn.training.config import hyperparameter_names
@@ -132,15 +132,15 @@ def _default(option: str, model: str) -> Any:
         return getattr(TrainingConfig(), option)
     entry = get_model_entry(model)
     parameter = signature(entry.build).parameters.get(option)
-    written = None if parameter is None or parameter.default is Parameter.empty else parameter.default
-    return entry.hyperparameters.get(option, written)
+    builder_default = None if parameter is None or parameter.default is Parameter.empty else parameter.default
+    return entry.hyperparameters.get(option, builder_default)
 
 
 def _check_searchable(option: str, model: str, got: str) -> None:
     """UsageError with the reason unless the option may be open."""
     from keras_rnn.training.config import DataConfig, TextConfig, TrainingConfig
 
-    searchable = _searchable(model)
+    searchable = _searchable_names(model)
     if option in searchable:
         return
     data, text, training = (
@@ -157,7 +157,7 @@ def _check_searchable(option: str, model: str, got: str) -> None:
     raise UsageError(f"{option} {ONE_VALUE}, {got}: {reason}")
 
 
-def _ends(value: list | Range) -> Sequence:
+def _extremes(value: list | Range) -> Sequence:
     return (value.low, value.high) if isinstance(value, Range) else value
 
 
@@ -166,9 +166,9 @@ def check_names(hyperparameters: "keras_tuner.HyperParameters", model: str) -> N
     names = {hyperparameter.name for hyperparameter in hyperparameters.space}
     if not names:
         raise UsageError("nothing to search: give at least one option several values or a range")
-    layers = {int(found[1]) for name in names if (found := SIZE_OF_LAYER.fullmatch(name))}
+    layers = {int(match[1]) for name in names if (match := LAYER_SIZE_NAME.fullmatch(name))}
     for name in sorted(names):
-        if not SIZE_OF_LAYER.fullmatch(name):
+        if not LAYER_SIZE_NAME.fullmatch(name):
             _check_searchable(name, model, "got it as a hyperparameter")
     if layers:
         _check_searchable("hidden_size", model, "got it a layer")

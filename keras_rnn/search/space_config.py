@@ -15,7 +15,7 @@ def space_config(hyperparameters: "keras_tuner.HyperParameters") -> dict[str, An
     return {**hyperparameters.get_config(), "values": {}}
 
 
-def space_of(config: Mapping[str, Any]) -> "keras_tuner.HyperParameters":
+def space_from_config(config: Mapping[str, Any]) -> "keras_tuner.HyperParameters":
     """The inverse of `HyperParameters.get_config()`, which leaves `config` as it is: keras-tuner's own changes it."""
     import keras_tuner
 
@@ -24,12 +24,12 @@ def space_of(config: Mapping[str, Any]) -> "keras_tuner.HyperParameters":
 
 def describe_space(hyperparameters: "keras_tuner.HyperParameters") -> list[str]:
     """One line a hyperparameter: "hidden_size: 32, 64, 128", "learning_rate: 0.0001 to 0.01, log"."""
-    return [f"{name}: {text}" for name, text in _texts(hyperparameters.get_config()).items()]
+    return [f"{name}: {text}" for name, text in _format_space(hyperparameters.get_config()).items()]
 
 
-def space_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def space_differences(previous: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
     """One line a hyperparameter in which two `HyperParameters.get_config()`s differ, and one for another order."""
-    old, new = _texts(before), _texts(now)
+    old, new = _format_space(previous), _format_space(current)
     lines = [f"{name} was {old[name]}, now {text}" for name, text in new.items() if old.get(name, text) != text]
     lines += [f"{name} is new: {text}" for name, text in new.items() if name not in old]
     lines += [f"{name} is gone, it was {text}" for name, text in old.items() if name not in new]
@@ -38,22 +38,22 @@ def space_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list
     return lines
 
 
-def _texts(config: Mapping[str, Any]) -> dict[str, str]:
+def _format_space(config: Mapping[str, Any]) -> dict[str, str]:
     """What each name stands for, in words that differ where two differ."""
     texts: dict[str, str] = {}
     for entry in config["space"]:
-        name, text = entry["config"]["name"], _text(entry["class_name"], entry["config"])
+        name, text = entry["config"]["name"], _format_hyperparameter(entry["class_name"], entry["config"])
         texts[name] = f"{texts[name]}; {text}" if name in texts else text  # one name under several conditions
     return texts
 
 
-def _text(kind: str, config: Mapping[str, Any]) -> str:
+def _format_hyperparameter(kind: str, config: Mapping[str, Any]) -> str:
     if kind == "Fixed":
-        text = _shown(config["value"])
+        text = _format_value(config["value"])
     elif kind == "Boolean":
         text = f"{config['default']}, {not config['default']}"
     elif kind == "Choice":
-        text = _with_default(", ".join(map(_shown, config["values"])), config, config["values"][0])
+        text = _with_default(", ".join(map(_format_value, config["values"])), config, config["values"][0])
     else:
         text = f"{config['min_value']} to {config['max_value']}"
         if config["step"] not in (None, 1):
@@ -63,14 +63,14 @@ def _text(kind: str, config: Mapping[str, Any]) -> str:
         text = _with_default(text, config, config["min_value"])
     for condition in config["conditions"]:
         parent = condition["config"]
-        text += f" where {parent['name']} is {' or '.join(map(_shown, parent['values']))}"
+        text += f" where {parent['name']} is {' or '.join(map(_format_value, parent['values']))}"
     return text
 
 
-def _with_default(text: str, config: Mapping[str, Any], usual: Any) -> str:
-    return text if config["default"] in (None, usual) else f"{text}, default {_shown(config['default'])}"
+def _with_default(text: str, config: Mapping[str, Any], expected: Any) -> str:
+    return text if config["default"] in (None, expected) else f"{text}, default {_format_value(config['default'])}"
 
 
-def _shown(value: Any) -> str:
+def _format_value(value: Any) -> str:
     """Bare, unless a string looks like something else."""
     return value if isinstance(value, str) and parse_value(value) == value else repr(value)

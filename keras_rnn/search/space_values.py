@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import keras_tuner
 
-SIZE_OF_LAYER = re.compile(r"hidden_size_([1-9]\d*)")  # layers count from 1
+LAYER_SIZE_NAME = re.compile(r"hidden_size_([1-9]\d*)")  # layers count from 1
 
 
 def covering_values(hyperparameters: "keras_tuner.HyperParameters") -> list[dict[str, Any]]:
@@ -40,8 +40,8 @@ def trial_options(values: Mapping[str, Any]) -> dict[str, Any]:
     options, sizes = {}, {}
     for name, value in values.items():
         value = value.item() if hasattr(value, "item") else value  # numpy's scalars
-        if found := SIZE_OF_LAYER.fullmatch(name):
-            sizes[int(found[1])] = value
+        if match := LAYER_SIZE_NAME.fullmatch(name):
+            sizes[int(match[1])] = value
         else:
             options[name] = value
     if sizes:

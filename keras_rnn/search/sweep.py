@@ -10,7 +10,7 @@ import keras_tuner
 from keras_rnn.search import layout
 from keras_rnn.search.journal import read_journal
 from keras_rnn.search.plan import read_identity
-from keras_rnn.search.records import records_of
+from keras_rnn.search.records import records_from_events
 from keras_rnn.search.report import write_report
 from keras_rnn.search.scores import best_record
 from keras_rnn.search.space_values import trial_options
@@ -53,7 +53,7 @@ def open_sweep(directory: str | Path) -> Sweep:
     identity = read_identity(directory)
     objective = keras_tuner.Objective(identity["objective"], identity["direction"])
     epochs = config_from_dict(identity["config"]).training.epochs
-    trials = records_of(read_journal(directory / layout.JOURNAL), objective, epochs)
+    trials = records_from_events(read_journal(directory / layout.JOURNAL), objective, epochs)
     best = directory / layout.BEST
     run = open_run(best) if (best / METRICS).is_file() else None
     return Sweep(directory, trials, objective.name, objective.direction, run)

@@ -19,7 +19,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from tensorboard.util.tensor_util import make_tensor_proto
 
 from keras_rnn.files import atomic_write, make_folder
-from keras_rnn.search.scores import ended
+from keras_rnn.search.scores import ended_records
 from keras_rnn.search.trial import COMPLETED, FAILED, TrialRecord
 
 FILE = "events.out.tfevents"  # TensorBoard reads the files that are named so
@@ -34,8 +34,8 @@ def write_hparams(records: Iterable[TrialRecord], folder: Path) -> int:
     A trial whose file is there already is passed over, so this may be called after each trial of a long sweep; one
     that has changed since takes the place of what was written.
     """
-    written = 0
-    for record in ended(records):
+    run_count = 0
+    for record in ended_records(records):
         run = folder / record.job.trial_id
         path = run / f"{FILE}.{_digest(record)}"
         if path.is_file():
@@ -47,48 +47,48 @@ def write_hparams(records: Iterable[TrialRecord], folder: Path) -> int:
                 writer.write(event.SerializeToString())
             writer.flush()
         for other in run.iterdir():  # an earlier state of the trial
-            if other != path and not _being_written(other):
+            if other != path and not _is_being_written(other):
                 other.unlink(missing_ok=True)
-        written += 1
-    return written
+        run_count += 1
+    return run_count
 
 
-def _being_written(path: Path) -> bool:
+def _is_being_written(path: Path) -> bool:
     """True of what another process may be at, as when a report is drawn beside a sweep."""
     return ".tmp" in path.name and path.is_file() and time.time() - path.stat().st_mtime < MINUTE
 
 
 def _digest(record: TrialRecord) -> str:
     """Names what is written of a trial, so that a file that says the same is known without reading it."""
-    shown = [
+    content = [
         record.status,
         record.score,
         record.best_epoch,
         dict(record.job.values),
         [dict(row) for row in record.result.history],
     ]
-    return hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
-def _events(record: TrialRecord, now: float) -> Iterable[Event]:
-    """The trial as if it had ended `now`, in seconds since 1970: records hold durations only."""
+def _events(record: TrialRecord, end_time: float) -> Iterable[Event]:
+    """The trial as if it had ended at `end_time`, in seconds since 1970: records hold durations only."""
     history = record.result.history
-    began = now - max(record.result.seconds, sum(row.get("seconds", 0.0) for row in history))
-    yield Event(wall_time=began, file_version="brain.Event:2")
-    start = SessionStartInfo(group_name=record.job.trial_id, start_time_secs=began)
+    start_time = end_time - max(record.result.seconds, sum(row.get("seconds", 0.0) for row in history))
+    yield Event(wall_time=start_time, file_version="brain.Event:2")
+    start = SessionStartInfo(group_name=record.job.trial_id, start_time_secs=start_time)
     for name, value in record.job.values.items():
         _set(start.hparams[name], value)
-    yield _hparams_event(began, metadata.SESSION_START_INFO_TAG, HParamsPluginData(session_start_info=start))
-    at = began
+    yield _hparams_event(start_time, metadata.SESSION_START_INFO_TAG, HParamsPluginData(session_start_info=start))
+    wall_time = start_time
     for row in history:
-        at += row.get("seconds", 0.0)
+        wall_time += row.get("seconds", 0.0)
         scalars = {name: value for name, value in row.items() if name not in ("epoch", "seconds")}
         if row["epoch"] == record.best_epoch and record.score is not None:
             scalars[SCORE] = record.score
         values = [_scalar(name, value) for name, value in scalars.items()]
-        yield Event(wall_time=at, step=int(row["epoch"]), summary=Summary(value=values))
-    end = SessionEndInfo(status=STATUS[record.status], end_time_secs=now)
-    yield _hparams_event(now, metadata.SESSION_END_INFO_TAG, HParamsPluginData(session_end_info=end))
+        yield Event(wall_time=wall_time, step=int(row["epoch"]), summary=Summary(value=values))
+    end = SessionEndInfo(status=STATUS[record.status], end_time_secs=end_time)
+    yield _hparams_event(end_time, metadata.SESSION_END_INFO_TAG, HParamsPluginData(session_end_info=end))
 
 
 def _set(field: Any, value: Any) -> None:
@@ -101,8 +101,8 @@ def _set(field: Any, value: Any) -> None:
 
 
 def _hparams_event(wall_time: float, tag: str, data: HParamsPluginData) -> Event:
-    about = metadata.create_summary_metadata(data)
-    value = Summary.Value(tag=tag, metadata=about, tensor=metadata.NULL_TENSOR)
+    plugin_metadata = metadata.create_summary_metadata(data)
+    value = Summary.Value(tag=tag, metadata=plugin_metadata, tensor=metadata.NULL_TENSOR)
     return Event(wall_time=wall_time, summary=Summary(value=[value]))
 
 

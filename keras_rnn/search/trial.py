@@ -16,10 +16,10 @@ NAN_LOSS = "NaN loss"
 OUT_OF_MEMORY = "out of memory"
 TIME_OUT = "time-out"
 NO_SPACE = "no space"  # to write in: no fault of the trial's, so that the sweep stops and the trial stays to be run
-RETRIED = {ERROR, DIED}  # the others would fail again
+RETRYABLE = {ERROR, DIED}  # the others would fail again
 
 
-def not_done(limit: float) -> str:
+def time_out_message(limit: float) -> str:
     """The error of a TIME_OUT after `limit` seconds."""
     return f"not done after {limit:g} s"
 

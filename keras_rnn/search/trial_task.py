@@ -43,7 +43,7 @@ def write_result(directory: Path, trial_id: str, result: Result) -> None:
     write_json(layout.trial_folder(directory, trial_id) / layout.RESULT, asdict(result))
 
 
-def written_result(directory: Path, trial_id: str) -> Result | None:
+def read_result(directory: Path, trial_id: str) -> Result | None:
     """What `write_result` left, if anything."""
     path = layout.trial_folder(directory, trial_id) / layout.RESULT
     return Result(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None

@@ -17,9 +17,9 @@ from keras_rnn.datasets import TextDataset
 from keras_rnn.errors import UsageError
 from keras_rnn.search import layout
 from keras_rnn.search.algorithms import get_algorithm
-from keras_rnn.search.plan import Plan, claimed, make_plan
+from keras_rnn.search.plan import Plan, claim_directory, make_plan
 from keras_rnn.search.report import write_report
-from keras_rnn.search.run_sweep import Data, run
+from keras_rnn.search.run_sweep import TrialData, run_sweep
 from keras_rnn.search.settings import Settings
 from keras_rnn.search.sweep import Sweep
 from keras_rnn.training.config import DataConfig, differences
@@ -103,18 +103,18 @@ def tune(
     if max_trials is None:
         max_trials = get_algorithm(algorithm).default_trials
     settings = Settings(max_trials, workers, gpus, executor, ray_address, reuse_workers, retries, trial_timeout)
-    if not plan.ours and train_best:
+    if not plan.is_builtin and train_best:
         raise UsageError("train_best trains keras_rnn's own models again, and this sweep has another HyperModel")
-    if plan.ours and fit_arguments:
+    if plan.is_builtin and fit_arguments:
         raise UsageError("fit_arguments takes a hypermodel beside it: keras_rnn's own models train on the dataset")
-    prepared = plan.ours or dataset is not None or "data" in options
-    data = Data(prepared, in_memory, fit_arguments or {})
+    is_prepared = plan.is_builtin or dataset is not None or "data" in options
+    data = TrialData(is_prepared, in_memory, fit_arguments or {})
     directory = Path(out) if out is not None else _default_directory(plan, data)
     console = console or Console(stderr=True, markup=False)
-    with _told_to_stop(), claimed(plan, directory):
+    with _told_to_stop(), claim_directory(plan, directory):
         console.print(f"sweep directory: {directory}", highlight=False, soft_wrap=True)
         try:
-            trials = run(plan, settings, data, directory, console)
+            trials = run_sweep(plan, settings, data, directory, console)
         except (KeyboardInterrupt, SystemExit):
             console.print("stopped; the same command goes on with the sweep", highlight=False)
             raise
@@ -132,15 +132,15 @@ def tune(
 def _with_dataset(options: Mapping[str, Any], dataset: str | TextDataset | None) -> dict[str, Any]:
     if not isinstance(dataset, TextDataset):
         return {**options, "dataset": dataset}
-    further = [field.name for field in dataclasses.fields(DataConfig) if field.name in options]
-    if further:
-        raise UsageError(f"a TextDataset comes as it is; it takes no {further[0]}, which is for loading one")
+    rejected = [field.name for field in dataclasses.fields(DataConfig) if field.name in options]
+    if rejected:
+        raise UsageError(f"a TextDataset comes as it is; it takes no {rejected[0]}, which is for loading one")
     return {**options, "dataset": dataset.name}
 
 
-def _default_directory(plan: Plan, data: Data) -> Path:
-    what = plan.config.model.model if plan.ours else plan.identity()["hypermodel"]
-    return Path("sweeps") / "-".join([plan.config.data.name] * data.prepared + [what, plan.algorithm])
+def _default_directory(plan: Plan, data: TrialData) -> Path:
+    name = plan.config.model.model if plan.is_builtin else plan.identity()["hypermodel"]
+    return Path("sweeps") / "-".join([plan.config.data.name] * data.is_prepared + [name, plan.algorithm])
 
 
 @contextmanager
@@ -149,21 +149,20 @@ def _told_to_stop() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    previous_handler = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous_handler)
 
 
 def _why_all_failed(sweep: Sweep) -> str:
     if not sweep.trials:
         return f"the sweep in {sweep.directory} has no trial"
-    last = sweep.trials[-1]
-    return (
-        f"all {len(sweep.trials)} trials failed, the last of them: {last.result.failure}: {last.result.error}; see "
-        f"{layout.trial_folder(sweep.directory, last.job.trial_id) / layout.ERROR_TEXT}"
-    )
+    last_trial = sweep.trials[-1]
+    result = last_trial.result
+    path = layout.trial_folder(sweep.directory, last_trial.job.trial_id) / layout.ERROR_TEXT
+    return f"all {len(sweep.trials)} trials failed, the last of them: {result.failure}: {result.error}; see {path}"
 
 
 def _train_best(plan: Plan, sweep: Sweep, dataset: TextDataset | None, console: Console) -> Run:

@@ -42,7 +42,7 @@ def main() -> None:
             environment, fork, task = connection.recv()
             os.environ.update(environment)
             connection.send(("began",))
-            run = run_in_fork if fork else run_here
+            run = run_in_fork if fork else run_in_process
             run(connection, task)
     except (EOFError, BrokenPipeError, ConnectionResetError):  # whoever asked is gone
         os._exit(1)
@@ -56,7 +56,7 @@ def die_with(parent: int) -> None:
             os._exit(1)
 
 
-def run_here(connection: Connection, task: bytes) -> None:
+def run_in_process(connection: Connection, task: bytes) -> None:
     """Runs a task and sends what comes of it."""
     try:
         function, arguments = cloudpickle.loads(task)
@@ -71,7 +71,7 @@ def run_here(connection: Connection, task: bytes) -> None:
 
 def run_in_fork(connection: Connection, task: bytes) -> None:
     """Runs a task in a child, passing on what it sends, and says how it died if it did."""
-    ours, theirs = Pipe()
+    parent_end, child_end = Pipe()
     parent = os.getpid()
     scratch = tempfile.mkdtemp(prefix="keras_rnn-")  # whatever a trial leaves there goes with it
     child = os.fork()
@@ -79,26 +79,26 @@ def run_in_fork(connection: Connection, task: bytes) -> None:
         tempfile.tempdir = os.environ["TMPDIR"] = scratch
         die_with(parent)
         connection.close()
-        ours.close()
-        run_here(theirs, task)
+        parent_end.close()
+        run_in_process(child_end, task)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
-    theirs.close()
-    ended = False
-    while not ended:
-        if connection in wait([ours, connection]):  # nothing comes while a task runs: the driver is gone
+    child_end.close()
+    has_ended = False
+    while not has_ended:
+        if connection in wait([parent_end, connection]):  # nothing comes while a task runs: the driver is gone
             os._exit(1)  # and the child with this process
         try:
-            message = ours.recv()
+            message = parent_end.recv()
         except (EOFError, OSError):
             break
-        ended = message[0] != "report"
+        has_ended = message[0] != "report"
         connection.send(message)
-    ours.close()
+    parent_end.close()
     _, status = os.waitpid(child, 0)
     shutil.rmtree(scratch, ignore_errors=True)
-    if not ended:
+    if not has_ended:
         connection.send(("died", status))
 
 

@@ -10,7 +10,7 @@ from keras_rnn.registry import Registry
 from keras_rnn.search import algorithms
 from keras_rnn.search.algorithms import create_oracle, get_algorithm
 from keras_rnn.search.plan import make_plan
-from tests.support.sweeps import OBJECTIVE, good, live, proposals_of
+from tests.support.sweeps import OBJECTIVE, good_result, proposals_maker, run_driver
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_a_registered_algorithm_runs_a_sweep(own_algorithm, tmp_path, monkeypatc
         hidden_size_per_layer=False,
     )
     assert plan.algorithm == "last"
-    trials, _ = live(tmp_path, proposals_of("last", space()), good, monkeypatch)
+    trials, _ = run_driver(tmp_path, proposals_maker("last", space()), good_result, monkeypatch)
     assert [dict(trial.job.values) for trial in trials] == [{"units": 3}, {"units": 3}]
 
 

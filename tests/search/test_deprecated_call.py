@@ -32,7 +32,7 @@ ORDERS = {
     "function first": "import keras_rnn; from keras_rnn import tune, search",
     "attribute first": "import keras_rnn; search = keras_rnn.search; tune = keras_rnn.tune",
     "submodule first": "import keras_rnn.search.trial; from keras_rnn import tune",
-    "from a submodule": "from keras_rnn.search.executor import Ended; import keras_rnn; tune = keras_rnn.tune",
+    "from a submodule": "from keras_rnn.search.executor import TrialEnded; import keras_rnn; tune = keras_rnn.tune",
     "everything": "import keras_rnn.search; from keras_rnn import Range, tune",
 }
 

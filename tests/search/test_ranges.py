@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from keras_rnn import Range, UsageError
-from keras_rnn.search.ranges import parse
+from keras_rnn.search.ranges import parse_option
 
 
 @pytest.mark.parametrize(
@@ -25,11 +25,11 @@ from keras_rnn.search.ranges import parse
     ],
 )
 def test_texts_become_values_choices_and_ranges(text, value):
-    parsed = parse("option", text)
+    parsed = parse_option("option", text)
     assert parsed == value
     assert type(parsed) is type(value)
     if isinstance(value, list):
-        assert [type(one) for one in parsed] == [type(one) for one in value]
+        assert [type(element) for element in parsed] == [type(element) for element in value]
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_texts_become_values_choices_and_ranges(text, value):
 )
 def test_a_bad_text_is_an_error_that_names_the_option(text, words):
     with pytest.raises(UsageError) as error:
-        parse("--hidden-size", text)
+        parse_option("--hidden-size", text)
     assert str(error.value).startswith("--hidden-size ")
     assert words in str(error.value)
 

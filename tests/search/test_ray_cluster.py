@@ -18,7 +18,7 @@ class TestConnecting:
 
         monkeypatch.setattr(ray, "is_initialized", lambda: False)
         monkeypatch.delenv("RAY_ADDRESS", raising=False)
-        monkeypatch.setattr(ray_cluster, "CONNECT", 4.0)
+        monkeypatch.setattr(ray_cluster, "CONNECT_SECONDS", 4.0)
 
     def test_nobody_listens(self, tmp_path):
         with pytest.raises(UsageError, match=r"cannot connect to Ray at 127.0.0.1:1: no answer in 4 s; this machine"):
@@ -32,7 +32,7 @@ class TestConnecting:
                 RayExecutor(None, None, tmp_path, capacity=1)
 
     def test_no_address(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(ray_cluster, "CONNECT", PATIENCE)
+        monkeypatch.setattr(ray_cluster, "CONNECT_SECONDS", PATIENCE)
         with pytest.raises(UsageError, match="cannot connect to Ray at nonsense: ValueError: Invalid address format"):
             RayExecutor(None, None, tmp_path, capacity=1, address="nonsense")
 
@@ -67,7 +67,7 @@ GPUS = [{"CPU": 8.0, "GPU": 2.0}, {"CPU": 8.0, "GPU": 1.0}]
     ],
 )
 def test_trials_share_the_cluster_evenly(nodes, workers, gpus, share, monkeypatch):
-    monkeypatch.setattr(ray_cluster, "_nodes", lambda ray: nodes)
+    monkeypatch.setattr(ray_cluster, "node_resources", lambda ray: nodes)
     names = ("capacity", "cpus_per_trial", "gpus_per_trial")
     assert ray_cluster.fair_share(workers, gpus) == dict(zip(names, share, strict=True))
 
@@ -80,6 +80,6 @@ def test_trials_share_the_cluster_evenly(nodes, workers, gpus, share, monkeypatc
     ],
 )
 def test_more_gpus_than_the_cluster_has(workers, gpus, message, monkeypatch):
-    monkeypatch.setattr(ray_cluster, "_nodes", lambda ray: GPUS)
+    monkeypatch.setattr(ray_cluster, "node_resources", lambda ray: GPUS)
     with pytest.raises(UsageError, match=message):
         ray_cluster.fair_share(workers, gpus)

@@ -10,7 +10,7 @@ import pytest
 
 from keras_rnn.errors import UsageError
 from keras_rnn.search import ray_cluster, ray_executor
-from keras_rnn.search.executor import EpochDone
+from keras_rnn.search.executor import EpochEnded
 from keras_rnn.search.ray_executor import RayExecutor
 from keras_rnn.search.trial import DIED, ERROR, OUT_OF_MEMORY, TIME_OUT, Job, Result
 from tests.support.executors import PATIENCE, gone, run_all, wait_until
@@ -44,7 +44,7 @@ def cluster():
         cluster = Cluster(initialize_head=True, head_node_args=NODE)
     try:
         cluster.add_node(**NODE)
-        ray.init(cluster.address, **ray_cluster.QUIET)
+        ray.init(cluster.address, **ray_cluster.QUIET_OPTIONS)
         yield cluster
     finally:
         ray.shutdown()
@@ -69,15 +69,15 @@ def add_node(cluster):
 @pytest.fixture
 def executor(cluster, tmp_path):
     """Makes executors on the cluster, and closes them: `executor(run, program=..., **options)`."""
-    made = []
+    executors = []
 
     def make(run, program=None, data=None, *, capacity=2, **options):
-        made.append(RayExecutor(program, data, tmp_path, capacity=capacity, run=run, **options))
-        return made[-1]
+        executors.append(RayExecutor(program, data, tmp_path, capacity=capacity, run=run, **options))
+        return executors[-1]
 
     yield make
-    for one in made:
-        one.close()
+    for instance in executors:
+        instance.close()
 
 
 def jobs(count):
@@ -113,14 +113,14 @@ def test_each_trial_has_a_process_of_its_own_on_some_node_and_shares_the_data(ex
     meeting.mkdir()
     reported = []
 
-    def see(event):
-        if isinstance(event, EpochDone):
+    def on_event(event):
+        if isinstance(event, EpochEnded):
             reported.append(event)
             if event.row["epoch"] == 2:
                 (meeting / event.trial_id).touch()  # the first two trials wait for that: they run at the same time
 
     running = executor(run, meeting, {"ids": np.load(tmp_path / "ids.npy", mmap_mode="r")})
-    results = run_all(running, jobs(4), see)
+    results = run_all(running, jobs(4), on_event)
     facts = [result.space for result in results.values()]
     assert len({fact["node"] for fact in facts}) == 2
     assert len({fact["pid"] for fact in facts} | {os.getpid()}) == 5
@@ -149,12 +149,12 @@ def test_processes_can_be_used_again(executor):
 
 def test_checkpoints_go_to_the_trial_and_come_back(executor, tmp_path):
     def run(program, data, job, directory, source, report):
-        own = directory / "checkpoint.npz"
-        before = own.read_bytes() if own.exists() else b"new"
+        checkpoint = directory / "checkpoint.npz"
+        previous = checkpoint.read_bytes() if checkpoint.exists() else b"new"
         if job.source:
-            own.write_bytes(source.read_bytes() + b", " + before + b", gone on")
+            checkpoint.write_bytes(source.read_bytes() + b", " + previous + b", gone on")
         else:
-            own.unlink(missing_ok=True)
+            checkpoint.unlink(missing_ok=True)
         return Result(device=str(directory))
 
     for name, content in (("0000", b"first"), ("0002", b"broken off")):
@@ -246,10 +246,10 @@ def test_trials_of_a_node_that_dies_run_on_another(add_node, executor, tmp_path)
     wait, killed = running.wait, []
 
     def wait_and_kill(seconds):
-        there = [path for path in log.iterdir() if path.read_text() == doomed.node_id]
-        if there and not killed:
+        trial_files = [path for path in log.iterdir() if path.read_text() == doomed.node_id]
+        if trial_files and not killed:
             doomed.all_processes["raylet"][0].process.kill()
-            killed.extend(there)
+            killed.extend(trial_files)
         return wait(0.1)
 
     running.wait = wait_and_kill
@@ -274,14 +274,14 @@ def test_a_sweep_outlives_the_death_of_its_reports(executor, tmp_path):
     seen = tmp_path / "seen"
     running, events = executor(run, seen, capacity=1), []
 
-    def see(event):
+    def on_event(event):
         events.append(event)
         if len(events) == 1:
             ray.kill(running._reports, no_restart=False)
         else:
             seen.touch()
 
-    assert run_all(running, jobs(1), see)["0000"] == Result()
+    assert run_all(running, jobs(1), on_event)["0000"] == Result()
     ray.kill(running._reports, no_restart=True)
     assert run_all(running, jobs(1))["0000"] == Result()
 

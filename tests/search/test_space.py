@@ -22,7 +22,7 @@ def saved(hyperparameters):
 
 
 def test_what_is_open_is_searched_and_the_rest_is_fixed():
-    fixed, found = search_space(
+    fixed, result = search_space(
         {
             "data": "a:b.csv",
             "text_columns": ("title", "body"),
@@ -36,27 +36,27 @@ def test_what_is_open_is_searched_and_the_rest_is_fixed():
         }
     )
     assert fixed == {"data": "a:b.csv", "text_columns": ("title", "body"), "epochs": 2, "dropout": 0.1}
-    assert describe_space(found) == [
+    assert describe_space(result) == [
         "num_layers: 1, 2, 3",
         "cell: lstm, gru",
         "hidden_size: 32 to 128, log",
         "bidirectional: True, False",
         "learning_rate: 0.0001 to 0.01, log",
     ]
-    assert found.values == {
+    assert result.values == {
         "num_layers": 1,
         "cell": "lstm",
         "hidden_size": 32,
         "bidirectional": True,
         "learning_rate": 0.0001,
     }
-    assert found.values["bidirectional"] is True
+    assert result.values["bidirectional"] is True
 
 
 def test_nothing_open_is_an_empty_space():
-    fixed, found = search_space({"hidden_size": 8, "num_layers": 1})
+    fixed, result = search_space({"hidden_size": 8, "num_layers": 1})
     assert fixed == {"hidden_size": 8, "num_layers": 1}
-    assert found.space == []
+    assert result.space == []
 
 
 def test_the_order_of_the_options_does_not_matter():
@@ -82,13 +82,13 @@ def test_a_grid_tries_these(option, value, values):
     tried = list(hyperparameter.values)
     assert sorted(tried) == sorted(values)
     assert hyperparameter.default == values[0]
-    assert {type(one) for one in tried} == {type(one) for one in values}
+    assert {type(element) for element in tried} == {type(element) for element in values}
 
 
 def test_a_grid_tries_the_low_end_and_ten_values_of_a_range_without_steps():
     (rate,) = space(learning_rate=Range(1e-4, 1e-2, log=True)).space
     tried = {rate.default, *rate.values}
-    assert sorted(tried) == pytest.approx([1e-4, *(1e-4 * 100 ** (place / 100) for place in range(5, 100, 10))])
+    assert sorted(tried) == pytest.approx([1e-4, *(1e-4 * 100 ** (step / 100) for step in range(5, 100, 10))])
     (size,) = space(hidden_size=Range(32, 128, log=True)).space
     assert sorted({size.default, *size.values}) == [32, 34, 39, 45, 52, 59, 68, 79, 91, 104, 120]
 
@@ -132,19 +132,19 @@ def test_bad_options_are_usage_errors(options, words):
 
 
 def test_each_layer_has_its_hidden_size_only_where_there_is_one():
-    found = per_layer(num_layers=[1, 2, 4])
-    assert describe_space(found) == [
+    result = per_layer(num_layers=[1, 2, 4])
+    assert describe_space(result) == [
         "num_layers: 1, 2, 4",
         "hidden_size_1: 8, 16",
         "hidden_size_2: 8, 16 where num_layers is 2 or 4",
         "hidden_size_3: 8, 16 where num_layers is 4",
         "hidden_size_4: 8, 16 where num_layers is 4",
     ]
-    assert found.values == {"num_layers": 1, "hidden_size_1": 8}
+    assert result.values == {"num_layers": 1, "hidden_size_1": 8}
 
 
 @pytest.mark.parametrize(
-    ("num_layers", "where"),
+    ("num_layers", "texts"),
     [
         ({"num_layers": "1:2"}, ["8, 16", "8, 16 where num_layers is 2"]),
         ({"num_layers": [2, 3]}, ["8, 16", "8, 16", "8, 16 where num_layers is 3"]),
@@ -154,9 +154,9 @@ def test_each_layer_has_its_hidden_size_only_where_there_is_one():
         ({"model": "bilstm_2x64"}, ["8, 16", "8, 16"]),
     ],
 )
-def test_the_depth_may_be_a_range_or_fixed_or_the_models_own(num_layers, where):
+def test_the_depth_may_be_a_range_or_fixed_or_the_models_own(num_layers, texts):
     lines = [line for line in describe_space(per_layer(**num_layers)) if line.startswith("hidden_size")]
-    assert lines == [f"hidden_size_{layer}: {text}" for layer, text in enumerate(where, 1)]
+    assert lines == [f"hidden_size_{layer}: {text}" for layer, text in enumerate(texts, 1)]
 
 
 @pytest.mark.parametrize(
@@ -174,15 +174,15 @@ def test_a_hidden_size_per_layer_takes_sizes_and_layers(options, words):
     assert words in str(error.value)
 
 
-def own(*names, **further):
+def declare_ints(*names, **options):
     hyperparameters = keras_tuner.HyperParameters()
     for name in names:
-        hyperparameters.Int(name, 1, 4, **further)
+        hyperparameters.Int(name, 1, 4, **options)
     return hyperparameters
 
 
 def test_hyperparameters_of_ones_own_have_names_that_the_model_takes():
-    check_names(own("num_layers", "hidden_size_1", "hidden_size_2", "batch_size"), "bilstm_64")
+    check_names(declare_ints("num_layers", "hidden_size_1", "hidden_size_2", "batch_size"), "bilstm_64")
     check_names(per_layer(num_layers=[1, 3]), "bilstm_64")
 
 
@@ -200,5 +200,5 @@ def test_hyperparameters_of_ones_own_have_names_that_the_model_takes():
 )
 def test_other_names_are_usage_errors(names, words):
     with pytest.raises(UsageError) as error:
-        check_names(own(*names), "bilstm_64")
+        check_names(declare_ints(*names), "bilstm_64")
     assert words in str(error.value)

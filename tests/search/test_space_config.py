@@ -20,10 +20,10 @@ def saved(hyperparameters):
     return json.loads(json.dumps(hyperparameters.get_config()))
 
 
-def own(*names, **further):
+def declare_ints(*names, **options):
     hyperparameters = keras_tuner.HyperParameters()
     for name in names:
-        hyperparameters.Int(name, 1, 4, **further)
+        hyperparameters.Int(name, 1, 4, **options)
     return hyperparameters
 
 
@@ -34,9 +34,9 @@ def test_equal_spaces_do_not_differ_also_after_json():
 
 
 def test_differences_say_what_was_and_what_is():
-    before = saved(space(cell=["lstm", "gru"], hidden_size=[8, 16], learning_rate=Range(1e-4, 1e-2, log=True)))
-    now = saved(space(num_layers=[1, 2], hidden_size=[16, 8], learning_rate=Range(1e-4, 1e-2)))
-    assert space_differences(before, now) == [
+    previous = saved(space(cell=["lstm", "gru"], hidden_size=[8, 16], learning_rate=Range(1e-4, 1e-2, log=True)))
+    current = saved(space(num_layers=[1, 2], hidden_size=[16, 8], learning_rate=Range(1e-4, 1e-2)))
+    assert space_differences(previous, current) == [
         "hidden_size was 8, 16, now 16, 8",
         "learning_rate was 0.0001 to 0.01, log, now 0.0001 to 0.01",
         "num_layers is new: 1, 2",
@@ -45,15 +45,15 @@ def test_differences_say_what_was_and_what_is():
 
 
 @pytest.mark.parametrize(
-    ("before", "now", "line"),
+    ("previous", "current", "line"),
     [
         ({}, {"default": 3}, "n was 1 to 4, now 1 to 4, default 3"),
         ({}, {"step": 3}, "n was 1 to 4, now 1 to 4, step 3"),
         ({"step": 2, "sampling": "log"}, {"sampling": "log"}, "n was 1 to 4, step 2, log, now 1 to 4, log"),
     ],
 )
-def test_differences_of_a_default_or_a_step_show(before, now, line):
-    assert space_differences(saved(own("n", **before)), saved(own("n", **now))) == [line]
+def test_differences_of_a_default_or_a_step_show(previous, current, line):
+    assert space_differences(saved(declare_ints("n", **previous)), saved(declare_ints("n", **current))) == [line]
 
 
 def test_differences_of_conditions_types_and_order_show():
@@ -65,5 +65,7 @@ def test_differences_of_conditions_types_and_order_show():
     numbers.Choice("size", [1, 2])
     texts.Choice("size", ["1", "2"])
     assert space_differences(saved(numbers), saved(texts)) == ["size was 1, 2, now '1', '2'"]
-    assert space_differences(saved(own("a", "b")), saved(own("b", "a"))) == ["the order was a, b, now b, a"]
+    assert space_differences(saved(declare_ints("a", "b")), saved(declare_ints("b", "a"))) == [
+        "the order was a, b, now b, a"
+    ]
     assert space_differences(saved(space(**layers)), saved(space(**layers))) == []

@@ -36,8 +36,8 @@ def test_trial_options_are_what_train_takes():
 
 
 def test_covering_values_try_every_choice_and_both_ends():
-    found = space(cell=["lstm", "gru", "simple_rnn"], hidden_size=[8, 16], learning_rate=Range(0.1, 0.5))
-    assert covering_values(found) == [
+    result = space(cell=["lstm", "gru", "simple_rnn"], hidden_size=[8, 16], learning_rate=Range(0.1, 0.5))
+    assert covering_values(result) == [
         {"cell": "lstm", "hidden_size": 8, "learning_rate": 0.1},
         {"cell": "gru", "hidden_size": 16, "learning_rate": 0.5},
         {"cell": "simple_rnn", "hidden_size": 16, "learning_rate": 0.5},

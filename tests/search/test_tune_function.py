@@ -15,7 +15,7 @@ from keras_rnn.search.journal import locked
 from keras_rnn.search.trial import ERROR, NAN_LOSS, Result
 from keras_rnn.search.tune import SearchFailedError
 from tests.support import tiny
-from tests.support.sweeps import FakeExecutor, good
+from tests.support.sweeps import FakeExecutor, good_result
 
 OPTIONS = {**tiny.SMALL, "hidden_size": [8, 4], "num_layers": [1, 2], "epochs": 2}
 
@@ -32,13 +32,13 @@ def call_here(slot, function, *arguments):
 
 
 class Executors(list):
-    result = staticmethod(good)
+    result = staticmethod(good_result)
 
 
 @pytest.fixture
 def no_processes(monkeypatch):
     """A search whose preparation is done here and whose trials end at once; `executors` are those it has made."""
-    made = Executors()
+    executors = Executors()
 
     class Slot:
         def __init__(self, environment, in_process):
@@ -51,27 +51,27 @@ def no_processes(monkeypatch):
             pass
 
     def executor(directory, slots, trial_timeout):
-        made.append(FakeExecutor(directory, made.result, capacity=len(slots)))
-        made[-1].slots = slots
-        return made[-1]
+        executors.append(FakeExecutor(directory, executors.result, capacity=len(slots)))
+        executors[-1].slots = slots
+        return executors[-1]
 
     monkeypatch.setattr(run_sweep, "take_slot", Slot)
-    monkeypatch.setattr(run_sweep, "call", call_here)
+    monkeypatch.setattr(run_sweep, "call_in_slot", call_here)
     monkeypatch.setattr(run_sweep, "ProcessExecutor", executor)
     monkeypatch.setattr(preparation, "set_up_device", lambda threads: None)
     monkeypatch.setattr(tune_module, "write_report", lambda *arguments: None)
-    return made
+    return executors
 
 
 def test_a_whole_sweep_trains_nothing_again_and_more_trials_are_added(tmp_path, no_processes):
     sweep, _ = run_search(tmp_path / "s", max_trials=2)
     journal = (tmp_path / "s" / layout.JOURNAL).read_bytes()
-    again, _ = run_search(tmp_path / "s", max_trials=2)
-    assert again.trials == sweep.trials
+    repeated, _ = run_search(tmp_path / "s", max_trials=2)
+    assert repeated.trials == sweep.trials
     assert (tmp_path / "s" / layout.JOURNAL).read_bytes() == journal
-    more, _ = run_search(tmp_path / "s", max_trials=3, workers=2)
-    assert more.trials[:2] == sweep.trials
-    assert len(more.trials) == 3
+    longer, _ = run_search(tmp_path / "s", max_trials=3, workers=2)
+    assert longer.trials[:2] == sweep.trials
+    assert len(longer.trials) == 3
     assert (tmp_path / "s" / layout.JOURNAL).read_bytes().startswith(journal)
     assert [len(executor.started) for executor in no_processes] == [2, 0, 1]
 
@@ -145,12 +145,12 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("what", REFUSED)
-def test_what_cannot_be_searched_is_refused_before_any_trial(what, tmp_path, no_processes):
-    given, message = REFUSED[what]
-    given = {"max_trials": 2, "dataset": tiny.dataset(), **({} if "hypermodel" in given else OPTIONS), **given}
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_searched_is_refused_before_any_trial(case, tmp_path, no_processes):
+    options, message = REFUSED[case]
+    options = {"max_trials": 2, "dataset": tiny.dataset(), **({} if "hypermodel" in options else OPTIONS), **options}
     with pytest.raises(UsageError, match=message) as caught:
-        tune(out=tmp_path / "s", console=Console(file=StringIO()), **given)
+        tune(out=tmp_path / "s", console=Console(file=StringIO()), **options)
     assert "\n" not in str(caught.value)
     assert no_processes == []
     assert not (tmp_path / "s").exists()
@@ -167,16 +167,16 @@ def test_another_sweep_and_a_second_driver_are_refused(tmp_path, no_processes):
 
 
 def test_a_hypermodel_that_declares_another_space_is_refused(tmp_path, no_processes):
-    no_processes.result = lambda job: good(job, history=[{"epoch": 1, "seconds": 1.0, "loss": 0.5}])
+    no_processes.result = lambda job: good_result(job, history=[{"epoch": 1, "seconds": 1.0, "loss": 0.5}])
 
-    def search_of(most):
-        def build_so(hp):
-            hp.Int("more", 1, most)
+    def tune_up_to(max_units):
+        def build_more(hp):
+            hp.Int("more", 1, max_units)
             return build(hp)
 
-        options = {**OWN_DATA, "hypermodel": build_so}
+        options = {**OWN_DATA, "hypermodel": build_more}
         return tune(out=tmp_path / "s", max_trials=1, console=Console(file=StringIO()), **options)
 
-    assert sorted(search_of(3).best.job.values) == ["more", "units"]
+    assert sorted(tune_up_to(3).best.job.values) == ["more", "units"]
     with pytest.raises(UsageError, match="holds a sweep of another HyperModel: more was 1 to 3, now 1 to 4"):
-        search_of(4)
+        tune_up_to(4)

@@ -63,18 +63,18 @@ def data(tmp_path_factory):
 @pytest.fixture
 def family(monkeypatch):
     """A function that finds the processes that the test has begun, and all that these have."""
-    mark = uuid.uuid4().hex
-    monkeypatch.setenv("KERAS_RNN_TEST", mark)
+    marker = uuid.uuid4().hex
+    monkeypatch.setenv("KERAS_RNN_TEST", marker)
 
     def family():
-        found = []
+        processes = []
         for process in psutil.process_iter():
             try:
-                if process.environ().get("KERAS_RNN_TEST") == mark:
-                    found.append(process)
+                if process.environ().get("KERAS_RNN_TEST") == marker:
+                    processes.append(process)
             except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
                 continue
-        return found
+        return processes
 
     return family
 
@@ -93,9 +93,9 @@ def test_a_sweep_that_is_ended_leaves_no_process_and_can_be_gone_on_with(tune_co
     for number, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)):
         driver = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         checkpoint = tmp_path / "s" / "trials" / "0000" / layout.CHECKPOINT
-        began = time.time()
+        start_time = time.time()
         deadline = time.monotonic() + PATIENCE
-        while not checkpoint.exists() or checkpoint.stat().st_mtime <= began:
+        while not checkpoint.exists() or checkpoint.stat().st_mtime <= start_time:
             assert driver.poll() is None, driver.stderr.read()
             assert time.monotonic() < deadline, "the trial has not come to an epoch's end"
             time.sleep(0.1)
@@ -114,6 +114,6 @@ def test_a_command_whose_trials_all_fail_has_status_1(tune_command, family, monk
     with pytest.raises(SystemExit) as exit_:
         cli.main()
     assert exit_.value.code == 1
-    last = capfd.readouterr().err.splitlines()[-1]
-    assert last.startswith("keras-rnn: error: all 2 trials failed, the last of them: time-out: ")
+    last_line = capfd.readouterr().err.splitlines()[-1]
+    assert last_line.startswith("keras-rnn: error: all 2 trials failed, the last of them: time-out: ")
     wait_until(lambda: not family(), "all processes ended", 10)

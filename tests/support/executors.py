@@ -4,7 +4,7 @@ import time
 
 import psutil
 
-from keras_rnn.search.executor import Ended
+from keras_rnn.search.executor import TrialEnded
 
 PATIENCE = 120  # seconds, on a machine that is busy with other things
 
@@ -23,7 +23,7 @@ def run_all(executor, jobs, on_event=lambda event: None, each_round=lambda: None
             executor.start(waiting.pop(0))
         for event in executor.wait(tick):
             on_event(event)
-            if isinstance(event, Ended):
+            if isinstance(event, TrialEnded):
                 under_way.remove(event.trial_id)
                 results[event.trial_id] = event.result
         each_round()
@@ -31,10 +31,10 @@ def run_all(executor, jobs, on_event=lambda event: None, each_round=lambda: None
     return results
 
 
-def wait_until(condition, what, seconds=PATIENCE):
+def wait_until(condition, description, seconds=PATIENCE):
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"not so after {seconds} s: {what}"
+        assert time.monotonic() < deadline, f"not so after {seconds} s: {description}"
         time.sleep(0.02)
 
 
