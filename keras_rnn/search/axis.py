@@ -1,4 +1,4 @@
-"""A hyperparameter as the side of a grid: its values in their order, or ranges of them where they are many."""
+"""A hyperparameter as the side of a grid: one position for each value, or for each bin of many numbers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,21 +9,21 @@ import numpy as np
 from keras_rnn.search.formatting import format_value
 
 INACTIVE = object()  # stands for the value of a hyperparameter that a trial does not have
-MAX_VALUES = 8  # more numbers than these are put into bins
+MAX_VALUES = 8  # more different numbers are put into bins
 BINS = 6
-LOG_RATIO = 10  # largest to smallest, from which on the bins widen with the value
+LOG_RATIO = 10  # of the largest to the smallest number; from it on the bins have equal widths in the logarithm
 MAX_LABEL_LENGTH = 24  # characters of a label
 
 
 @dataclass(frozen=True)
 class Axis:
-    """Where each trial stands along one hyperparameter.
+    """The position of each trial along one hyperparameter.
 
     Args:
-        name: of the hyperparameter.
-        size: the number of places.
-        ticks: position and text of each label; a place's middle is its index, so the border of two bins is at a half.
-        positions: the index of each trial's place.
+        name: the hyperparameter.
+        size: the number of positions.
+        ticks: position and text of each label. A bin's middle is its index, so the border of two bins is at a half.
+        positions: the index of each trial.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Axis:
 
 
 def make_axis(name: str, values: Sequence[Any]) -> Axis:
-    """The axis on which `values`, one a trial and INACTIVE where there is none, have their places."""
+    """The axis of `values`: one for each trial, INACTIVE where the trial does not have the hyperparameter."""
     active = distinct(values)
     if len(active) > MAX_VALUES and all(_is_number(value) for value in active):
         ticks, size, position_of_value = _make_bins(active)
@@ -48,7 +48,7 @@ def make_axis(name: str, values: Sequence[Any]) -> Axis:
 
 
 def distinct(values: Sequence[Any]) -> list[Any]:
-    """The different values but INACTIVE: numbers by size, then the others by the alphabet."""
+    """The different values without INACTIVE: numbers by size, then the others by their text."""
     values_by_key = {_key(value): value for value in values if value is not INACTIVE}
     return sorted(values_by_key.values(), key=lambda value: (0, value, "") if _is_number(value) else (1, 0, str(value)))
 

@@ -1,4 +1,4 @@
-"""The one process that asks the oracle, hands trials to an executor and keeps the journal."""
+"""The driver of a sweep: it asks the oracle for trials, hands them to an executor and writes the journal."""
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ from keras_rnn.search.trial import COMPLETED, DIED, FAILED, NO_SPACE, RETRYABLE,
 from keras_rnn.search.trial_task import read_result
 from keras_rnn.training.history import write_history
 
-REDRAW_SECONDS = 1.0  # seconds after which the table is drawn again, whatever happened
+REDRAW_SECONDS = 1.0  # the table is drawn at least so often
 
 
 def drive(
@@ -32,29 +32,29 @@ def drive(
     retries: int,
     show: Callable[[Sequence[TrialRecord], Mapping[str, Mapping]], None],
 ) -> list[TrialRecord]:
-    """Runs trials until the oracle has no more or `max_trials` are made; goes on with what the journal holds.
+    """Runs trials until the oracle has no more or there are `max_trials`; resumes the sweep that the journal holds.
 
     Args:
-        directory: the sweep's; nobody else writes there.
-        proposals: of an oracle that has made none yet.
+        directory: the sweep's directory. No other process writes to it.
+        proposals: the proposals of an oracle that has not been asked yet.
         executor: runs the trials.
         objective: the metric and its direction.
         max_trials: how many trials the sweep has at most.
-        retries: how often a trial is tried again that raised an error or died.
-        show: called with the trials and the last epochs of those under way, after everything that happens.
+        retries: how often a trial that raised an error, or whose process died, is started again.
+        show: called after each event with the trials and the last epoch of each running trial.
 
     Returns:
-        The trials in the order in which they were made.
+        The trials in the order of their creation.
 
     Raises:
-        OSError: there is no space to write in; what was under way is to be run yet.
+        OSError: the disk is full. The trials that were running stay unfinished and run when the sweep is resumed.
     """
     sweep = _Sweep(directory, proposals, objective)
     try:
         queue = deque(sweep.unfinished())
         epochs: dict[str, Mapping] = {}
         running_ids: set[str] = set()
-        may_propose = True  # the oracle answers the same until a trial has ended
+        may_propose = True  # False: the oracle has no trial until another one ends
         while True:
             while len(running_ids) < executor.capacity and (queue or may_propose):
                 trial_id = queue.popleft() if queue else sweep.create(max_trials)
@@ -79,7 +79,7 @@ def drive(
                 result = event.result
                 if result.failure == NO_SPACE:
                     raise OSError(f"trial {event.trial_id} found no space: {result.error}")
-                if result.failure == DIED:  # perhaps with its work done
+                if result.failure == DIED:  # it may have written its result before
                     result = read_result(directory, event.trial_id) or result
                 if _needs_retry(result, sweep.records[event.trial_id], retries, executor):
                     sweep.retry(event.trial_id, result)
@@ -98,7 +98,7 @@ def _needs_retry(result: Result, record: TrialRecord, retries: int, executor: Ex
 
 
 class _Sweep:
-    """The trials, kept the same in memory, in the journal and in the oracle."""
+    """The trials of a sweep. Each change goes to memory, to the journal and to the oracle."""
 
     def __init__(self, directory: Path, proposals: Proposals, objective: keras_tuner.Objective):
         self.directory, self.proposals, self.objective = directory, proposals, objective
@@ -118,7 +118,7 @@ class _Sweep:
         return [trial_id for trial_id, record in self.records.items() if record.status == RUNNING]
 
     def create(self, max_trials: int | None) -> str | None:
-        """A new trial's id; None where the oracle has none, or there are enough."""
+        """The id of a new trial; None where the oracle has none or `max_trials` is reached."""
         if max_trials is not None and len(self.records) >= max_trials:
             return None
         proposed = self.proposals.propose()
@@ -133,7 +133,7 @@ class _Sweep:
         self._write("retried", trial_id, failure=result.failure, error=result.error)
 
     def end(self, trial_id: str, result: Result) -> None:
-        """Journal first; what else there is can be made from it."""
+        """Records the end of a trial. The journal comes first: all other files can be made from it."""
         folder = layout.trial_folder(self.directory, trial_id)
         folder.mkdir(parents=True, exist_ok=True)
         self._keep_error(trial_id, result)

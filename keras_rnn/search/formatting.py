@@ -1,4 +1,4 @@
-"""How hyperparameters, figures and errors are worded wherever a person reads them."""
+"""Hyperparameters, metrics, times and errors as text for a person."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,17 +7,17 @@ from keras_rnn.search.space_values import LAYER_SIZE_NAME
 
 
 def format_value(value: Any) -> str:
-    """A hyperparameter's value: three significant digits of a float, one line of anything else."""
+    """A hyperparameter's value: a float with three significant digits, anything else in one line."""
     return f"{value:.3g}" if isinstance(value, float) else one_line(str(value))
 
 
 def format_metric(value: float) -> str:
-    """A metric: four decimals where they tell something, else four significant digits."""
+    """A metric with four decimals; a very small or large one with four significant digits."""
     return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1000 else f"{value:.4g}"
 
 
 def format_duration(seconds: float) -> str:
-    """A time for a person: "31.2 s", "12 min", "3 h 05 min"."""
+    """A time: "31.2 s", "12 min", "3 h 05 min"."""
     if seconds < 99.95:
         return f"{seconds:.1f} s"
     minutes = round(seconds / 60)
@@ -25,7 +25,7 @@ def format_duration(seconds: float) -> str:
 
 
 def one_line(text: str) -> str:
-    """`text` without line breaks and control characters, which would break a table or move a terminal's cursor."""
+    """`text` without line breaks and control characters, which would break a table or move the cursor."""
     return "".join(c for c in " ".join(text.split()) if c.isprintable())
 
 

@@ -81,14 +81,14 @@ def heatmap_figure(records: Sequence[TrialRecord], objective: str, direction: st
 
 
 def _sides(values: dict[str, list[Any]]) -> tuple[str, str]:
-    """The hyperparameters across and up; "" where there is none left for a side."""
+    """The hyperparameters across and up; "" where no hyperparameter is left for a side."""
     counts = {name: len(distinct(column)) for name, column in values.items()}
     width = next((name for name in WIDTH if counts.get(name, 0) > 1), None)
     depth = DEPTH if counts.get(DEPTH, 0) > 1 else None
-    # Cells have panels, so they become a side only where no other hyperparameter was varied.
+    # Each cell has a panel, so the cell becomes a side only where no other hyperparameter varies.
     spare = [name for name in counts if counts[name] > 1 and name not in (width, depth)]
     spare.sort(key=lambda name: (name == PANEL, -counts[name]))
-    if not width and not depth and not spare:  # a single trial, or all alike
+    if not width and not depth and not spare:  # one trial, or all have the same values
         return next((name for name in WIDTH if name in counts), ""), DEPTH if DEPTH in counts else ""
     x_name = width or (spare.pop(0) if spare else None)
     y_name = depth or (spare.pop(0) if spare else None)
@@ -148,7 +148,7 @@ def _draw_square(
 
 
 def _colour_limits(scores: list[float], direction: str) -> tuple[float, float, str]:
-    """The range of the scale: all scores, but for those so bad that the others would look alike beside them."""
+    """The limits of the scale. Scores far worse than the others are outside, so that the others differ in colour."""
     low, high = outer_fence(scores, direction)
     extend = "min" if low > min(scores) else "max" if high < max(scores) else "neither"
     if low == high:  # a scale needs an extent

@@ -1,4 +1,6 @@
-"""keras-tuner's oracles, changed where a sweep with several workers or a small space needs it."""
+"""keras-tuner's oracles, changed for sweeps with several workers and for small spaces.
+
+They override private methods as keras-tuner 1.4 has them; setup.cfg has the bound."""
 
 import math
 
@@ -7,11 +9,11 @@ from keras_tuner.oracles import BayesianOptimizationOracle, GridSearchOracle, Hy
 
 
 class ParallelGridSearchOracle(GridSearchOracle):
-    """Walks the grid without waiting for the trials under way.
+    """Walks the grid without waiting for running trials.
 
-    keras-tuner's own makes the successor of a trial only when that trial has ended, since it may have declared new
-    hyperparameters; so that whatever the number of workers, it has hardly more than one at work. Those that a trial
-    declares are still taken up when it ends.
+    keras-tuner's own oracle makes the successor of a trial only when that trial has ended, since the trial may declare
+    new hyperparameters. So it hardly ever keeps more than one worker busy. Here hyperparameters that a trial declares
+    are still added when it ends.
     """
 
     def populate_space(self, trial_id):
@@ -22,9 +24,9 @@ class ParallelGridSearchOracle(GridSearchOracle):
 
 
 class DistinctBayesianOptimizationOracle(BayesianOptimizationOracle):
-    """Proposes no combination twice: where the acquisition function's best was tried, a random one is.
+    """Proposes no combination twice: a random one replaces an optimum of the acquisition function that was tried.
 
-    It also stays within the ranges: keras-tuner makes 129 of the upper end of a range of whole numbers to 128.
+    It also stays within the ranges: keras-tuner's own oracle can propose 129 for a range of whole numbers up to 128.
     """
 
     def _vector_to_values(self, vector):
@@ -38,16 +40,16 @@ class DistinctBayesianOptimizationOracle(BayesianOptimizationOracle):
 
 
 class ThoroughHyperbandOracle(HyperbandOracle):
-    """Runs its brackets on spaces smaller than they are.
+    """Runs all brackets on a space with fewer combinations than a bracket has trials.
 
-    keras-tuner's own ends the sweep, nothing promoted, once no combination is left that no bracket has tried. Here each
-    bracket draws from the whole space; where that holds fewer combinations than the bracket's first round, the round
-    has those, and the later ones shrink with it. A trial that failed counts as the worst of its round, where
-    keras-tuner's would promote one fewer for it, or none.
+    keras-tuner's own oracle ends the sweep without a promotion once the brackets have tried every combination. Here
+    each bracket draws from the whole space. Where the space has fewer combinations than the bracket's first round, the
+    round has those, and the later rounds shrink in proportion. A failed trial counts as the worst of its round; in
+    keras-tuner's own oracle each one costs a promotion.
     """
 
     def __init__(self, **options):
-        self._exhausted_sizes: dict[int, int] = {}  # the size of first rounds that hold the whole space, by bracket
+        self._exhausted_sizes: dict[int, int] = {}  # sizes of first rounds that hold the whole space, by bracket
         super().__init__(**options)
 
     def end_trial(self, trial):

@@ -1,4 +1,4 @@
-"""What a sweep searches, and after what: all that must stay the same when it is gone on with."""
+"""The plan of a sweep: everything that must stay the same when the sweep is resumed."""
 
 import dataclasses
 import hashlib
@@ -28,7 +28,7 @@ from keras_rnn.training.config import differences as config_differences
 
 # The keys of sweep.json.
 IDENTITY_FIELDS = ("algorithm", "objective", "direction", "hypermodel", "config", "fingerprint", "space")
-# What a HyperModel of the user's leaves to be said besides.
+# The options that can be combined with a HyperModel of the user's.
 OPTIONS_WITH_HYPERMODEL = [
     *(field.name for kind in (DataConfig, TextConfig) for field in dataclasses.fields(kind)),
     "epochs",
@@ -39,16 +39,16 @@ OPTIONS_WITH_HYPERMODEL = [
 
 @dataclass(frozen=True)
 class Plan:
-    """What is searched.
+    """The search: models, space, objective, algorithm and data.
 
     Args:
         hypermodel: builds and fits the models.
-        is_builtin: whether it is the text classifiers of keras_rnn.
-        hyperparameters: the space; of a user's HyperModel what was declared beforehand.
+        is_builtin: whether the hypermodel is that of keras_rnn's own models.
+        hyperparameters: the space; with a user's HyperModel, the part that was declared beforehand.
         objective: the metric and its direction.
         algorithm: its registered name.
-        config: the data, the text and the training that all trials share.
-        fingerprint: of the data, where it may change under its name; else "".
+        config: the options for data, text and training that all trials share.
+        fingerprint: a digest of data that may change under the same name; else "".
     """
 
     hypermodel: keras_tuner.HyperModel
@@ -60,7 +60,7 @@ class Plan:
     fingerprint: str = ""
 
     def identity(self) -> dict[str, Any]:
-        """As sweep.json holds it."""
+        """The content of sweep.json."""
         return {
             "algorithm": self.algorithm,
             "objective": self.objective.name,
@@ -82,7 +82,7 @@ def make_plan(
     algorithm: str,
     hidden_size_per_layer: bool,
 ) -> Plan:
-    """The plan that these arguments of `keras_rnn.tune` make; UsageError where they make none."""
+    """The plan of these arguments of `keras_rnn.tune`; UsageError where they do not fit together."""
     get_algorithm(algorithm)  # UsageError where there is none
     if hypermodel is None and isinstance(objective, str):
         check_objective(objective, REPORTED_METRICS)
@@ -111,7 +111,7 @@ def make_plan(
 
 
 def fingerprint(config: RunConfig, dataset: TextDataset | None) -> str:
-    """A digest of a dataset in memory, or of names and sizes of the files that hold it; "" for one known by name."""
+    """A digest of a dataset in memory, or of the names and sizes of its files; "" for a dataset known by name."""
     digest = hashlib.sha256()
     if dataset is not None:
         for split in (dataset.train, dataset.validation):
@@ -131,7 +131,8 @@ def _objective(objective: str | keras_tuner.Objective) -> keras_tuner.Objective:
     if not isinstance(objective, (str, keras_tuner.Objective)):
         raise UsageError(f"objective takes the name of a metric or a keras_tuner.Objective, got {objective!r}")
     try:
-        return keras_tuner.oracles.RandomSearchOracle(objective=objective).objective  # which knows most directions
+        # An oracle knows the direction of most metrics.
+        return keras_tuner.oracles.RandomSearchOracle(objective=objective).objective
     except ValueError:
         raise UsageError(
             f'objective {objective!r} may be better high or low; keras_tuner.Objective({objective!r}, "max") says which'
@@ -150,10 +151,10 @@ def _hypermodel(hypermodel: keras_tuner.HyperModel | Callable) -> keras_tuner.Hy
 
 @contextmanager
 def claim_directory(plan: Plan, directory: Path) -> Iterator[None]:
-    """Holds the sweep's directory, which is new or holds this very sweep; a new one goes again on a UsageError.
+    """Locks the sweep's directory, which is new or holds this sweep. A UsageError removes a new directory again.
 
     Raises:
-        UsageError: it holds another sweep, whose differences are told, or something else, or is in use.
+        UsageError: the directory holds another sweep, whose differences are listed, or other files, or is in use.
     """
     if directory.exists() and not directory.is_dir():
         raise UsageError(f"{directory} takes a directory, but is a file")
@@ -164,7 +165,7 @@ def claim_directory(plan: Plan, directory: Path) -> Iterator[None]:
     make_folder(directory, "sweep's directory")
     with locked(directory / layout.LOCK):
         remove_debris(directory)
-        is_new_sweep = not (directory / layout.JOURNAL).is_file()  # nothing was tried yet
+        is_new_sweep = not (directory / layout.JOURNAL).is_file()  # no trial has been created yet
         if is_new_sweep:
             _clear_directory(directory)
             write_json(sweep, plan.identity())
@@ -188,7 +189,7 @@ def _clear_directory(directory: Path) -> None:
 
 
 def read_identity(directory: Path) -> dict[str, Any]:
-    """What sweep.json holds; UsageError where there is none, or another thing."""
+    """The content of sweep.json; UsageError where the file is missing or not valid."""
     path = directory / layout.SWEEP
     if not path.is_file():
         raise UsageError(f"no sweep in {directory}: it has no {layout.SWEEP}")

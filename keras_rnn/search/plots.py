@@ -1,4 +1,4 @@
-"""The pictures of a sweep, drawn without a display. Each is left undrawn, and False returned, if no trial completed."""
+"""The pictures of a sweep, drawn without a display. If no trial completed they return False and draw none."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,8 +22,8 @@ MAX_BARS = 20
 def plot_heatmap(records: Sequence[TrialRecord], objective: str, direction: str, path: Path) -> bool:
     """The best score at each depth (`num_layers`) and width (`hidden_size`), one panel a cell.
 
-    Where each layer has its own width, the first layer's is taken. A side whose hyperparameter was not varied goes
-    to the one with the most different values. Numbers of many values are put into ranges.
+    Where each layer has its own width, the first layer's counts. If depth or width does not vary, the hyperparameter
+    with the most different values takes that side. Many different numbers are put into bins.
     """
     return _save(heatmap_figure(records, objective, direction), path)
 
@@ -34,7 +34,7 @@ def plot_importance(records: Sequence[TrialRecord], objective: str, direction: s
 
 
 def plot_best_so_far(records: Sequence[TrialRecord], objective: str, direction: str, path: Path) -> bool:
-    """The score of each completed trial in the order of creation, and the best up to there; failed ones marked."""
+    """The score of each completed trial in the order of creation, the best score so far, and the failed trials."""
     return _save(best_so_far_figure(records, objective, direction), path)
 
 

@@ -1,6 +1,6 @@
-"""What is done once before the first trial, in a process of its own: checks, token ids, a look at the HyperModel.
+"""The work before the first trial, in its own process: checks, token ids, exploration of a HyperModel.
 
-The driver itself never computes with TensorFlow: its memory stays as it is, and a GPU is the trials' alone.
+The driver never computes with TensorFlow, so it needs no memory for that and leaves the GPUs to the trials.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ MAX_BUILDS = 50  # of a user's HyperModel, before the first trial
 
 
 def check_models(options: dict[str, Any], space: dict[str, Any], report: Callable) -> None:
-    """Builds one of our models with each hyperparameter value at least once; UsageError where one is refused."""
+    """Builds keras_rnn's own model with each hyperparameter value at least once; UsageError where it refuses one."""
     tf.config.set_visible_devices([], "GPU")
     hypermodel = TextClassifierHyperModel(options)
     for values in covering_values(space_from_config(space)):
@@ -35,17 +35,17 @@ def check_models(options: dict[str, Any], space: dict[str, Any], report: Callabl
 
 
 def prepare_data(config: RunConfig, dataset: TextDataset | None, folder: Path, report: Callable) -> str:
-    """Makes the token ids, unless they are there, and says in a line what they are."""
+    """Prepares the token ids, unless the folder holds them, and returns a line that describes them."""
     tf.config.set_visible_devices([], "GPU")
     is_prepared = (folder / MANIFEST).is_file()
     return str(open_prepared(folder) if is_prepared else prepare_configured(config, folder, dataset))
 
 
 def explore_space(directory: Path, report: Callable) -> dict[str, Any]:
-    """Builds and fits a user's HyperModel as far as one step, for its whole space and for the names of its metrics.
+    """Builds a user's HyperModel and fits it for one step, to find its whole space and the names of its metrics.
 
     Returns:
-        The configuration of its hyperparameters, those that building declared among them.
+        The configuration of all its hyperparameters, including those that `build` declares.
 
     Raises:
         UsageError: `build` or `fit` raises, or training never reports the objective.
@@ -66,16 +66,16 @@ def explore_space(directory: Path, report: Callable) -> dict[str, Any]:
 def declared_space(
     hypermodel: keras_tuner.HyperModel, space: keras_tuner.HyperParameters
 ) -> keras_tuner.HyperParameters:
-    """All that `build` declares: it is called until each value of each hyperparameter it declared has been tried.
+    """The whole space that `build` declares. `build` is called until each value of each hyperparameter has been tried.
 
-    A hyperparameter that stands behind an `if` on another's value shows that way, and a value that `build` refuses.
+    This finds hyperparameters that `build` declares only for some values of others, and values that it refuses.
     """
     tried_values: list[dict] = []
     while untried_values := [values for values in covering_values(space) or [{}] if values not in tried_values]:
         hp = space.copy()
-        hp.values = dict(untried_values[0])  # the others may lack what this build declares
+        hp.values = dict(untried_values[0])  # the other sets may lack hyperparameters that this call declares
         _build(hypermodel, hp)
-        space.merge(hp.space, overwrite=False)  # True would have each of them twice
+        space.merge(hp.space, overwrite=False)  # True would add each of them twice
         tried_values.append(untried_values[0])
         keras.backend.clear_session()
         if len(tried_values) == MAX_BUILDS:
@@ -93,7 +93,7 @@ def _build(hypermodel: keras_tuner.HyperModel, hp: keras_tuner.HyperParameters) 
     return model
 
 
-class _StopAfterFirstStep(BaseException):  # which no `except Exception` in a user's fit holds up
+class _StopAfterFirstStep(BaseException):  # no `except Exception` in a user's fit catches it
     pass
 
 
@@ -105,7 +105,7 @@ class _FirstStep(keras.callbacks.Callback):
 
 def _check_objective(program: Program, data: PreparedData | None, space: keras_tuner.HyperParameters) -> None:
     hp = space.copy()
-    hp.values = covering_values(space)[0]  # the defaults, which keras-tuner leaves out of a space it is given
+    hp.values = covering_values(space)[0]  # the defaults, which a space declared beforehand lacks
     model = _build(program.hypermodel, hp)
     first_step = _FirstStep()
     arguments = {"verbose": 0, **fit_arguments(program, data, 0)}

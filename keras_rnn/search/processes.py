@@ -1,4 +1,4 @@
-"""Trials in processes of this machine: a slot for each that runs at a time, with its share of the cores or its GPU."""
+"""Trials in processes of this machine. Each slot runs one trial at a time, with its share of the cores or its GPU."""
 
 import contextlib
 import os
@@ -21,26 +21,26 @@ from keras_rnn.search.executor import GRACE_SECONDS, EpochEnded, TrialEnded
 from keras_rnn.search.trial import DIED, ERROR, OUT_OF_MEMORY, TIME_OUT, Job, Result, time_out_message
 from keras_rnn.search.trial_task import trial_task
 
-CAN_FORK = sys.platform == "linux"  # elsewhere TensorFlow does not survive a fork, and a fresh process starts anew
+CAN_FORK = sys.platform == "linux"  # elsewhere TensorFlow does not survive a fork, so each trial gets a new process
 OUTPUT_LINES = 20
 CALL_ATTEMPTS = 3
 
 
 class Slot:
-    """One worker process (`keras_rnn.search.worker`) and the task it is at.
+    """One worker process (`keras_rnn.search.worker`) and its current task.
 
     Args:
-        environment: variables of the process.
-        in_process: trials share the process, where they otherwise have a fork or a new one each.
+        environment: environment variables of the process.
+        in_process: whether trials share the process; else each has a fork or a new process.
     """
 
     def __init__(self, environment: Mapping[str, str], in_process: bool = False):
         self.environment, self.in_process = environment, in_process
-        self.log = tempfile.TemporaryFile()  # noqa: SIM115  as long as the slot
+        self.log = tempfile.TemporaryFile()  # noqa: SIM115  open for as long as the slot
         self._begin()
 
     def _begin(self) -> None:
-        # A HyperModel from the user's own module is imported there too.
+        # The worker must find the user's own modules, too.
         search_path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
         self.connection, worker_end = Pipe()
         with worker_end:
@@ -51,17 +51,17 @@ class Slot:
                 stdout=self.log,
                 stderr=self.log,
                 env={**os.environ, "PYTHONPATH": search_path, **self.environment},
-                start_new_session=True,  # Ctrl-C is for the driver; and all that a trial starts ends with its slot
+                start_new_session=True,  # Ctrl-C reaches only the driver; the group can be killed
             )
 
     def send(self, function: Callable, *arguments: Any, fork: bool = CAN_FORK) -> None:
-        """Begins a task; `function` is called in the slot's process, or a fork of it, with these and `report=`."""
+        """Starts a task: `function(*arguments, report=...)` runs in the slot's process or a fork of it."""
         task = cloudpickle.dumps((function, arguments))
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # `receive` will say so
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # `receive` reports it
             self.connection.send((self.environment, fork, task))
 
     def receive(self) -> tuple:
-        """The next message of the task (see `keras_rnn.search.worker`), waited for; a dead process starts anew."""
+        """Waits for the next message of the task (see `keras_rnn.search.worker`). A dead process is replaced."""
         try:
             return self.connection.recv()
         except (EOFError, OSError):
@@ -69,32 +69,32 @@ class Slot:
             return ("died", status)
 
     def restart(self) -> int:
-        """Ends the process and all that it started; returns its status, as os.waitpid tells it."""
+        """Kills the process and all that it started, and starts a new one. Returns the status of `os.waitpid`."""
         status = self.close()
         self._begin()
         return status
 
     def close(self) -> int:
-        """Ends the process and all that it started, at once."""
+        """Kills the process and all that it started. Returns the status of `os.waitpid`."""
         self.connection.close()
-        if self.process.returncode is None:  # else its number may be another's by now
+        if self.process.returncode is None:  # an ended process may have passed on its id to another one
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
         code = self.process.wait()
         return -code if code < 0 else code << 8
 
     def output(self) -> str:
-        """The last lines that the process itself wrote."""
+        """The last lines of output of the process itself."""
         self.log.seek(0)
         return _tail(self.log.read())
 
 
-_early_slots: list[Slot] = []  # what `early_slot` began and nobody has taken
+_early_slots: list[Slot] = []  # started by `early_slot` and not yet taken
 
 
 @contextlib.contextmanager
 def early_slot(environment: Mapping[str, str]) -> Iterator[None]:
-    """Begins a slot, so that it imports TensorFlow while this process does; `take_slot` hands it out."""
+    """Starts a slot early, so that both processes import TensorFlow at the same time. `take_slot` returns it."""
     _early_slots.append(Slot(environment))
     try:
         yield
@@ -103,7 +103,7 @@ def early_slot(environment: Mapping[str, str]) -> Iterator[None]:
 
 
 def take_slot(environment: Mapping[str, str], in_process: bool) -> Slot:
-    """The slot that was begun early, where its environment is a part of this one, or else a new one."""
+    """The slot of `early_slot`, if its environment is part of this one; else a new slot."""
     if _early_slots and _early_slots[0].environment.items() <= environment.items():
         slot = _early_slots.pop()
         slot.environment, slot.in_process = environment, in_process
@@ -118,10 +118,10 @@ def _close_early() -> None:
 
 
 class ProcessExecutor:
-    """Runs each trial in a process of its own on this machine.
+    """Runs each trial in its own process on this machine.
 
     Args:
-        directory: the sweep's.
+        directory: the sweep's directory.
         slots: a worker process for each trial that runs at a time.
         trial_timeout: seconds of an attempt, or None.
     """
@@ -164,7 +164,7 @@ class ProcessExecutor:
             return EpochEnded(self.busy[slot].job.trial_id, message[0])
         if kind == "returned":
             return self._finish(slot, message[0])
-        if kind == "raised":  # what no trial should: its program cannot be read, its folder cannot be written to
+        if kind == "raised":  # for example because the program cannot be read or the folder not written
             name, text, trace = message
             return self._finish(slot, Result(ERROR, f"{name}: {text}", trace))
         return self._finish(slot, self._death(slot, message[0]))
@@ -204,11 +204,11 @@ class _Attempt:
 
 
 def call_in_slot(slot: Slot, function: Callable, *arguments: Any) -> Any:
-    """What `function` returns in the slot's process; called again where that process dies.
+    """The value that `function` returns in the slot's process. It is called again if that process dies.
 
     Raises:
-        UsageError: the function raised one.
-        RuntimeError: it raised something else, or its process died each time; the traceback is in the error's notes.
+        UsageError: the function raised it.
+        RuntimeError: the function raised another error, or its process died each time. The notes hold the traceback.
     """
     for _ in range(CALL_ATTEMPTS):
         slot.send(function, *arguments)
@@ -228,13 +228,13 @@ def call_in_slot(slot: Slot, function: Callable, *arguments: Any) -> Any:
 
 
 def _exit_description(status: int) -> str:
-    """What ended a process, of its status as os.waitpid tells it."""
+    """How a process ended, from its status of `os.waitpid`."""
     number = status & 0x7F
     return f"signal {number} ({signal.Signals(number).name})" if number else f"exit status {status >> 8}"
 
 
 def oom_kills() -> int:
-    """How many processes the system has killed for lack of memory since it started; 0 where it does not tell."""
+    """How many processes the system has killed for lack of memory since it started; 0 where that is unknown."""
     with contextlib.suppress(OSError, ValueError):
         for line in Path("/proc/vmstat").read_text().splitlines():
             name, count = line.split()

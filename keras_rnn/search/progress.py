@@ -1,4 +1,4 @@
-"""What a person sees of a sweep: a table that stays up to date on a terminal, a line a trial elsewhere."""
+"""The progress of a sweep: a live table on a terminal, lines elsewhere."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,18 +13,18 @@ from keras_rnn.search.formatting import format_duration, format_failure, format_
 from keras_rnn.search.scores import best_record, ended_records, is_score
 from keras_rnn.search.trial import COMPLETED, FAILED, RUNNING, TrialRecord
 
-MAX_SHOWN = 5  # completed trials, and as many failed ones, in the table
-NARROW_WIDTH = 60  # columns of a terminal, below which the table makes do with fewer
+MAX_SHOWN = 5  # completed trials in the table, and as many failed ones
+NARROW_WIDTH = 60  # a terminal with fewer columns gets a table of fewer columns
 STYLES = {RUNNING: "cyan", COMPLETED: "green", FAILED: "red"}
 
 
 class SweepProgress:
-    """Shows the trials of a sweep from `with` to its end.
+    """Shows the trials of a sweep, as a context manager.
 
     Args:
-        console: on a terminal a table is kept up to date; elsewhere a trial's start and end are a line each.
-        total: how many trials there will be, None where nobody knows.
-        objective: the metric that the sweep is after.
+        console: on a terminal a table is updated; elsewhere the start and the end of a trial are a line each.
+        total: how many trials there will be; None where that is unknown.
+        objective: the metric that is optimised.
         direction: "max" or "min".
     """
 
@@ -32,8 +32,8 @@ class SweepProgress:
         self.console, self.total, self.objective, self.direction = console, total, objective, direction
         # The status and attempt of each trial that were printed last, by trial id.
         self.printed_states: dict[str, tuple[str, int]] | None = None
-        self.start_times: dict[str, float] = {}  # when a trial was first seen running
-        self.max_running = 1  # the most trials seen running together
+        self.start_times: dict[str, float] = {}  # when each trial was first seen running, by trial id
+        self.max_running = 1  # the largest number of trials seen running together
         self.live = None
 
     def __enter__(self) -> "SweepProgress":
@@ -48,10 +48,10 @@ class SweepProgress:
             self.live.stop()
 
     def update(self, records: Iterable[TrialRecord], epochs: Mapping[str, Mapping[str, float]]) -> None:
-        """Takes in where all trials stand; `epochs` has the latest epoch's figures of those that run, by trial id.
+        """Shows the state of all trials. `epochs` holds the last epoch's metrics of each running trial, by trial id.
 
-        To be called once before the first trial ends, so that trials of an earlier call of the sweep are told from
-        those that end now; then after every event, and each second or so for the sake of the clock.
+        The first call comes before any trial ends: it separates the trials of an earlier call of the sweep from those
+        that end now. Later calls follow every event, and come at least each second to update the clock.
         """
         records = list(records)
         running = [record for record in records if record.status == RUNNING]
@@ -64,7 +64,7 @@ class SweepProgress:
             self._print_lines(records)
 
     def seconds_left(self, records: Sequence[TrialRecord]) -> float | None:
-        """From the mean time of ended trials and how many run at once; None before the first has ended."""
+        """An estimate from the mean time of ended trials and how many run together; None before the first has ended."""
         ended = ended_records(records)
         seconds = [record.result.seconds for record in ended if record.result.seconds > 0]
         if self.total is None or not seconds:
@@ -129,7 +129,7 @@ class SweepProgress:
     def _table(self, records: list[TrialRecord], running: list[TrialRecord], epochs: Mapping) -> Group:
         table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
         table.add_column("trial", no_wrap=True)
-        table.add_column("hyperparameters")  # shortened where the terminal is too narrow for all
+        table.add_column("hyperparameters")  # shortened on a narrow terminal
         table.add_column(Text(self.objective), no_wrap=True, justify="right")
         if self.console.width >= NARROW_WIDTH:
             table.add_column("epoch", no_wrap=True, justify="right")

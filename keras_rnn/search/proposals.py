@@ -1,4 +1,4 @@
-"""An oracle that one process asks for trials, and that a journal brings back to where it was."""
+"""Proposals of an oracle, and how a journal restores its state."""
 
 import contextlib
 import itertools
@@ -13,11 +13,11 @@ from keras_rnn.search.space_config import space_from_config
 from keras_rnn.search.trial import Job, Result
 
 MAX_COUNTED = 10_000  # trials of a grid
-MAX_COLLISIONS = 500  # random draws of what was tried, before a space counts as exhausted; keras-tuner's 20 are few
+MAX_COLLISIONS = 500  # repeated random draws after which a space counts as exhausted; keras-tuner's 20 are too few
 
 
 def trial_count(oracle: keras_tuner.Oracle, max_trials: int | None) -> int | None:
-    """How many trials there will be at most, as far as anyone can tell; `oracle` is used up."""
+    """The largest number of trials of a sweep, None where it is unknown. `oracle` cannot be used after that."""
     if isinstance(oracle, HyperbandOracle):
         count = sum(
             oracle._get_size(bracket, number)
@@ -35,42 +35,42 @@ def trial_count(oracle: keras_tuner.Oracle, max_trials: int | None) -> int | Non
 
 
 class Proposals:
-    """An oracle without files of its own: trials are proposed, and ended with their results.
+    """An oracle that writes no files: it proposes trials and is told their results.
 
-    `repropose` and `end`, called in the order in which things happened, bring a new oracle of the same seed to the
-    state that another one was in.
+    Calls of `repropose` and `end` in the order of the journal bring a new oracle with the same seed to the state of the
+    earlier one.
     """
 
     def __init__(self, oracle: keras_tuner.Oracle, epochs: int):
         self.oracle, self.epochs = oracle, epochs
         self.stopped = False
         oracle.verbose = 0
-        oracle.max_trials = None  # the driver counts
-        oracle.max_retries_per_trial = 0  # and retries
+        oracle.max_trials = None  # the driver counts trials
+        oracle.max_retries_per_trial = 0  # the driver retries them
         oracle._max_collisions = MAX_COLLISIONS
         oracle.max_consecutive_failed_trials = float("inf")
-        oracle.save = lambda: None  # the journal is what is kept
+        oracle.save = lambda: None  # the journal replaces its files
         oracle._save_trial = lambda trial: None
 
     def propose(self) -> tuple[str, dict[str, Any]] | None:
-        """The id and values of a new trial; None where there is none, until one has ended or (`stopped`) for good."""
+        """The id and values of a new trial. None: no trial until another one ends, or no more where `stopped`."""
         if self.stopped:
             return None
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a Gaussian process on few points
+            warnings.simplefilter("ignore")  # a Gaussian process on few points warns
             trial = self.oracle.create_trial(f"trial {len(self.oracle.trials)}")
         self.stopped = trial.status == "STOPPED"
         return (trial.trial_id, dict(trial.hyperparameters.values)) if trial.status == "RUNNING" else None
 
     def repropose(self, trial_id: str, values: Mapping[str, Any]) -> None:
-        """Proposes a trial as it was proposed before; what the oracle would now say otherwise, it takes as it was."""
+        """Proposes a trial again with the values of the journal, also where the oracle would choose others now."""
         with self._forced_values(values):
             proposal = self.propose()
         if proposal is None or proposal[0] != trial_id:
             raise RuntimeError(f"the journal has trial {trial_id} where the oracle makes {proposal and proposal[0]}")
 
     def end(self, trial_id: str, result: Result) -> None:
-        """Tells the oracle how a trial ended."""
+        """Tells the oracle the result of a trial."""
         trial = self.oracle.get_trial(trial_id)
         if result.space is not None:
             trial.hyperparameters = space_from_config(result.space)
@@ -94,7 +94,7 @@ class Proposals:
 
 
 def make_job(trial_id: str, values: Mapping[str, Any], epochs: int) -> Job:
-    """The job of a proposed trial; Hyperband says in its values for how many epochs, and what to go on from."""
+    """The job of a proposed trial. Hyperband's values hold the number of epochs and the trial to continue."""
     return Job(
         trial_id=trial_id,
         values={name: value for name, value in values.items() if not name.startswith("tuner/")},

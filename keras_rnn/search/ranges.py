@@ -1,4 +1,4 @@
-"""The values of an option that a sweep tries: a choice, which is a list, or a `Range`; and the texts that say them."""
+"""The values of a searched option: a choice, which is a list, or a `Range`; and how they are parsed from text."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ OPTION_FORMS = "a value, a choice like 1,2,3 or a range low:high[:log]"
 
 @dataclass(frozen=True)
 class Range:
-    """The numbers from `low` to `high`, both included; with `log`, every factor between them is as likely.
+    """The numbers from `low` to `high`, both included. With `log` they are uniform in the logarithm.
 
-    Where both are ints, whole numbers alone, unless the option takes any number (dropout, learning_rate).
+    If both ends are ints, only whole numbers, unless the option takes any number (dropout, learning_rate).
 
     Raises:
-        UsageError: an end is no finite number, low is not below high, or a log range does not start above 0.
+        UsageError: an end is not a finite number, low is not below high, or low of a log range is not above 0.
     """
 
     low: float
@@ -38,9 +38,9 @@ class Range:
 
 
 def parse_option(option: str, text: str) -> Any:
-    """What the text of an option says: "64" a value, "32,64" a list of them, "32:128" or "1e-4:1e-2:log" a `Range`.
+    """Parses the text of an option: "64" is a value, "32,64" a list, "32:128" or "1e-4:1e-2:log" a `Range`.
 
-    Values are ints, floats or bools where they look like it, else strings.
+    Values become ints, floats or bools if they look like them, else strings.
 
     Raises:
         UsageError: an empty or repeated choice, choices of several types, or a bad range; it names `option`.
@@ -78,7 +78,7 @@ def parse_value(text: str) -> Any:
 
 
 def check_choices(option: str, values: Iterable) -> list:
-    """The values as Python's own, of one type; ints become floats beside floats."""
+    """The values as Python scalars of one type. Ints among floats become floats."""
     values = [value.item() if hasattr(value, "item") else value for value in values]  # numpy's scalars
     if not values:
         raise UsageError(f"{option} takes at least one value to choose from, got none")

@@ -13,16 +13,16 @@ from types import ModuleType
 from keras_rnn.errors import UsageError
 from keras_rnn.search.settings import share_gpus
 
-# Where the user has not set them.
+# Defaults of environment variables; the user's own values stay.
 RAY_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # else, under `uv run`, each node would set up an environment of its own
-    "RAY_task_oom_retries": "0",  # else what lacks memory would be tried again for ever
-    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # else the deaths of processes and nodes fill the screen with Ray's own logs
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # else each node sets up its own environment under `uv run`
+    "RAY_task_oom_retries": "0",  # else a trial that lacks memory is retried for ever
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # else Ray's logs of dead processes and nodes fill the screen
 }
 QUIET_OPTIONS = {"log_to_driver": False, "logging_level": logging.ERROR}
 CONNECTION_SCRIPT = "import logging, ray, sys; ray.init(sys.argv[1], log_to_driver=False, logging_level=logging.ERROR)"
-CONNECT_SECONDS = 15.0  # seconds in which a cluster has to answer
+CONNECT_SECONDS = 15.0  # a cluster must answer in this time
 
 
 def import_ray() -> ModuleType:
@@ -38,7 +38,7 @@ def import_ray() -> ModuleType:
 
 @contextlib.contextmanager
 def connected(address: str | None) -> Iterator[None]:
-    """Connects to a cluster (see `RayExecutor`), and lets go of it if it was not connected before."""
+    """Connects to a cluster (see `RayExecutor`), and disconnects at the end if there was no connection before."""
     ray = import_ray()
     is_new = connect(ray, address)
     try:
@@ -49,11 +49,11 @@ def connected(address: str | None) -> Iterator[None]:
 
 
 def fair_share(workers: int | None, gpus: int | None) -> dict[str, int]:
-    """How many trials run at a time in the cluster that this process is connected to, and what each may use.
+    """The number of trials at a time in the connected cluster, and the resources of each.
 
     Args:
         workers: trials at a time; None: one a GPU, or one.
-        gpus: how many of the cluster's to use, a trial each; None: all.
+        gpus: how many of the cluster's GPUs to use, one for each trial; None: all.
 
     Returns:
         The arguments capacity, cpus_per_trial and gpus_per_trial of `RayExecutor`.
@@ -71,7 +71,7 @@ def fair_share(workers: int | None, gpus: int | None) -> dict[str, int]:
 
 
 def connect(ray: ModuleType, address: str | None) -> bool:
-    """Connects to a cluster, or starts Ray here; returns whether it did, False where it was connected before."""
+    """Connects to a cluster, or starts Ray on this machine. False if this process was connected before, else True."""
     if ray.is_initialized():
         if address is not None:
             raise UsageError(f"ray_address takes None where this process has connected to Ray before, got {address!r}")
@@ -90,7 +90,7 @@ def connect(ray: ModuleType, address: str | None) -> bool:
 
 
 def _test_connection(address: str) -> None:
-    """Connects in a process of its own, since Ray waits for minutes where nobody answers, and writes about it."""
+    """Connects in another process first: where nobody answers, Ray waits for minutes and prints warnings."""
     if "://" in address:
         raise UsageError(f"ray_address takes HOST:PORT or auto, got {address!r}")
     try:
@@ -120,7 +120,7 @@ def node_resources(ray: ModuleType) -> list[dict[str, float]]:
 
 
 def _capacity(nodes: list[dict[str, float]], cpus: float, gpus: float) -> int:
-    """How many trials that need so much fit, none of them on two nodes."""
+    """How many trials with these needs fit on the nodes, each on one node."""
     needs = [(name, amount) for name, amount in (("CPU", cpus), ("GPU", gpus)) if amount]
     return sum(int(min(node.get(name, 0) / amount for name, amount in needs)) for node in nodes)
 
@@ -138,7 +138,7 @@ def check_room(ray: ModuleType, capacity: int, cpus: float, gpus: float) -> None
 
 @contextlib.contextmanager
 def _preserve_sigterm_handler() -> Iterator[None]:
-    """Ray takes SIGTERM for itself as it connects."""
+    """Restores the handler of SIGTERM, which Ray replaces when it connects."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

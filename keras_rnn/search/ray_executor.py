@@ -1,6 +1,6 @@
-"""Trials on the machines of a Ray cluster. Resources, retries, processes and the transport of data are Ray's own.
+"""Trials on the machines of a Ray cluster. Ray manages resources, retries, processes and the transport of data.
 
-Every node needs keras_rnn, and the modules that a HyperModel of one's own comes from.
+Every node needs keras_rnn and the modules of a user's HyperModel.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from keras_rnn.search.ray_cluster import check_room, connect, import_ray
 from keras_rnn.search.trial import DIED, ERROR, OUT_OF_MEMORY, TIME_OUT, Job, Result, time_out_message
 from keras_rnn.search.trial_task import write_result
 
-CLOSE_SECONDS = 10.0  # seconds in which cancelled trials have to end; the connection's end ends them too
+CLOSE_SECONDS = 10.0  # cancelled trials have this time to end; then the end of the connection kills them
 
 
 @dataclass
@@ -29,35 +29,35 @@ class _Attempt:
     job: Job
     number: int
     submitted: float
-    start_time: float | None = None  # last; Ray may have tried it before, on another node
+    start_time: float | None = None  # of Ray's latest try, which may be on another node than an earlier one
     overdue: bool = False
 
     def limit(self, trial_timeout: float | None) -> float:
-        """When it is to be killed, in the time of time.monotonic()."""
+        """The time of `time.monotonic()` at which the attempt is killed."""
         if trial_timeout is None or self.start_time is None or self.overdue:
             return float("inf")
         return self.start_time + trial_timeout + GRACE_SECONDS
 
 
 class RayExecutor:
-    """Runs each trial as a task of a Ray cluster, in a process of its own.
+    """Runs each trial as a task of a Ray cluster, in its own process.
 
-    What a trial prints stays in Ray's logs. A trial that Ray runs again, because its process or node died, starts
-    again from its last checkpoint on the driver's machine, or from the beginning.
+    The output of a trial stays in Ray's logs. A trial that Ray runs again, because its process or node died, starts
+    from its last checkpoint on the driver's machine, or from the beginning.
 
     Args:
-        program: what the trials share; with as many threads as `cpus_per_trial`.
-        data: PreparedData or None; its arrays go to each node once, and are read-only there.
-        directory: the sweep's. A trial's checkpoint goes to and comes from its folder there.
+        program: what the trials share. Its `threads` become `cpus_per_trial`.
+        data: PreparedData or None. Each node receives its arrays once, read-only.
+        directory: the sweep's directory. Checkpoints are read from and written to the trials' folders there.
         capacity: trials at a time.
         address: HOST:PORT of a running cluster of which this machine is a node, or "auto" for the one it is a node
             of. None: that of the environment variable RAY_ADDRESS, or else Ray is started on this machine. A Ray that
             this process has already connected to is used, and left as it is.
-        cpus_per_trial, gpus_per_trial: what Ray sets aside for a trial. One without a GPU sees none.
-        retries: further attempts, which Ray makes, at a trial whose process or node died.
-        trial_timeout: seconds of an attempt, from when it runs on its node; or None.
+        cpus_per_trial, gpus_per_trial: what Ray reserves for a trial. A trial without a GPU sees none.
+        retries: how often Ray starts a trial again whose process or node died.
+        trial_timeout: largest number of seconds of an attempt, from its start on the node; or None.
         reuse_workers: trials may share a process, one after the other.
-        run: what a trial does, with the arguments of `run_trial`; by default `run_trial`.
+        run: the function that runs a trial, with the arguments of `run_trial`; by default `run_trial`.
 
     Raises:
         UsageError: Ray is not installed, no cluster answers at the address, or it has no room for so many trials.
@@ -81,7 +81,7 @@ class RayExecutor:
         run: Callable[..., Result] | None = None,
     ):
         self.capacity, self.directory, self.trial_timeout = capacity, directory, trial_timeout
-        self._attempts: dict[Any, _Attempt] = {}  # by the reference of what it will return
+        self._attempts: dict[Any, _Attempt] = {}  # by the reference to its result
         self._numbers = itertools.count()
         self._reports = self._next_reports = None
         self._ray = ray = import_ray()
@@ -103,7 +103,7 @@ class RayExecutor:
             )(ray_task)
             with _memory_maps_as_arrays():
                 self._shared = [ray.put(value) for value in (run, program, data)]
-            # On the driver's node: it is there for as long as the driver is.
+            # The actor runs on the driver's node, which lives as long as the driver.
             driver_node = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
                 ray.get_runtime_context().get_node_id(), soft=False
             )
@@ -135,7 +135,7 @@ class RayExecutor:
             references = [*self._attempts] if self._next_reports is None else [self._next_reports, *self._attempts]
             timeout = max(0.0, min([deadline, *limits]) - time.monotonic())
             ready, _ = self._ray.wait(references, timeout=timeout)
-            if ready:  # what else is
+            if ready:  # all that are ready
                 ready, _ = self._ray.wait(references, num_returns=len(references), timeout=0)
             events = self._take_reports() if self._next_reports in ready else []
             events += [self._finish(reference) for reference in ready if reference in self._attempts]
@@ -167,17 +167,17 @@ class RayExecutor:
     def _take_reports(self) -> list[EpochEnded]:
         try:
             rows = self._ray.get(self._next_reports)
-        except self._ray.exceptions.ActorDiedError:  # for good; a sweep does not fail for lack of reports
+        except self._ray.exceptions.ActorDiedError:  # for good; the sweep goes on without reports
             self._next_reports = None
             return []
-        except self._ray.exceptions.RayError:  # Ray starts it again
+        except self._ray.exceptions.RayError:  # Ray restarts the actor
             rows = []
         self._next_reports = self._reports.take.remote()
         attempts = {attempt.number: attempt for attempt in self._attempts.values()}
         events = []
         for number, row in rows:
             attempt = attempts.get(number)
-            if attempt is None:  # it has ended
+            if attempt is None:  # the attempt has ended
                 continue
             if row is None or attempt.start_time is None:
                 attempt.start_time = time.monotonic()
@@ -199,19 +199,19 @@ class RayExecutor:
         else:
             with atomic_write(path) as temp_path:
                 temp_path.write_bytes(checkpoint)
-        if result.failure is None:  # so that it outlives a driver that dies before it has put it into the journal
+        if result.failure is None:  # so that a driver that dies before it writes the journal does not lose it
             write_result(self.directory, trial_id, result)
         return TrialEnded(trial_id, result)
 
     def _failure(self, attempt: _Attempt, error: Exception) -> Result:
         exceptions = self._ray.exceptions
         seconds = time.monotonic() - (attempt.start_time or attempt.submitted)
-        text = re.sub(r"\x1b\[[\d;]*m", "", str(error)).strip()  # Ray colours it
+        text = re.sub(r"\x1b\[[\d;]*m", "", str(error)).strip()  # Ray's text has colours
         if attempt.overdue:
             return Result(TIME_OUT, time_out_message(self.trial_timeout), seconds=seconds)
         if isinstance(error, exceptions.OutOfMemoryError):
             return Result(OUT_OF_MEMORY, "Ray killed its process for lack of memory", text, seconds=seconds)
-        if isinstance(error, exceptions.RayTaskError):  # its program cannot be read there, its folder not written to
+        if isinstance(error, exceptions.RayTaskError):  # the program cannot be read or the folder not written
             return Result(ERROR, text.splitlines()[-1], text, seconds=seconds)
         kind = type(error).__name__
         return Result(DIED, f"its process or node died ({kind})", text, seconds=seconds)
@@ -219,7 +219,7 @@ class RayExecutor:
 
 @contextlib.contextmanager
 def _memory_maps_as_arrays() -> Iterator[None]:
-    """Ray shares plain arrays among the processes of a node, but would copy memory maps into each."""
+    """Makes Ray treat memory maps as arrays: it shares arrays among the processes of a node, but copies memory maps."""
     from ray.util import deregister_serializer, register_serializer
 
     register_serializer(np.memmap, serializer=np.asarray, deserializer=np.asarray)

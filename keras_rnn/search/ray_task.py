@@ -1,4 +1,4 @@
-"""What Ray runs on the nodes of a cluster: an attempt at a trial, and the actor that passes on what trials report."""
+"""The code that Ray runs on the nodes of a cluster: an attempt at a trial, and the actor that collects reports."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ import ray
 from keras_rnn.search.layout import CHECKPOINT
 from keras_rnn.search.trial import Job, Result
 
-REPORT_SECONDS = 5.0  # for which a trial waits until a report has arrived, should the actor have died
+REPORT_SECONDS = 5.0  # a trial waits at most so long for a report to arrive; the actor may have died
 
 
 def ray_task(
@@ -25,17 +25,17 @@ def ray_task(
     attempt: int,
     reports: Any,
 ) -> tuple[Result, bytes | None]:
-    """Calls `run` as `run_trial`, in a folder of this node.
+    """Calls `run` with the arguments of `run_trial`, in a folder of this node.
 
     Args:
-        checkpoint: what an earlier attempt at the trial left, if it did.
+        checkpoint: the checkpoint of an earlier attempt at the trial, if there is one.
         source: the checkpoint of the trial that `job.source` names.
-        attempt: goes with each report.
-        reports: the handle of a `Reports`; gets `(attempt, None)` when the trial starts and `(attempt, row)` for each
-            epoch.
+        attempt: the number of the attempt, which is sent with each report.
+        reports: the handle of a `Reports` actor. It receives `(attempt, None)` when the trial starts and
+            `(attempt, row)` after each epoch.
 
     Returns:
-        The result, and the checkpoint that the trial left.
+        The result and the checkpoint of the trial.
     """
     if not ray.get_gpu_ids():
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # Ray hides no GPU from a task that asks for none
@@ -49,7 +49,7 @@ def ray_task(
             source_path.write_bytes(source)
 
         def report(row: Mapping[str, float] | None) -> None:
-            # Calls of an asynchronous actor may overtake each other, so each waits for the one before it.
+            # Calls of an asynchronous actor may overtake each other, so each call waits for its arrival.
             ray.wait([reports.put.remote(attempt, row)], timeout=REPORT_SECONDS)
 
         report(None)
@@ -59,7 +59,7 @@ def ray_task(
 
 
 class Reports:
-    """An actor that keeps what trials report until the driver takes it."""
+    """An actor that stores the reports of trials until the driver takes them."""
 
     def __init__(self):
         self.rows: list[tuple[int, Mapping[str, float] | None]] = []
@@ -70,7 +70,7 @@ class Reports:
         self.arrived.set()
 
     async def take(self) -> list[tuple[int, Mapping[str, float] | None]]:
-        """All that came since the last call, in order; waits until something has."""
+        """The reports since the last call, in order. Waits for the first one."""
         await self.arrived.wait()
         self.arrived.clear()
         rows, self.rows = self.rows, []

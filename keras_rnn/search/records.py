@@ -1,4 +1,4 @@
-"""The trials that a sweep's journal tells of."""
+"""The trials of a sweep, read from the events of its journal."""
 
 import dataclasses
 import math
@@ -12,7 +12,7 @@ from keras_rnn.search.trial import COMPLETED, FAILED, Result, TrialRecord
 
 
 def records_from_events(events: Iterable[Event], objective: keras_tuner.Objective, epochs: int) -> list[TrialRecord]:
-    """The trials that a journal tells of, in the order in which they were made."""
+    """The trials of a journal in the order of their creation."""
     records: dict[str, TrialRecord] = {}
     for event in events:
         apply_event(records, event, objective, epochs)
@@ -20,7 +20,7 @@ def records_from_events(events: Iterable[Event], objective: keras_tuner.Objectiv
 
 
 def apply_event(records: dict[str, TrialRecord], event: Event, objective: keras_tuner.Objective, epochs: int) -> None:
-    """Brings `records`, the trials by id, up to date with an event of the journal."""
+    """Updates `records`, the trials by id, with one event of the journal."""
     trial_id = event["trial"]
     if event["event"] == "created":
         records[trial_id] = TrialRecord(make_job(trial_id, event["values"], epochs), attempts=1)
@@ -34,7 +34,7 @@ def apply_event(records: dict[str, TrialRecord], event: Event, objective: keras_
 
 
 def _ended_record(record: TrialRecord, result: Result, objective: keras_tuner.Objective) -> TrialRecord:
-    if result.space is not None:  # with what building the model declared
+    if result.space is not None:  # building the model has declared hyperparameters
         record = dataclasses.replace(record, job=dataclasses.replace(record.job, values=result.space["values"]))
     if result.failure is not None:
         return dataclasses.replace(record, status=FAILED, result=result)

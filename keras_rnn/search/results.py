@@ -1,4 +1,4 @@
-"""The table of a sweep's trials: results.csv."""
+"""The table of all trials of a sweep: results.csv."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -16,12 +16,12 @@ LAST_COLUMNS = ("best_epoch", "epochs", "attempts", "seconds", "peak_memory_mb",
 
 
 def write_results(records: Iterable[TrialRecord], path: Path) -> None:
-    """Writes a row for each trial that has ended, by trial id, as CSV.
+    """Writes one row for each ended trial, sorted by trial id, as CSV.
 
-    The columns: trial, status; every hyperparameter, blank where it was not active ("hyperparameter NAME" where
-    another column has its name); source and initial_epoch where trials continue others; parameters; the metrics of
+    The columns are: trial, status; every hyperparameter, blank where it is inactive ("hyperparameter NAME" where
+    another column has that name); source and initial_epoch if trials continue others; parameters; the metrics of
     the best epoch; best_epoch and epochs, counted from 1; attempts, seconds, peak_memory_mb (10^6 bytes), device,
-    and the error's kind and line. Floats read back equal, but for times and sizes, which are rounded.
+    and the kind and text of the error. Floats are written exactly; times and sizes are rounded.
     """
     rows = [_row(record) for record in ended_records(records)]
     continues = any(row["source"]["source"] for row in rows)
@@ -44,7 +44,7 @@ def write_results(records: Iterable[TrialRecord], path: Path) -> None:
 
 
 def _row(record: TrialRecord) -> dict[str, dict[str, Any]]:
-    """The fields by kind; None becomes a blank."""
+    """The fields by kind of column; None becomes a blank."""
     job, result = record.job, record.result
     return {
         "trial": {
@@ -59,7 +59,7 @@ def _row(record: TrialRecord) -> dict[str, dict[str, Any]]:
             "device": result.device,
             "error": format_failure(result.failure, result.error) if result.failure else "",
         },
-        # A value that is None is not one that is inactive.
+        # A blank means inactive, so the value None is written as text.
         "hyperparameters": {name: "None" if value is None else value for name, value in job.values.items()},
         "source": {"source": job.source, "initial_epoch": job.initial_epoch},
         "metrics": record.metrics,

@@ -1,4 +1,4 @@
-"""A planned sweep, run: processes begun, data prepared, trials driven."""
+"""Runs a planned sweep: starts processes, prepares data, drives trials."""
 
 import contextlib
 import json
@@ -31,7 +31,7 @@ from keras_rnn.training.prepare import open_prepared
 
 @dataclass(frozen=True)
 class TrialData:
-    """What trials train on: the plan's dataset (`dataset` where it is not loaded by name), or a HyperModel's own."""
+    """The data of all trials: the plan's dataset (in `dataset` if it is in memory) or a HyperModel's own data."""
 
     is_prepared: bool = True
     dataset: TextDataset | None = None
@@ -39,14 +39,14 @@ class TrialData:
 
 
 def run_sweep(plan: Plan, settings: Settings, data: TrialData, directory: Path, console: Console) -> list[TrialRecord]:
-    """The trials of a sweep, all of them ended; `directory` is claimed.
+    """Runs the sweep in its claimed `directory` and returns its trials, all of them ended.
 
     Raises:
-        UsageError: something shows, before any trial has started, to be of no use.
+        UsageError: the check of models, data or HyperModel before the first trial fails.
     """
     with contextlib.ExitStack() as stack:
         share = _ray_share(settings, stack) if settings.executor == "ray" else None
-        # With Ray there is one process here, to prepare the data; what trials use is the cluster's.
+        # With Ray one process of this machine prepares the data; trials use the cluster.
         environments, threads = slot_environments(*((1, 0) if share else (settings.workers, settings.gpus)))
         slots = []
         for environment in environments:
@@ -58,7 +58,7 @@ def run_sweep(plan: Plan, settings: Settings, data: TrialData, directory: Path, 
             executor = _ray_executor(settings, share, program, data, directory)
         else:
             if not CAN_FORK:
-                slots[0].restart()  # what prepared the data has hidden its GPU
+                slots[0].restart()  # preparing the data has hidden its GPU
             executor = ProcessExecutor(directory, slots, settings.trial_timeout)
         stack.callback(executor.close)
         return _drive(plan, settings, program, directory, executor, console)
@@ -102,7 +102,7 @@ def _prepare(
 
 
 def _check_explored(directory: Path, space: Mapping[str, Any]) -> None:
-    """UsageError where a HyperModel declares another space than it did when the sweep began."""
+    """UsageError if a HyperModel declares another space than at the start of the sweep."""
     path = directory / layout.EXPLORED
     if not path.is_file():
         write_json(path, space)
@@ -146,7 +146,7 @@ def _drive(
             retries=settings.retries,
             show=progress.update,
         )
-    if settings.max_trials is None:  # no later call will make another from these
+    if settings.max_trials is None:  # no later call needs them: it has the same trials
         for checkpoint in (directory / layout.TRIALS).glob(f"*/{layout.CHECKPOINT}"):
             checkpoint.unlink()
     return trials

@@ -1,4 +1,4 @@
-"""One trial, in the process that is its own: build, train, report; whatever goes wrong comes back as a result."""
+"""Runs one trial in its own process: builds, trains, reports. An error becomes a result, too."""
 
 import contextlib
 import errno
@@ -27,7 +27,7 @@ NO_SPACE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
 class TrialFailure(Exception):
-    """A failure that has a name of its own; `failure` is one of those in `keras_rnn.search.trial`."""
+    """A failure with its own name; `failure` is a constant of `keras_rnn.search.trial`."""
 
     def __init__(self, failure: str, message: str):
         super().__init__(message)
@@ -35,9 +35,9 @@ class TrialFailure(Exception):
 
 
 def set_up_device(threads: int) -> None:
-    """Gives TensorFlow so many threads, and a GPU's memory as it needs it; too late once TensorFlow has computed."""
+    """Sets TensorFlow's threads, and lets GPU memory grow. Has no effect after TensorFlow has computed."""
     grow_gpu_memory()
-    with contextlib.suppress(RuntimeError):  # a process that has run a trial before
+    with contextlib.suppress(RuntimeError):  # the process has run a trial before
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
 
@@ -50,18 +50,18 @@ def run_trial(
     source: Path | None = None,
     report: Callable[[Mapping[str, float]], None] = lambda row: None,
 ) -> Result:
-    """Runs one attempt at a trial. An earlier attempt's checkpoint in `directory` is gone on from.
+    """Runs one attempt at a trial. It resumes from the checkpoint of an earlier attempt in `directory`.
 
     Args:
         program: what the trials share.
-        data: token ids, or None where the HyperModel has data of its own.
-        job: what this trial is.
-        directory: the trial's folder. Its last state stays there if the program says so, or where the attempt failed.
-        source: the checkpoint of the trial that `job.source` names.
+        data: token ids, or None if the HyperModel has its own data.
+        job: the trial.
+        directory: the trial's folder. Its checkpoint stays there if the program keeps them or the attempt failed.
+        source: the checkpoint of the trial `job.source`.
         report: called with the row of each epoch.
 
     Returns:
-        How it ended; no exception but KeyboardInterrupt and SystemExit leaves this function.
+        The result. Only KeyboardInterrupt and SystemExit leave this function as exceptions.
     """
     start_time = time.perf_counter()
     _reset_peak_memory()
@@ -114,7 +114,7 @@ def run_trial(
 
 
 def fit_arguments(program: Program, data: PreparedData | None, initial_epoch: int) -> dict[str, Any]:
-    """What `HyperModel.fit` gets beside epochs and callbacks: the user's arguments, or batches of token ids."""
+    """The arguments of `HyperModel.fit` besides epochs and callbacks: the user's own, or batches of token ids."""
     if program.batch_size is None:
         return dict(program.fit_arguments)
     training, validation = data.splits["train"], data.splits["validation"]
@@ -139,7 +139,7 @@ def _fit(program: Program, data, hp, model: keras.Model, recorder: "EpochRecorde
 def _restore(
     program: Program, model: keras.Model, recorder: "EpochRecorder", own_checkpoint: Path, source: Path | None
 ) -> None:
-    """Goes on from the trial's own last epoch, or else from that of its source; where neither will do, from none."""
+    """Restores the trial's own checkpoint, else that of its source; does nothing if neither can be used."""
     resumes_own = getattr(program.hypermodel, "resumable", False) and own_checkpoint.is_file()
     checkpoint = own_checkpoint if resumes_own else source
     if checkpoint is None or not checkpoint.is_file() or not model.built or model.optimizer is None:
@@ -151,15 +151,15 @@ def _restore(
 
 
 def metric_rows(fit_output: Any, program: Program) -> list[dict[str, float]]:
-    """The metrics in what `HyperModel.fit` returned, a row an epoch, as keras-tuner reads it.
+    """The metrics that `HyperModel.fit` returned, one row for each epoch, as keras-tuner reads them.
 
     Args:
-        fit_output: a History; a dict of metrics; the objective as a number; or a list of such, which are averaged, of a
-            History the best epoch.
-        program: says what the objective is.
+        fit_output: a History; a dict of metrics; the objective as a number; or a list of these. A list is averaged, and
+            a History in it counts with its best epoch.
+        program: has the objective.
 
     Raises:
-        TypeError: it is something else.
+        TypeError: the value has another type.
     """
     if isinstance(fit_output, keras.callbacks.History):
         figures = zip(*fit_output.history.values(), strict=True)
@@ -179,20 +179,21 @@ def metric_rows(fit_output: Any, program: Program) -> list[dict[str, float]]:
 
 
 class EpochRecorder(keras.callbacks.Callback):
-    """Keeps the history of a trial, its checkpoint after each epoch, and its limits.
+    """Records the history of a trial, writes its checkpoint after each epoch and enforces its limits.
 
-    Raises TrialFailure once the loss is not finite, the time is up, or the objective is not among what was reported.
+    Raises TrialFailure if the loss is not finite or the time limit has passed, UsageError if training does not report
+    the objective.
     """
 
     def __init__(self, program: Program, checkpoint: Path, report: Callable, start_time: float):
         super().__init__()
         self.program, self.checkpoint, self.report, self.start_time = program, checkpoint, report, start_time
         self.history: list[dict] = []
-        self.restored_seconds = 0.0  # of the epochs that were taken over
+        self.restored_seconds = 0.0  # of the epochs restored from a checkpoint
         self.should_stop = lambda: False
 
     def ask_hypermodel(self, hypermodel, hp) -> None:
-        """Asks the HyperModel after each epoch whether to stop, if it has an answer."""
+        """Makes `should_stop` ask the HyperModel after each epoch, if it has such a method."""
         if hasattr(hypermodel, "should_stop"):
             self.should_stop = lambda: bool(self.history) and hypermodel.should_stop(hp, self.history)
 
@@ -216,14 +217,14 @@ class EpochRecorder(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def add_returned_rows(self, fit_output: Any) -> None:
-        """Takes what `HyperModel.fit` returned where it kept the callbacks to itself."""
+        """Adds the metrics that `HyperModel.fit` returned, if it did not call the callbacks."""
         for row in [] if self.history else metric_rows(fit_output, self.program):
             self._add_row(0.0, row)
 
     def _add_row(self, seconds: float, metrics: dict[str, float]) -> None:
         objective = self.program.objective
         check_objective(objective, metrics)
-        # Counted here: a HyperModel may call `fit` several times.
+        # Epochs are counted here: a HyperModel may call `fit` several times.
         row = {"epoch": len(self.history) + 1, "seconds": seconds, **metrics}
         self.history.append(row)
         for name in {"loss", "val_loss", objective} & set(row):
@@ -244,12 +245,12 @@ def _one_line(error: BaseException) -> str:
 
 
 def _reset_peak_memory() -> None:
-    with contextlib.suppress(OSError):  # Linux: so that a process that is used again tells of this trial alone
+    with contextlib.suppress(OSError):  # on Linux a reused process then measures this trial alone
         Path("/proc/self/clear_refs").write_text("5")
 
 
 def _peak_memory() -> int:
-    """Bytes that this process had resident at most, shared pages included."""
+    """The largest number of resident bytes of this process, shared pages included."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):

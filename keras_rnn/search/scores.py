@@ -1,4 +1,4 @@
-"""Which trials count, and which of them is best."""
+"""The scores of trials: which are finite, which is best, which are outliers."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ def scored_records(records: Iterable[TrialRecord]) -> list[TrialRecord]:
 
 
 def best_record(records: Iterable[TrialRecord], direction: str) -> TrialRecord | None:
-    """The completed trial of the best score, among equals the earliest; None where none completed."""
+    """The completed trial with the best score, the earliest among equals; None if no trial completed."""
     best = max if direction == "max" else min
     return best(scored_records(records), key=lambda record: record.score, default=None)
 
@@ -29,10 +29,10 @@ def is_score(score: float | None) -> bool:
 
 
 def outer_fence(scores: Sequence[float], direction: str) -> tuple[float, float]:
-    """The lowest and the highest of `scores` without the bad ones that lie far from the others.
+    """The lowest and the highest score without bad outliers, by Tukey's outer fence.
 
-    Far is more than three times the spread of the middle half beyond it. Beside a loss of a thousand all others look
-    alike.
+    A bad outlier lies more than three interquartile ranges beyond the quartile on the bad side. Next to a loss of a
+    thousand all other losses would look equal.
     """
     lower_quartile, upper_quartile = np.quantile(scores, (0.25, 0.75))
     margin = 3 * (upper_quartile - lower_quartile)

@@ -1,4 +1,4 @@
-"""How a sweep is run: what may change from one call to the next that goes on with it."""
+"""The settings of a sweep that may change when it is resumed."""
 
 from dataclasses import dataclass
 
@@ -9,16 +9,16 @@ EXECUTORS = ("process", "ray")
 
 
 def share_gpus(workers: int | None, gpus: int | None, available: int, owner: str, verb: str) -> tuple[int, int]:
-    """Trials at a time, and GPUs that they use, one each.
+    """The number of trials at a time and of the GPUs that they use, one for each trial.
 
     Args:
         workers: trials at a time; None: one a GPU, or one.
-        gpus: how many to use; None: all. 0: none.
+        gpus: how many to use. None: all; 0: none.
         available: how many there are.
         owner, verb: for the errors: "that TensorFlow sees", "there are".
 
     Raises:
-        UsageError: fewer than one worker, or more of them than GPUs to use, or more of those than there are.
+        UsageError: no worker, more workers than GPUs to use, or more GPUs than there are.
     """
     if gpus is None:
         gpus = available

@@ -1,9 +1,9 @@
-"""Search spaces: options of `keras_rnn.train`, some of them open, as keras-tuner's HyperParameters, and values back.
+"""Search spaces: the searched options of `keras_rnn.train` as keras-tuner's HyperParameters.
 
-An option is open where it is a list (a choice) or a `Range`. What keras-tuner 1.4 makes of a range: random search and
-Hyperband draw from all of it, Bayesian optimisation draws at first and then looks where its model says. A grid tries
-every value of a linear range of whole numbers; of any other range its low end and ten values within, at 5 %, 15 %, ...,
-95 % of the way (of the logarithm's in a log range), so never the high end.
+An option is searched if its value is a list (a choice) or a `Range`. keras-tuner 1.4 uses a range like this: random
+search and Hyperband draw from all of it; Bayesian optimisation draws at first, then follows its model. A grid tries
+every value of a linear range of whole numbers. Of any other range it tries the low end and ten values within, at 5 %,
+15 %, ..., 95 % of the way (of the logarithm in a log range), so never the high end.
 """
 
 import dataclasses
@@ -26,23 +26,23 @@ ONE_VALUE, ONE_MODEL = "takes a single value in a sweep", "its space is that of 
 def search_space(
     options: Mapping[str, Any], hidden_size_per_layer: bool = False
 ) -> tuple[dict[str, Any], "keras_tuner.HyperParameters"]:
-    """The fixed options, and the open ones as hyperparameters, in an order that hangs on their names alone.
+    """The fixed options, and the searched ones as hyperparameters. Their order depends on their names only.
 
     `search_space({"cell": ["lstm", "gru"], "learning_rate": Range(1e-4, 1e-2, log=True), "epochs": 2})`
 
     Args:
         options: by the names that `keras_rnn.train` takes. A list is a choice, whose default is its first value; a
-            `Range`, or a string low:high[:log], a range, whose default is its low end; anything else is fixed. Open may
-            be the model's hyperparameters and batch_size, learning_rate, learning_rate_decay, clip_norm.
-        hidden_size_per_layer: hidden_size, which is open then, becomes hidden_size_1, hidden_size_2, ..., each active
-            only where num_layers is that large.
+            `Range`, or a string low:high[:log], a range, whose default is its low end. Any other value is fixed. The
+            model's hyperparameters, batch_size, learning_rate, learning_rate_decay and clip_norm can be searched.
+        hidden_size_per_layer: hidden_size, which must be searched, becomes hidden_size_1, hidden_size_2, ..., each
+            active only if num_layers is that large.
 
     Returns:
-        The fixed options and the space; it is empty where nothing is open.
+        The fixed options and the space, which is empty if no option is searched.
 
     Raises:
-        UsageError: an unknown option, one that may not be open, or a value that it does not take. Hyperparameters'
-            values show when a model is built with them: see `covering_values`.
+        UsageError: an unknown option, an option that cannot be searched, or a value that it does not take. Values of
+            hyperparameters are checked later, when models are built: see `covering_values`.
     """
     import keras_tuner
 
@@ -89,7 +89,7 @@ def _declare(space: "keras_tuner.HyperParameters", name: str, value: list | Rang
             raise UsageError(f"{name} takes a range of whole numbers, got {value}")
         declare = space.Int if is_whole and not isinstance(default, float) else space.Float
         declare(name, value.low, value.high, sampling="log" if value.log else "linear")
-    elif isinstance(value[0], bool):  # a Choice would make ints of them
+    elif isinstance(value[0], bool):  # a Choice would turn bools into ints
         if len(value) == 1:
             space.Fixed(name, value[0])
         else:
@@ -114,7 +114,7 @@ def _declare_each_layer(space: "keras_tuner.HyperParameters", sizes: list | Rang
 
 
 def _searchable_names(model: str) -> list[str]:
-    """What may be open, in the order of the space: parents before their children, so num_layers first."""
+    """The names that can be searched, in the order of the space: parents before children, so num_layers first."""
     from keras_rnn.models import get_model_entry
     from keras_rnn.training.config import hyperparameter_names
 
@@ -124,7 +124,7 @@ def _searchable_names(model: str) -> list[str]:
 
 
 def _default(option: str, model: str) -> Any:
-    """The value of an option that is not given; None where there is none."""
+    """The default of an option; None where it has none."""
     from keras_rnn.models import get_model_entry
     from keras_rnn.training.config import TrainingConfig
 
@@ -137,7 +137,7 @@ def _default(option: str, model: str) -> Any:
 
 
 def _check_searchable(option: str, model: str, got: str) -> None:
-    """UsageError with the reason unless the option may be open."""
+    """UsageError with the reason unless the option can be searched."""
     from keras_rnn.training.config import DataConfig, TextConfig, TrainingConfig
 
     searchable = _searchable_names(model)
@@ -162,7 +162,7 @@ def _extremes(value: list | Range) -> Sequence:
 
 
 def check_names(hyperparameters: "keras_tuner.HyperParameters", model: str) -> None:
-    """UsageError unless a trial of the registered `model` can use every name, and there is one."""
+    """UsageError unless there is a hyperparameter and a trial of the registered `model` can use every name."""
     names = {hyperparameter.name for hyperparameter in hyperparameters.space}
     if not names:
         raise UsageError("nothing to search: give at least one option several values or a range")

@@ -1,4 +1,4 @@
-"""A space as the JSON that keras-tuner makes of it: there and back, in words, and against another one."""
+"""Spaces as keras-tuner's configurations, which are JSON: conversion, description and differences."""
 
 import copy
 from collections.abc import Mapping
@@ -11,24 +11,24 @@ if TYPE_CHECKING:
 
 
 def space_config(hyperparameters: "keras_tuner.HyperParameters") -> dict[str, Any]:
-    """`HyperParameters.get_config()` of the space alone, without the values that it happens to hold."""
+    """`HyperParameters.get_config()` without the current values."""
     return {**hyperparameters.get_config(), "values": {}}
 
 
 def space_from_config(config: Mapping[str, Any]) -> "keras_tuner.HyperParameters":
-    """The inverse of `HyperParameters.get_config()`, which leaves `config` as it is: keras-tuner's own changes it."""
+    """The inverse of `HyperParameters.get_config()`. Unlike keras-tuner's own it does not change `config`."""
     import keras_tuner
 
     return keras_tuner.HyperParameters.from_config(copy.deepcopy(dict(config)))
 
 
 def describe_space(hyperparameters: "keras_tuner.HyperParameters") -> list[str]:
-    """One line a hyperparameter: "hidden_size: 32, 64, 128", "learning_rate: 0.0001 to 0.01, log"."""
+    """One line for each hyperparameter: "hidden_size: 32, 64, 128", "learning_rate: 0.0001 to 0.01, log"."""
     return [f"{name}: {text}" for name, text in _format_space(hyperparameters.get_config()).items()]
 
 
 def space_differences(previous: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
-    """One line a hyperparameter in which two `HyperParameters.get_config()`s differ, and one for another order."""
+    """One line for each hyperparameter that differs between two configurations, or one if the order does."""
     old, new = _format_space(previous), _format_space(current)
     lines = [f"{name} was {old[name]}, now {text}" for name, text in new.items() if old.get(name, text) != text]
     lines += [f"{name} is new: {text}" for name, text in new.items() if name not in old]
@@ -39,7 +39,7 @@ def space_differences(previous: Mapping[str, Any], current: Mapping[str, Any]) -
 
 
 def _format_space(config: Mapping[str, Any]) -> dict[str, str]:
-    """What each name stands for, in words that differ where two differ."""
+    """The description of each hyperparameter, by name. Different hyperparameters have different descriptions."""
     texts: dict[str, str] = {}
     for entry in config["space"]:
         name, text = entry["config"]["name"], _format_hyperparameter(entry["class_name"], entry["config"])
@@ -72,5 +72,5 @@ def _with_default(text: str, config: Mapping[str, Any], expected: Any) -> str:
 
 
 def _format_value(value: Any) -> str:
-    """Bare, unless a string looks like something else."""
+    """The value as text. A string that looks like another type is quoted."""
     return value if isinstance(value, str) and parse_value(value) == value else repr(value)

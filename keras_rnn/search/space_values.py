@@ -1,4 +1,4 @@
-"""Values of a space: sets of them that try all of it, and those of a trial as options of `keras_rnn.train`."""
+"""Values of a space: sets that cover it, and the values of a trial as options of `keras_rnn.train`."""
 
 import re
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ LAYER_SIZE_NAME = re.compile(r"hidden_size_([1-9]\d*)")  # layers count from 1
 
 
 def covering_values(hyperparameters: "keras_tuner.HyperParameters") -> list[dict[str, Any]]:
-    """A few sets of active values, the defaults' first, that try every choice and both ends of every range.
+    """A few sets of active values, the defaults first, that cover every choice and both ends of every range.
 
-    Building a model with each shows a value that it refuses before any trial has started.
+    Building a model with each set finds the values that it refuses, before any trial starts.
     """
     import keras_tuner
 

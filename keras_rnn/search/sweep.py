@@ -21,9 +21,9 @@ from keras_rnn.training.run_directory import METRICS, Run, open_run
 
 @dataclass(frozen=True)
 class Sweep:
-    """The sweep in `directory`: its trials in the order of their creation, and what they were after.
+    """The sweep in `directory`: its trials in the order of their creation, its objective and direction.
 
-    `run` is the best trial trained again, where that was asked for.
+    `run` is the run directory of the best trial, trained again, if there is one.
     """
 
     directory: Path
@@ -34,7 +34,7 @@ class Sweep:
 
     @cached_property
     def best(self) -> TrialRecord | None:
-        """The completed trial with the best score, the earlier among equals; None without one."""
+        """The completed trial with the best score, the earliest among equals; None if no trial completed."""
         return best_record(self.trials, self.direction)
 
     @property
@@ -60,7 +60,7 @@ def open_sweep(directory: str | Path) -> Sweep:
 
 
 def redraw(directory: str | Path) -> list[Path]:
-    """Writes the report of the sweep in `directory` anew and returns the paths.
+    """Writes the reports of the sweep in `directory` again and returns the paths.
 
     Raises:
         UsageError: there is no sweep.

@@ -1,6 +1,6 @@
 """The trials for TensorBoard: scalars of every epoch, and the table of its HParams tab.
 
-Event files are written through TensorBoard's own record format and messages, which need no TensorFlow.
+TensorBoard's own record format and messages write the event files; they need no TensorFlow.
 """
 
 import hashlib
@@ -22,17 +22,17 @@ from keras_rnn.files import atomic_write, make_folder
 from keras_rnn.search.scores import ended_records
 from keras_rnn.search.trial import COMPLETED, FAILED, TrialRecord
 
-FILE = "events.out.tfevents"  # TensorBoard reads the files that are named so
-SCORE = "score"  # the best epoch's; of the other metrics, the HParams tab shows the last epoch
+FILE = "events.out.tfevents"  # TensorBoard reads files with this prefix
+SCORE = "score"  # of the best epoch; the HParams tab shows the other metrics of the last epoch
 MINUTE = 60.0  # seconds
 STATUS = {COMPLETED: api_pb2.STATUS_SUCCESS, FAILED: api_pb2.STATUS_FAILURE}
 
 
 def write_hparams(records: Iterable[TrialRecord], folder: Path) -> int:
-    """Leaves one run a trial that has ended in `folder`, named after it, and returns how many were written.
+    """Writes one run for each ended trial into `folder`, named after the trial. Returns how many it wrote.
 
-    A trial whose file is there already is passed over, so this may be called after each trial of a long sweep; one
-    that has changed since takes the place of what was written.
+    A trial whose file exists is skipped, so this is quick after each trial of a long sweep. If the trial has changed,
+    the new file replaces the old one.
     """
     run_count = 0
     for record in ended_records(records):
@@ -54,12 +54,12 @@ def write_hparams(records: Iterable[TrialRecord], folder: Path) -> int:
 
 
 def _is_being_written(path: Path) -> bool:
-    """True of what another process may be at, as when a report is drawn beside a sweep."""
+    """True of a file that another process may be writing, such as a report that runs during the sweep."""
     return ".tmp" in path.name and path.is_file() and time.time() - path.stat().st_mtime < MINUTE
 
 
 def _digest(record: TrialRecord) -> str:
-    """Names what is written of a trial, so that a file that says the same is known without reading it."""
+    """A digest of the written content of a trial: files with the same digest have the same content."""
     content = [
         record.status,
         record.score,

@@ -1,4 +1,4 @@
-"""`keras_rnn.tune`: from options to a sweep in a directory."""
+"""The function `keras_rnn.tune`: from options to a sweep in a directory."""
 
 import dataclasses
 import shutil
@@ -53,32 +53,32 @@ def tune(
     console: Console | None = None,
     **options: Any,
 ) -> Sweep:
-    """Searches hyperparameters, each trial in a process of its own; the same call carries on what was broken off.
+    """Searches hyperparameters. Each trial has its own process. The same call resumes an interrupted sweep.
 
     `tune("imdb_reviews", cell=["lstm", "gru"], num_layers=[1, 2], hidden_size=[32, 64, 128], epochs=3, workers=2)`
 
     Args:
-        dataset: as `keras_rnn.train` takes it. With a HyperModel that brings its own data, none.
-        hypermodel: a keras-tuner HyperModel (or a function from hyperparameters to a compiled model), in place of our
-            text classifiers. With a dataset its attribute `data` is the PreparedData, and `fit` gets batches of int32
-            token ids `(batch, time)` and labels; else `fit` gets `fit_arguments`.
-        hyperparameters: the space, or a part of it, in place of lists and ranges among the options.
-        fit_arguments: further arguments of `HyperModel.fit`, such as x, y and validation_data.
+        dataset: as `keras_rnn.train` takes it; None for a HyperModel with its own data.
+        hypermodel: a keras-tuner HyperModel (or a function from hyperparameters to a compiled model), in place of
+            keras_rnn's own models. With a dataset its attribute `data` is the PreparedData, and `fit` gets batches of
+            int32 token ids `(batch, time)` and labels; else `fit` gets `fit_arguments`.
+        hyperparameters: the space or a part of it, in place of lists and ranges among the options.
+        fit_arguments: more arguments of `HyperModel.fit`, such as x, y and validation_data.
         objective: a metric that training reports, or a keras_tuner.Objective.
         algorithm: a name of `keras_rnn.list_algorithms`: "random", "grid", "hyperband" (of at most `epochs` epochs),
             "bayesian".
-        max_trials: trials at most; by default 10 for random and bayesian, all there are for grid and hyperband.
+        max_trials: most trials; by default 10 for random and bayesian, no limit for grid and hyperband.
         out: the sweep's directory (see `keras_rnn.search.layout`); by default sweeps/DATASET-MODEL-ALGORITHM.
         workers: trials at a time; by default one, or one a GPU. They share the cores evenly.
-        gpus: how many of the visible GPUs to use, a trial each; by default all. 0: none.
+        gpus: how many of the visible GPUs to use, one for each trial; by default all. 0: none.
         executor: "process", on this machine, or "ray", on a cluster.
-        ray_address: of a running cluster; by default RAY_ADDRESS, or else Ray is started on this machine.
-        reuse_workers: trials share a process: quicker where they are tiny, but its memory may grow.
-        retries: further attempts at a trial that raised an error or whose process died.
-        trial_timeout: seconds that an attempt may take.
-        train_best: train the best trial again, into the run directory `best`.
-        hidden_size_per_layer: hidden_size is chosen for each layer for itself.
-        console: where progress is shown; by default standard error.
+        ray_address: the address of a running cluster; by default RAY_ADDRESS, else Ray is started on this machine.
+        reuse_workers: whether trials share a process: quicker for tiny trials, but its memory may grow.
+        retries: how often a trial that raised an error, or whose process died, is started again.
+        trial_timeout: most seconds of an attempt.
+        train_best: whether to train the best trial again, into the run directory `best`.
+        hidden_size_per_layer: whether each layer has its own hidden_size.
+        console: shows the progress; by default standard error.
         options: those of `keras_rnn.train`. Of the model's hyperparameters, batch_size, learning_rate,
             learning_rate_decay and clip_norm, a list is a choice and a `keras_rnn.Range` (or "low:high[:log]") a
             range; the others are single values.
@@ -87,7 +87,7 @@ def tune(
         The sweep.
 
     Raises:
-        UsageError: an option or the directory cannot be used; before any trial has started.
+        UsageError: an option or the directory cannot be used. It is raised before any trial starts.
         SearchFailedError: no trial completed.
     """
     in_memory = dataset if isinstance(dataset, TextDataset) else None
@@ -145,7 +145,7 @@ def _default_directory(plan: Plan, data: TrialData) -> Path:
 
 @contextmanager
 def _told_to_stop() -> Iterator[None]:
-    """Makes SIGTERM leave through every `finally`, as Ctrl-C does."""
+    """Makes SIGTERM run every `finally`, as Ctrl-C does."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -166,7 +166,7 @@ def _why_all_failed(sweep: Sweep) -> str:
 
 
 def _train_best(plan: Plan, sweep: Sweep, dataset: TextDataset | None, console: Console) -> Run:
-    """The best trial's run in `best`; that of another trial, best before, makes room for it."""
+    """The run of the best trial, in `best`. It replaces the run of an earlier best trial."""
     folder = sweep.directory / layout.BEST
     config = plan.hypermodel.config(sweep.best.job.values)
     if (folder / CONFIG).is_file() and differences(read_config(folder), config):

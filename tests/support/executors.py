@@ -1,4 +1,4 @@
-"""Executors tested without a driver: jobs go through one, and the processes that it began are looked for."""
+"""Runs jobs through an executor without a driver, and checks whether processes have ended."""
 
 import time
 
@@ -6,11 +6,11 @@ import psutil
 
 from keras_rnn.search.executor import TrialEnded
 
-PATIENCE = 120  # seconds, on a machine that is busy with other things
+PATIENCE = 120  # seconds, enough for a busy machine
 
 
 def run_all(executor, jobs, on_event=lambda event: None, each_round=lambda: None, tick=1.0):
-    """Runs the jobs as the driver would; returns the results by id, of which each must come once, and nothing after.
+    """Runs the jobs as the driver would. Returns the results by id; each must come once, and no event after the last.
 
     `on_event` is called with each event, and `each_round` at least every `tick` seconds.
     """

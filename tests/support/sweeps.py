@@ -1,4 +1,4 @@
-"""Sweeps without training: an executor whose trials end at once, and drivers that are killed wherever one likes."""
+"""Sweeps without training: an executor whose trials end at once, and drivers that are killed at any moment."""
 
 import os
 from collections.abc import Callable
@@ -21,7 +21,7 @@ OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
 
 
 class Killed(BaseException):
-    """Stands for `kill -9`: no `except` of the driver's takes it."""
+    """Stands for `kill -9`: no `except` of the driver catches it."""
 
 
 class KillSwitch:
@@ -41,9 +41,9 @@ class KillSwitch:
 
 
 class FakeExecutor:
-    """Trains in no time: `result(job)` says how. Which of the trials under way ends first is drawn.
+    """Ends each trial at once with `result(job)`. The running trial that ends first is drawn at random.
 
-    Like a slot's process it leaves a checkpoint, and writes a good result down before it is heard of.
+    Like a slot's process it leaves a checkpoint, and writes the result of a completed trial before it reports it.
     """
 
     retries_deaths = False
@@ -55,7 +55,7 @@ class FakeExecutor:
         self.kill_switch = kill_switch or KillSwitch()
         self.under_way: dict[str, Job] = {}
         self.started: list[Job] = []
-        self.idle = 0  # slots that had nothing to do while a trial ran, over all the waiting
+        self.idle = 0  # idle slots, summed over all calls of `wait`
         self.rng = np.random.default_rng(0)
 
     def start(self, job: Job) -> None:
@@ -101,10 +101,10 @@ def run_driver(
     retries: int = 1,
     kill_at: int | None = None,
 ) -> tuple[list, FakeExecutor]:
-    """One driver's life, to its end or to its `kill_at` moment: then Killed is raised. Returns trials and executor.
+    """Runs a driver to its end, or until moment `kill_at`, when it raises Killed. Returns the trials and the executor.
 
-    The moments: before and after a trial is started, ends, has its result written; before and after a line is
-    written to the journal, in the middle of it, and after the oracle and the reports have heard.
+    The moments are: before and after a trial starts, ends and has its result written; before, during and after the
+    write of a journal line; and after the oracle and the reports are updated.
     """
     kill_switch = KillSwitch(kill_at)
     proposals = make_proposals()
@@ -131,7 +131,7 @@ def run_driver(
 
     proposals.propose, proposals.end = propose_or_die, end_or_die
     with patch.context() as patched:
-        patched.setattr(os, "fsync", lambda descriptor: None)  # a disk that is busy would make minutes of seconds
+        patched.setattr(os, "fsync", lambda descriptor: None)  # a busy disk would slow the tests
         patched.setattr(Journal, "write", write_or_die)
         patched.setattr(driver, "write_progress", lambda directory, records: kill_switch.moment())
         trials = drive(
@@ -148,7 +148,7 @@ def run_driver(
 
 
 def proposals_maker(algorithm: str, space: keras_tuner.HyperParameters, epochs: int = 3) -> Callable[[], Proposals]:
-    """Makes new proposals of the same sweep."""
+    """A function that makes new proposals of the same sweep."""
 
     def make():
         return Proposals(create_oracle(algorithm, OBJECTIVE, space.copy(), seed=0, epochs=epochs), epochs)
@@ -157,7 +157,7 @@ def proposals_maker(algorithm: str, space: keras_tuner.HyperParameters, epochs: 
 
 
 def score(job: Job) -> float:
-    """Between 0 and 1, of the values alone, and higher after more epochs."""
+    """A score between 0 and 1 that depends on the values, and is higher after more epochs."""
     numbers = [len(value) if isinstance(value, str) else float(value) for value in job.values.values()]
     return (sum(number * weight for weight, number in enumerate(numbers, 3)) * 0.37) % 0.9 + 0.01 * job.epochs
 
@@ -172,13 +172,13 @@ def good_result(job: Job, **fields) -> Result:
 
 
 def mixed_result(job: Job) -> Result:
-    """Good; but of every five trials one has an exception, one dies, and one has a loss that is no number."""
+    """A good result, but of every five trials one raises an error, one dies and one has a NaN loss."""
     failure = {1: ERROR, 2: NAN_LOSS, 4: DIED}.get(int(job.trial_id) % 5)
     return good_result(job) if failure is None else Result(failure, f"{failure} in {job.trial_id}", "Traceback")
 
 
 def summary(trials) -> dict:
-    """All that must not hang on how often the driver was killed; keyed by the trial's id."""
+    """All that must not depend on how often the driver was killed, by trial id."""
     return {
         trial.job.trial_id: (
             trial.job,

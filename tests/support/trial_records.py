@@ -1,4 +1,4 @@
-"""Trials as a sweep keeps them, made up."""
+"""Made-up records of trials."""
 
 from keras_rnn.search.trial import COMPLETED, FAILED, NAN_LOSS, RUNNING, Job, Result, TrialRecord
 
@@ -6,7 +6,7 @@ EPOCHS = 3
 
 
 def completed(number: int, score: float, values: dict, **fields) -> TrialRecord:
-    """Trained for three epochs, the second its best; `fields` are fields of the result."""
+    """A trial of three epochs, of which the second is the best. `fields` are fields of the result."""
     history = [
         {"epoch": epoch, "seconds": 10.0, "loss": 1.0 / epoch, "val_accuracy": score - 0.1 * (epoch != 2)}
         for epoch in range(1, EPOCHS + 1)
