@@ -37,7 +37,7 @@ def import_ray() -> ModuleType:
 
 
 @contextlib.contextmanager
-def connected(address: str | None) -> Iterator[None]:
+def ray_connection(address: str | None) -> Iterator[None]:
     """Connects to a cluster (see `RayExecutor`), and disconnects at the end if there was no connection before."""
     ray = import_ray()
     is_new = connect(ray, address)

@@ -65,9 +65,9 @@ def run_sweep(plan: Plan, settings: Settings, data: TrialData, directory: Path, 
 
 
 def _ray_share(settings: Settings, stack: contextlib.ExitStack) -> dict[str, int]:
-    from keras_rnn.search.ray_cluster import connected, fair_share
+    from keras_rnn.search.ray_cluster import fair_share, ray_connection
 
-    stack.enter_context(connected(settings.ray_address))
+    stack.enter_context(ray_connection(settings.ray_address))
     return fair_share(settings.workers, settings.gpus)
 
 

@@ -111,7 +111,7 @@ def tune(
     data = TrialData(is_prepared, in_memory, fit_arguments or {})
     directory = Path(out) if out is not None else _default_directory(plan, data)
     console = console or Console(stderr=True, markup=False)
-    with _told_to_stop(), claim_directory(plan, directory):
+    with _exit_on_sigterm(), claim_directory(plan, directory):
         console.print(f"sweep directory: {directory}", highlight=False, soft_wrap=True)
         try:
             trials = run_sweep(plan, settings, data, directory, console)
@@ -123,7 +123,7 @@ def tune(
         sweep = Sweep(directory, trials, plan.objective.name, plan.objective.direction)
         write_report(directory, trials, sweep.objective, sweep.direction)
         if sweep.best is None:
-            raise SearchFailedError(_why_all_failed(sweep))
+            raise SearchFailedError(_failure_summary(sweep))
         if train_best:
             sweep = dataclasses.replace(sweep, run=_train_best(plan, sweep, in_memory, console))
     return sweep
@@ -144,7 +144,7 @@ def _default_directory(plan: Plan, data: TrialData) -> Path:
 
 
 @contextmanager
-def _told_to_stop() -> Iterator[None]:
+def _exit_on_sigterm() -> Iterator[None]:
     """Makes SIGTERM run every `finally`, as Ctrl-C does."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -156,7 +156,7 @@ def _told_to_stop() -> Iterator[None]:
         signal.signal(signal.SIGTERM, previous_handler)
 
 
-def _why_all_failed(sweep: Sweep) -> str:
+def _failure_summary(sweep: Sweep) -> str:
     if not sweep.trials:
         return f"the sweep in {sweep.directory} has no trial"
     last_trial = sweep.trials[-1]

@@ -14,7 +14,7 @@ from keras_rnn.search import layout, processes
 from keras_rnn.search.executor import EpochEnded, TrialEnded
 from keras_rnn.search.processes import ProcessExecutor, Slot, call_in_slot, early_slot, take_slot
 from keras_rnn.search.trial import DIED, ERROR, OUT_OF_MEMORY, TIME_OUT, Job, Result
-from tests.support.executors import PATIENCE, gone, run_all, wait_until
+from tests.support.executors import PATIENCE, is_gone, run_all, wait_until
 
 DRIVER = """
 import sys
@@ -130,7 +130,7 @@ def test_each_trial_has_a_process_of_its_own(run, forking, tmp_path):
     ]
     used = {*pids(tmp_path), os.getpid(), forking[0].process.pid}
     assert len(used) == 5
-    wait_until(lambda: all(map(gone, pids(tmp_path))), "the trials' processes ended")
+    wait_until(lambda: all(map(is_gone, pids(tmp_path))), "the trials' processes ended")
     assert run.events[:3] == [
         EpochEnded("0000", {"epoch": 1, "loss": 0.5}),
         EpochEnded("0000", {"epoch": 2, "loss": 0.25}),
@@ -191,7 +191,7 @@ def test_a_kill_for_lack_of_memory_has_its_name(run, forking, monkeypatch):
 
 def kill_when_it_hangs(directory, pid):
     def kill():
-        if (directory / "hangs").exists() and not gone(pid()):
+        if (directory / "hangs").exists() and not is_gone(pid()):
             os.kill(pid(), signal.SIGKILL)
             (directory / "hangs").unlink()
 
@@ -210,7 +210,7 @@ def test_a_slot_killed_from_outside_starts_anew(run, forking, tmp_path):
     assert (killed.failure, killed.error) == (DIED, "its process ended by signal 9 (SIGKILL)")
     assert good_result == Result()
     assert forking[0].process.pid != before
-    wait_until(lambda: all(map(gone, pids(tmp_path))), "the trial and the process that it had started ended")
+    wait_until(lambda: all(map(is_gone, pids(tmp_path))), "the trial and the process that it had started ended")
 
 
 def test_a_trial_that_hangs_ends_by_the_limit_and_all_that_it_started(run, forking, tmp_path, monkeypatch):
@@ -220,7 +220,7 @@ def test_a_trial_that_hangs_ends_by_the_limit_and_all_that_it_started(run, forki
     hung, good_result = run(forking, "hang", "report", trial_timeout=1.0)
     assert (hung.failure, hung.error) == (TIME_OUT, "not done after 1 s")
     assert good_result == Result()
-    wait_until(lambda: all(map(gone, pids(tmp_path))), "the trial and the process that it had started ended")
+    wait_until(lambda: all(map(is_gone, pids(tmp_path))), "the trial and the process that it had started ended")
 
 
 def tell_ready(report):
@@ -273,14 +273,14 @@ def test_a_slot_begun_early_is_taken_where_its_environment_will_do():
         slot = take_slot({"OMP_NUM_THREADS": "2"}, in_process=False)
     slot.close()
     assert slot is not early
-    assert gone(early.process.pid)
+    assert is_gone(early.process.pid)
 
 
 def test_a_slot_begun_early_that_nobody_takes_ends():
     with contextlib.suppress(UsageError), early_slot({}):
         (early,) = processes._early_slots
         raise UsageError("no such dataset")
-    assert gone(early.process.pid)
+    assert is_gone(early.process.pid)
 
 
 def test_a_killed_driver_leaves_no_process(tmp_path):
@@ -288,10 +288,10 @@ def test_a_killed_driver_leaves_no_process(tmp_path):
     wait_until(lambda: driver.poll() is not None or (tmp_path / "trial").exists(), "the trial runs")
     assert driver.poll() is None, driver.stderr.read()
     family = [int((tmp_path / name).read_text()) for name in ("slot", "trial")]
-    assert not any(map(gone, family))
+    assert not any(map(is_gone, family))
     driver.kill()
     driver.communicate()
-    wait_until(lambda: all(map(gone, family)), "the slot and the trial ended")
+    wait_until(lambda: all(map(is_gone, family)), "the slot and the trial ended")
 
 
 def test_closing_ends_whatever_runs(slots, tmp_path, monkeypatch):
@@ -306,4 +306,4 @@ def test_closing_ends_whatever_runs(slots, tmp_path, monkeypatch):
     executor.close()
     executor.close()
     assert time.monotonic() - start_time < PATIENCE / 4
-    wait_until(lambda: all(map(gone, family)), "slots, trials and what they started ended")
+    wait_until(lambda: all(map(is_gone, family)), "slots, trials and what they started ended")

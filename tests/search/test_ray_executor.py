@@ -13,8 +13,8 @@ from keras_rnn.search import ray_cluster, ray_executor
 from keras_rnn.search.executor import EpochEnded
 from keras_rnn.search.ray_executor import RayExecutor
 from keras_rnn.search.trial import DIED, ERROR, OUT_OF_MEMORY, TIME_OUT, Job, Result
-from tests.support.executors import PATIENCE, gone, run_all, wait_until
-from tests.support.ray_driver import DRIVER, pids_in
+from tests.support.executors import PATIENCE, is_gone, run_all, wait_until
+from tests.support.ray_driver import DRIVER, read_pids
 
 # Without what no test looks at, and what takes seconds to start.
 NODE = {
@@ -214,7 +214,7 @@ def test_a_trial_that_hangs_ends_by_the_limit_and_is_not_tried_again(executor, t
     assert results["0001"].error == "not done after 1 s"
     pids = [int(line) for line in (tmp_path / "pids").read_text().splitlines()]
     assert len(pids) == 3
-    wait_until(lambda: all(map(gone, pids)), "the trials' processes ended")
+    wait_until(lambda: all(map(is_gone, pids)), "the trials' processes ended")
 
 
 def test_the_limit_counts_from_when_a_trial_runs(executor, monkeypatch):
@@ -259,7 +259,7 @@ def test_trials_of_a_node_that_dies_run_on_another(add_node, executor, tmp_path)
     assert all(result.failure is None and result.device != doomed.node_id for result in results.values())
     trial_id, pid = killed[0].name.split(".")
     assert len(list(log.glob(f"{trial_id}.*"))) == 2
-    wait_until(lambda: gone(int(pid)), "the process of the dead node's trial ended")
+    wait_until(lambda: is_gone(int(pid)), "the process of the dead node's trial ended")
 
 
 def test_a_sweep_outlives_the_death_of_its_reports(executor, tmp_path):
@@ -310,23 +310,23 @@ def test_closing_ends_trials_and_leaves_a_connection_that_was_there(executor, tm
     for job in jobs(2):
         running.start(job)
     paths = [tmp_path / job.trial_id for job in jobs(2)]
-    wait_until(lambda: pids_in(paths), "both trials run")
+    wait_until(lambda: read_pids(paths), "both trials run")
     running.close()
     running.close()
-    wait_until(lambda: all(map(gone, pids_in(paths))), "both ended")
+    wait_until(lambda: all(map(is_gone, read_pids(paths))), "both ended")
     assert ray.is_initialized()
 
 
 def test_killing_the_driver_ends_its_trials(cluster, tmp_path):
     driver = Popen([sys.executable, "-c", DRIVER, tmp_path, cluster.address, "2"], stderr=PIPE)
     paths = [tmp_path / "0000", tmp_path / "0001"]
-    wait_until(lambda: driver.poll() is not None or pids_in(paths), "both trials run")
+    wait_until(lambda: driver.poll() is not None or read_pids(paths), "both trials run")
     assert driver.poll() is None, driver.stderr.read()
-    trials = pids_in(paths)
-    assert not any(map(gone, trials))
+    trials = read_pids(paths)
+    assert not any(map(is_gone, trials))
     driver.kill()
     driver.communicate()
-    wait_until(lambda: all(map(gone, trials)), "the trials' processes ended")
+    wait_until(lambda: all(map(is_gone, trials)), "the trials' processes ended")
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 import os
+import shutil
 from io import StringIO
+from pathlib import Path
 
 import cloudpickle
 import keras
@@ -12,11 +14,13 @@ from keras_rnn import UsageError, tune
 from keras_rnn.search import layout, preparation, run_sweep
 from keras_rnn.search import tune as tune_module
 from keras_rnn.search.journal import locked
+from keras_rnn.search.sweep import open_sweep
 from keras_rnn.search.trial import ERROR, NAN_LOSS, Result
 from keras_rnn.search.tune import SearchFailedError
 from tests.support import tiny
 from tests.support.sweeps import FakeExecutor, good_result
 
+SWEEP_0_1_0 = Path(__file__).parents[1] / "fixtures" / "sweep_0_1_0"
 OPTIONS = {**tiny.SMALL, "hidden_size": [8, 4], "num_layers": [1, 2], "epochs": 2}
 
 
@@ -74,6 +78,20 @@ def test_a_whole_sweep_trains_nothing_again_and_more_trials_are_added(tmp_path, 
     assert len(longer.trials) == 3
     assert (tmp_path / "s" / layout.JOURNAL).read_bytes().startswith(journal)
     assert [len(executor.started) for executor in no_processes] == [2, 0, 1]
+
+
+def test_a_sweep_of_version_0_1_0_opens_and_is_resumed(tmp_path, no_processes):
+    shutil.copytree(SWEEP_0_1_0, tmp_path / "s")
+    opened = open_sweep(tmp_path / "s")
+    assert [dict(trial.job.values) for trial in opened.trials] == [
+        {"num_layers": 1, "hidden_size": 4},
+        {"num_layers": 1, "hidden_size": 8},
+    ]
+    assert (opened.best.job.trial_id, opened.best.score, opened.best.best_epoch) == ("0000", 1.0, 2)
+    assert opened.best.metrics["val_loss"] == 0.3400881684360004
+    resumed, _ = run_search(tmp_path / "s", max_trials=3)
+    assert resumed.trials[:2] == opened.trials
+    assert [job.trial_id for job in no_processes[0].started] == ["0002"]
 
 
 def test_a_space_that_is_searched_through_says_so(tmp_path, no_processes):

@@ -38,5 +38,5 @@ def wait_until(condition, description, seconds=PATIENCE):
         time.sleep(0.02)
 
 
-def gone(pid: int) -> bool:
+def is_gone(pid: int) -> bool:
     return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE

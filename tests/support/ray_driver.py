@@ -24,7 +24,7 @@ finally:
 """
 
 
-def pids_in(paths):
+def read_pids(paths):
     """The numbers that trials wrote, once they all have; else nothing."""
     texts = [path.read_text() for path in paths if path.exists()]
     return [int(text) for text in texts] if len(texts) == len(paths) and all(texts) else []
