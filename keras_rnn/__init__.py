@@ -33,8 +33,11 @@ _HOME = {
     "open_run": "keras_rnn.training.run_directory",
     "train": "keras_rnn.training.train",
     "evaluate": "keras_rnn.training.evaluate",
-    "search": "keras_rnn.search",  # the package itself, which can be called
-    "Range": "keras_rnn.search.space",
+    "tune": "keras_rnn.search.tune",
+    "list_algorithms": "keras_rnn.search.algorithms",
+    "register_algorithm": "keras_rnn.search.algorithms",
+    "search": "keras_rnn.search",  # the package, whose call is deprecated
+    "Range": "keras_rnn.search.ranges",
     "Sweep": "keras_rnn.search.sweep",
     "open_sweep": "keras_rnn.search.sweep",
     "export": "keras_rnn.serving.export",

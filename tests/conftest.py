@@ -12,7 +12,10 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # the same results on every
 TOGETHER = ("tests/serving/server", "tests/serving")
 # What takes longest, first: pytest-xdist hands the tests out in this order, and the last files should be short.
 LONGEST = (
-    "tests/search/test_ray.py",
+    "tests/search/test_ray_executor.py",
+    "tests/search/test_tune_processes.py",
+    "tests/search/test_tune_function.py",
+    "tests/search/test_ray_driver.py",
     "tests/search/test_sweep.py",
     "tests/serving",
     "tests/test_benchmarks.py",

@@ -10,10 +10,11 @@ from keras_rnn.cli import options
 from keras_rnn.cli.quiet import import_tensorflow, quiet_tensorflow
 from keras_rnn.errors import UsageError
 from keras_rnn.search import layout
-from keras_rnn.search.labels import describe, figure
+from keras_rnn.search.algorithms import list_algorithms
+from keras_rnn.search.formatting import format_metric, format_values
 from keras_rnn.search.processes import early_slot
-from keras_rnn.search.resources import thread_environment, threads_of
-from keras_rnn.search.space import parse
+from keras_rnn.search.ranges import parse_option
+from keras_rnn.search.resources import thread_environment, threads_per_worker
 
 if TYPE_CHECKING:
     from keras_rnn.search.sweep import Sweep
@@ -82,7 +83,7 @@ def tune(
     patience: options.Patience = None,
     seed: options.Seed = None,
     mixed_precision: options.MixedPrecision = None,
-    algorithm: Annotated[str | None, typer.Option(help="random, grid, hyperband or bayesian. Default: random.")] = None,
+    algorithm: Annotated[str | None, typer.Option(help=f"{', '.join(list_algorithms())}. Default: random.")] = None,
     max_trials: Annotated[
         int | None, typer.Option(help="Most trials. Default: 10, or all there are for grid and hyperband.")
     ] = None,
@@ -122,13 +123,13 @@ def tune(
     if directory is not None:
         given["out"] = given.pop("directory")
     for name in [option for option in OPEN if option in given]:
-        given[name] = parse(_typed_name(name), given[name])
+        given[name] = parse_option(_typed_name(name), given[name])
     quiet_tensorflow()  # the slot, too
-    with early_slot(thread_environment(threads_of(workers or 1))):
+    with early_slot(thread_environment(threads_per_worker(workers or 1))):
         import_tensorflow()
         import keras_rnn
 
-        sweep = keras_rnn.search(**given)
+        sweep = keras_rnn.tune(**given)
     _print_outcome(sweep)
 
 
@@ -139,7 +140,7 @@ def _redraw(given: dict[str, Any]) -> None:
         got = ", ".join(further) if further else "no DIR"
         raise UsageError(f"tune --report takes DIR alone, whose sweep it draws anew, got {got}")
     import_tensorflow()
-    from keras_rnn.search.report import redraw
+    from keras_rnn.search.sweep import redraw
 
     for path in redraw(directory):
         print(path)
@@ -148,8 +149,8 @@ def _redraw(given: dict[str, Any]) -> None:
 def _print_outcome(sweep: "Sweep") -> None:
     """The best trial, where the reports are, and what to type next."""
     best = sweep.best
-    score = f"{sweep.objective} {figure(best.score)}"
-    print(f"best of {len(sweep.trials)} trials: {best.job.trial_id}, {score}: {describe(best.job.values)}")
+    score = f"{sweep.objective} {format_metric(best.score)}"
+    print(f"best of {len(sweep.trials)} trials: {best.job.trial_id}, {score}: {format_values(best.job.values)}")
     for name in FILES:
         if (sweep.directory / name).is_file():
             print(sweep.directory / name)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import keras
 
-from keras_rnn.errors import UsageError, unknown_name
 from keras_rnn.layers import recurrent
+from keras_rnn.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Cell:
     cudnn: bool = False
 
 
-_CELLS: dict[str, Cell] = {}
+_CELLS: Registry[Cell] = Registry("cell")
 
 
 def register_cell(name: str, *, cudnn: bool = False):
@@ -31,23 +31,20 @@ def register_cell(name: str, *, cudnn: bool = False):
     """
 
     def register(make):
-        if name in _CELLS:
-            raise UsageError(f"a cell named {name!r} is registered already")
-        _CELLS[name] = Cell(make, cudnn)
+        _CELLS.add(name, Cell(make, cudnn))
         return make
 
     return register
 
 
-def list_cells() -> list[str]:
-    return sorted(_CELLS)
+def list_cells(pattern: str = "*") -> list[str]:
+    """The registered names that match a shell pattern, sorted."""
+    return _CELLS.names(pattern)
 
 
 def get_cell(name: str) -> Cell:
     """The cell of this name; UsageError with near misses where there is none."""
-    if name not in _CELLS:
-        raise unknown_name("cell", name, _CELLS)
-    return _CELLS[name]
+    return _CELLS.get(name)
 
 
 register_cell("simple_rnn")(recurrent.SimpleRNN)

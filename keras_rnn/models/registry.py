@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from inspect import signature
 from typing import Any
 
 import keras
 
-from keras_rnn.errors import UsageError, unknown_name
+from keras_rnn.errors import unknown_name
+from keras_rnn.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class ModelEntry:
     source: str = ""
 
 
-_MODELS: dict[str, ModelEntry] = {}
+_MODELS: Registry[ModelEntry] = Registry("model")
 
 
 def register_model(name: str, /, **entry):
@@ -37,9 +37,7 @@ def register_model(name: str, /, **entry):
     """
 
     def register(build):
-        if name in _MODELS:
-            raise UsageError(f"a model named {name!r} is registered already")
-        _MODELS[name] = ModelEntry(build, **entry)
+        _MODELS.add(name, ModelEntry(build, **entry))
         return build
 
     return register
@@ -47,14 +45,12 @@ def register_model(name: str, /, **entry):
 
 def list_models(pattern: str = "*") -> list[str]:
     """The registered names that match a shell pattern such as "*lstm*", sorted."""
-    return sorted(name for name in _MODELS if fnmatchcase(name, pattern))
+    return _MODELS.names(pattern)
 
 
 def get_model_entry(name: str) -> ModelEntry:
     """The entry of this name; UsageError with near misses where there is none."""
-    if name not in _MODELS:
-        raise unknown_name("model", name, _MODELS)
-    return _MODELS[name]
+    return _MODELS.get(name)
 
 
 def create_model(name: str, /, **overrides) -> keras.Model:

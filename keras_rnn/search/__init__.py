@@ -1,22 +1,22 @@
-"""Sweeps: many training runs over a space of hyperparameters.
+"""Sweeps: many training runs over a space of hyperparameters. `keras_rnn.tune` starts one.
 
-`keras_rnn.search(...)` starts one; its arguments are those of `keras_rnn.search.sweep.search`. Python puts a package's
-name into the package above it whenever it is first imported, over a function of that name. So the package itself is
-what is called, and `keras_rnn.search` is the same thing in whatever order modules are imported.
+The package can be called as `keras_rnn.tune`, with a DeprecationWarning: that was the name of the function before.
 """
 
 import sys
+import warnings
 from importlib import import_module
 from types import ModuleType
 
 
 class _CallablePackage(ModuleType):
     def __call__(self, *arguments, **options):
-        from keras_rnn.search.sweep import search
+        from keras_rnn.search.tune import tune
 
-        return search(*arguments, **options)
+        warnings.warn("keras_rnn.search(...) is now keras_rnn.tune(...)", DeprecationWarning, stacklevel=2)
+        return tune(*arguments, **options)
 
-    def __reduce__(self):  # cloudpickle knows plain modules alone
+    def __reduce__(self):  # cloudpickle pickles by name only what is of ModuleType itself
         return import_module, (self.__name__,)
 
 

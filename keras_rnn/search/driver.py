@@ -1,9 +1,7 @@
-"""The one process that asks the oracle, hands trials to an executor and keeps the journal."""
+"""The driver of a sweep: it asks the oracle for trials, hands them to an executor and writes the journal."""
 
-import dataclasses
-import math
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,15 +10,16 @@ import keras_tuner
 
 from keras_rnn.files import remove_debris
 from keras_rnn.search import layout
-from keras_rnn.search.executor import EpochDone, Executor
-from keras_rnn.search.journal import Event, Journal, read_journal
-from keras_rnn.search.oracles import Proposals, job
+from keras_rnn.search.executor import EpochEnded, Executor
+from keras_rnn.search.journal import Journal, read_journal
+from keras_rnn.search.proposals import Proposals
+from keras_rnn.search.records import apply_event
 from keras_rnn.search.report import write_progress
-from keras_rnn.search.trial import COMPLETED, DIED, FAILED, NO_SPACE, RETRIED, RUNNING, Result, TrialRecord
-from keras_rnn.search.trial_task import written_result
+from keras_rnn.search.trial import COMPLETED, DIED, FAILED, NO_SPACE, RETRYABLE, RUNNING, Result, TrialRecord
+from keras_rnn.search.trial_task import read_result
 from keras_rnn.training.history import write_history
 
-TICK = 1.0  # seconds after which the table is drawn again, whatever happened
+REDRAW_SECONDS = 1.0  # the table is drawn at least so often
 
 
 def drive(
@@ -33,87 +32,79 @@ def drive(
     retries: int,
     show: Callable[[Sequence[TrialRecord], Mapping[str, Mapping]], None],
 ) -> list[TrialRecord]:
-    """Runs trials until the oracle has no more or `max_trials` are made; goes on with what the journal holds.
+    """Runs trials until the oracle has no more or there are `max_trials`; resumes the sweep that the journal holds.
 
     Args:
-        directory: the sweep's; nobody else writes there.
-        proposals: of an oracle that has made none yet.
+        directory: the sweep's directory. No other process writes to it.
+        proposals: the proposals of an oracle that has not been asked yet.
         executor: runs the trials.
         objective: the metric and its direction.
         max_trials: how many trials the sweep has at most.
-        retries: how often a trial is tried again that raised an error or died.
-        show: called with the trials and the last epochs of those under way, after everything that happens.
+        retries: how often a trial that raised an error, or whose process died, is started again.
+        show: called after each event with the trials and the last epoch of each running trial.
 
     Returns:
-        The trials in the order in which they were made.
+        The trials in the order of their creation.
 
     Raises:
-        OSError: there is no space to write in; what was under way is to be run yet.
+        OSError: the disk is full. The trials that were running stay unfinished and run when the sweep is resumed.
     """
     sweep = _Sweep(directory, proposals, objective)
     try:
-        waiting = deque(sweep.unfinished())
+        queue = deque(sweep.unfinished())
         epochs: dict[str, Mapping] = {}
-        under_way: set[str] = set()
-        ask = True  # the oracle answers the same until a trial has ended
+        running_ids: set[str] = set()
+        may_propose = True  # False: the oracle has no trial until another one ends
         while True:
-            while len(under_way) < executor.capacity and (waiting or ask):
-                trial_id = waiting.popleft() if waiting else sweep.create(max_trials)
+            while len(running_ids) < executor.capacity and (queue or may_propose):
+                trial_id = queue.popleft() if queue else sweep.create(max_trials)
                 if trial_id is None:
-                    ask = False
+                    may_propose = False
                     break
-                if (found := written_result(directory, trial_id)) is not None:
-                    sweep.end(trial_id, found)
-                    ask = True
+                if (result := read_result(directory, trial_id)) is not None:
+                    sweep.end(trial_id, result)
+                    may_propose = True
                     continue
                 executor.start(sweep.records[trial_id].job)
-                under_way.add(trial_id)
+                running_ids.add(trial_id)
             show(sweep.ordered(), epochs)
-            if not under_way:
+            if not running_ids:
                 return sweep.ordered()
-            for event in executor.wait(TICK):
-                if isinstance(event, EpochDone):
+            for event in executor.wait(REDRAW_SECONDS):
+                if isinstance(event, EpochEnded):
                     epochs[event.trial_id] = event.row
                     continue
-                under_way.remove(event.trial_id)
+                running_ids.remove(event.trial_id)
                 epochs.pop(event.trial_id, None)
                 result = event.result
                 if result.failure == NO_SPACE:
                     raise OSError(f"trial {event.trial_id} found no space: {result.error}")
-                if result.failure == DIED:  # perhaps with its work done
-                    result = written_result(directory, event.trial_id) or result
-                if _again(result, sweep.records[event.trial_id], retries, executor):
+                if result.failure == DIED:  # it may have written its result before
+                    result = read_result(directory, event.trial_id) or result
+                if _needs_retry(result, sweep.records[event.trial_id], retries, executor):
                     sweep.retry(event.trial_id, result)
-                    waiting.appendleft(event.trial_id)
+                    queue.appendleft(event.trial_id)
                 else:
                     sweep.end(event.trial_id, result)
-                    ask = True
+                    may_propose = True
     finally:
         sweep.journal.close()
 
 
-def _again(result: Result, record: TrialRecord, retries: int, executor: Executor) -> bool:
+def _needs_retry(result: Result, record: TrialRecord, retries: int, executor: Executor) -> bool:
     if result.failure == DIED and executor.retries_deaths:
         return False
-    return result.failure in RETRIED and record.attempts <= retries
-
-
-def records_of(events: Iterable[Event], objective: keras_tuner.Objective, epochs: int) -> list[TrialRecord]:
-    """The trials that a journal tells of, in the order in which they were made."""
-    records: dict[str, TrialRecord] = {}
-    for event in events:
-        _apply(records, event, objective, epochs)
-    return list(records.values())
+    return result.failure in RETRYABLE and record.attempts <= retries
 
 
 class _Sweep:
-    """The trials, kept the same in memory, in the journal and in the oracle."""
+    """The trials of a sweep. Each change goes to memory, to the journal and to the oracle."""
 
     def __init__(self, directory: Path, proposals: Proposals, objective: keras_tuner.Objective):
         self.directory, self.proposals, self.objective = directory, proposals, objective
         self.records: dict[str, TrialRecord] = {}
         for event in read_journal(directory / layout.JOURNAL):
-            _apply(self.records, event, objective, proposals.epochs)
+            apply_event(self.records, event, objective, proposals.epochs)
             if event["event"] == "created":
                 proposals.repropose(event["trial"], event["values"])
             elif event["event"] == "ended":
@@ -127,7 +118,7 @@ class _Sweep:
         return [trial_id for trial_id, record in self.records.items() if record.status == RUNNING]
 
     def create(self, max_trials: int | None) -> str | None:
-        """A new trial's id; None where the oracle has none, or there are enough."""
+        """The id of a new trial; None where the oracle has none or `max_trials` is reached."""
         if max_trials is not None and len(self.records) >= max_trials:
             return None
         proposed = self.proposals.propose()
@@ -142,7 +133,7 @@ class _Sweep:
         self._write("retried", trial_id, failure=result.failure, error=result.error)
 
     def end(self, trial_id: str, result: Result) -> None:
-        """Journal first; what else there is can be made from it."""
+        """Records the end of a trial. The journal comes first: all other files can be made from it."""
         folder = layout.trial_folder(self.directory, trial_id)
         folder.mkdir(parents=True, exist_ok=True)
         self._keep_error(trial_id, result)
@@ -157,9 +148,9 @@ class _Sweep:
         self.proposals.end(trial_id, result)
         write_progress(self.directory, self.ordered())
 
-    def _write(self, event: str, trial_id: str, **further: Any) -> None:
-        self.journal.write(event, trial_id, **further)
-        _apply(self.records, {"event": event, "trial": trial_id, **further}, self.objective, self.proposals.epochs)
+    def _write(self, event: str, trial_id: str, **fields: Any) -> None:
+        self.journal.write(event, trial_id, **fields)
+        apply_event(self.records, {"event": event, "trial": trial_id, **fields}, self.objective, self.proposals.epochs)
 
     def _keep_error(self, trial_id: str, result: Result) -> None:
         if result.failure is None:
@@ -169,30 +160,3 @@ class _Sweep:
         folder.mkdir(parents=True, exist_ok=True)
         with open(folder / layout.ERROR_TEXT, "a", encoding="utf-8") as file:
             file.write(f"attempt {attempt}: {result.failure}: {result.error}\n{result.traceback}\n")
-
-
-def _apply(records: dict[str, TrialRecord], event: Event, objective: keras_tuner.Objective, epochs: int) -> None:
-    trial_id = event["trial"]
-    if event["event"] == "created":
-        records[trial_id] = TrialRecord(job(trial_id, event["values"], epochs), attempts=1)
-    elif event["event"] == "retried":
-        why = Result(failure=event["failure"], error=event["error"])
-        records[trial_id] = dataclasses.replace(records[trial_id], attempts=records[trial_id].attempts + 1, result=why)
-    elif event["event"] == "ended":
-        records[trial_id] = _ended(records[trial_id], Result(**event["result"]), objective)
-
-
-def _ended(record: TrialRecord, result: Result, objective: keras_tuner.Objective) -> TrialRecord:
-    if result.space is not None:  # with what building the model declared
-        record = dataclasses.replace(record, job=dataclasses.replace(record.job, values=result.space["values"]))
-    if result.failure is not None:
-        return dataclasses.replace(record, status=FAILED, result=result)
-    sign = 1 if objective.direction == "max" else -1
-    # Among equals the lower validation loss, as `keras_rnn.train` picks its best epoch; then the earlier epoch.
-    best = max(
-        result.history,
-        key=lambda row: (sign * row[objective.name], -row.get("val_loss", math.inf), -row["epoch"]),
-    )
-    return dataclasses.replace(
-        record, status=COMPLETED, result=result, score=best[objective.name], best_epoch=int(best["epoch"])
-    )

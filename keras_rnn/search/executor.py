@@ -1,4 +1,4 @@
-"""What runs trials: the one interface that the driver knows, whether processes or machines stand behind it."""
+"""The interface of whatever runs trials: processes of this machine, or a cluster."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from typing import Protocol
 
 from keras_rnn.search.trial import Job, Result
 
-GRACE_SECONDS = 5.0  # beyond its time in which a trial can end itself, history and all, before it is killed
+GRACE_SECONDS = 5.0  # a trial past its time limit may use these to end by itself, with its history, before it is killed
 
 
 @dataclass(frozen=True)
-class EpochDone:
+class EpochEnded:
     """A running trial has finished an epoch; `row` is the epoch's line of `Result.history`."""
 
     trial_id: str
@@ -18,8 +18,8 @@ class EpochDone:
 
 
 @dataclass(frozen=True)
-class Ended:
-    """An attempt has ended, one way or another."""
+class TrialEnded:
+    """An attempt at a trial has ended, well or not."""
 
     trial_id: str
     result: Result
@@ -28,17 +28,17 @@ class Ended:
 class Executor(Protocol):
     """Runs up to `capacity` trials at a time, each in a process of its own.
 
-    `retries_deaths` says whether a trial whose process died was already tried again as often as asked.
+    `retries_deaths` says whether the executor itself starts a trial again whose process died.
     """
 
     capacity: int
     retries_deaths: bool
 
     def start(self, job: Job) -> None:
-        """Begins an attempt and returns at once. Never called with `capacity` attempts under way."""
+        """Starts an attempt and returns at once. The driver never calls it while `capacity` attempts run."""
 
-    def wait(self, seconds: float) -> list[EpochDone | Ended]:
-        """What happened since the last call; returns as soon as something did, or empty after `seconds`."""
+    def wait(self, seconds: float) -> list[EpochEnded | TrialEnded]:
+        """The events since the last call. Returns at the first event, or with none after `seconds`."""
 
     def close(self) -> None:
-        """Ends every process it began, whatever they are doing; may be called twice."""
+        """Kills every process it started. May be called twice."""

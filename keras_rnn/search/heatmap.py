@@ -13,34 +13,34 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from keras_rnn.search.axis import INACTIVE, Axis, distinct, make_axis
-from keras_rnn.search.labels import figure
-from keras_rnn.search.scores import best_record, ended, fence, scored
+from keras_rnn.search.formatting import format_metric
+from keras_rnn.search.scores import best_record, ended_records, outer_fence, scored_records
 from keras_rnn.search.trial import TrialRecord
 
 DEPTH, WIDTH, PANEL = "num_layers", ("hidden_size", "hidden_size_1"), "cell"
-ONE_PLACE = Axis("", 1, (), ())
+SINGLE_POSITION = Axis("", 1, (), ())
 BEST_COLOUR = "#c23b22"  # of the frame around the best square
 
 
 def heatmap_figure(records: Sequence[TrialRecord], objective: str, direction: str) -> Figure | None:
     """See `plots.plot_heatmap`; None if no trial completed."""
-    records = ended(records)
-    completed = scored(records)
+    records = ended_records(records)
+    completed = scored_records(records)
     if not completed:
         return None
     values = {
         name: [record.job.values.get(name, INACTIVE) for record in records]
         for name in dict.fromkeys(name for record in records for name in record.job.values)
     }
-    across, up = _sides(values)
-    x_axis = make_axis(across, values[across]) if across else ONE_PLACE
-    y_axis = make_axis(up, values[up]) if up else ONE_PLACE
-    panelled = PANEL in values and PANEL not in (across, up)
-    panels = make_axis(PANEL, values[PANEL]) if panelled else ONE_PLACE
+    x_name, y_name = _sides(values)
+    x_axis = make_axis(x_name, values[x_name]) if x_name else SINGLE_POSITION
+    y_axis = make_axis(y_name, values[y_name]) if y_name else SINGLE_POSITION
+    panelled = PANEL in values and PANEL not in (x_name, y_name)
+    panels = make_axis(PANEL, values[PANEL]) if panelled else SINGLE_POSITION
     squares = defaultdict(list)
     for index, record in enumerate(records):
-        place = tuple(axis.places[index] if axis.places else 0 for axis in (panels, y_axis, x_axis))
-        squares[place].append(record)
+        position = tuple(axis.positions[index] if axis.positions else 0 for axis in (panels, y_axis, x_axis))
+        squares[position].append(record)
 
     columns = min(panels.size, 4)
     rows = math.ceil(panels.size / columns)
@@ -70,8 +70,8 @@ def heatmap_figure(records: Sequence[TrialRecord], objective: str, direction: st
         last_row = panel + columns >= panels.size
         axes.tick_params(labelbottom=last_row, labelleft=panel % columns == 0)
         axes.set(
-            xlabel=_side_name(across) if last_row else "",
-            ylabel=_side_name(up) if panel % columns == 0 else "",
+            xlabel=_side_name(x_name) if last_row else "",
+            ylabel=_side_name(y_name) if panel % columns == 0 else "",
         )
     better = "higher" if direction == "max" else "lower"
     bar = picture.colorbar(image, ax=list(grid), extend=extend, fraction=0.05, aspect=25)
@@ -81,18 +81,18 @@ def heatmap_figure(records: Sequence[TrialRecord], objective: str, direction: st
 
 
 def _sides(values: dict[str, list[Any]]) -> tuple[str, str]:
-    """The hyperparameters across and up; "" where there is none left for a side."""
+    """The hyperparameters across and up; "" where no hyperparameter is left for a side."""
     counts = {name: len(distinct(column)) for name, column in values.items()}
     width = next((name for name in WIDTH if counts.get(name, 0) > 1), None)
     depth = DEPTH if counts.get(DEPTH, 0) > 1 else None
-    # Cells have panels, so they become a side only where no other hyperparameter was varied.
+    # Each cell has a panel, so the cell becomes a side only where no other hyperparameter varies.
     spare = [name for name in counts if counts[name] > 1 and name not in (width, depth)]
     spare.sort(key=lambda name: (name == PANEL, -counts[name]))
-    if not width and not depth and not spare:  # a single trial, or all alike
+    if not width and not depth and not spare:  # one trial, or all have the same values
         return next((name for name in WIDTH if name in counts), ""), DEPTH if DEPTH in counts else ""
-    across = width or (spare.pop(0) if spare else None)
-    up = depth or (spare.pop(0) if spare else None)
-    return (across, up or "") if across else (up, "")
+    x_name = width or (spare.pop(0) if spare else None)
+    y_name = depth or (spare.pop(0) if spare else None)
+    return (x_name, y_name or "") if x_name else (y_name, "")
 
 
 def _side_name(name: str) -> str:
@@ -119,7 +119,7 @@ def _draw_square(
     shades: Normalize,
     best: TrialRecord,
 ) -> None:
-    completed = scored(records)
+    completed = scored_records(records)
     if not completed:
         axes.add_patch(
             Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor="#f2f2f2", edgecolor="#c4c4c4", hatch="////", linewidth=0)
@@ -130,26 +130,26 @@ def _draw_square(
     score = best_record(completed, direction).score
     colour = colours(shades(score))
     axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, linewidth=0))
-    here = best in completed
-    if here:
+    has_best = best in completed
+    if has_best:
         axes.add_patch(
             Rectangle((x - 0.47, y - 0.47), 0.94, 0.94, fill=False, edgecolor=BEST_COLOUR, linewidth=2, zorder=3)
         )
     axes.text(
         x,
         y,
-        figure(score) + (f"\nn={len(completed)}" if len(completed) > 1 else ""),
+        format_metric(score) + (f"\nn={len(completed)}" if len(completed) > 1 else ""),
         ha="center",
         va="center",
         fontsize=8,
-        fontweight="bold" if here else "normal",
+        fontweight="bold" if has_best else "normal",
         color="white" if np.dot(colour[:3], (0.299, 0.587, 0.114)) < 0.5 else "black",
     )
 
 
 def _colour_limits(scores: list[float], direction: str) -> tuple[float, float, str]:
-    """The range of the scale: all scores, but for those so bad that the others would look alike beside them."""
-    low, high = fence(scores, direction)
+    """The limits of the scale. Scores far worse than the others are outside, so that the others differ in colour."""
+    low, high = outer_fence(scores, direction)
     extend = "min" if low > min(scores) else "max" if high < max(scores) else "neither"
     if low == high:  # a scale needs an extent
         low, high = low - max(abs(low), 1) * 0.01, high + max(abs(high), 1) * 0.01

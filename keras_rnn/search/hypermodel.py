@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import keras_tuner
 
-from keras_rnn.search.space import trial_options
+from keras_rnn.search.space_values import trial_options
 from keras_rnn.training.batches import EpochBatches
 from keras_rnn.training.config import RunConfig, run_config
 from keras_rnn.training.history import should_stop
@@ -14,25 +14,25 @@ from keras_rnn.training.logits import classification_metrics, logits_function
 from keras_rnn.training.prepare import EncodedSplit, PreparedData
 from keras_rnn.training.token_model import compile_model, prepared_model
 
-REPORTED = ("loss", "accuracy", "val_loss", "val_accuracy")
+REPORTED_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
 class TextClassifierHyperModel(keras_tuner.HyperModel):
     """Builds and trains what `keras_rnn.train(**options)` would, with a trial's hyperparameters among the options.
 
     Args:
-        options: what `keras_rnn.train` takes and every trial shares.
+        options: the options of `keras_rnn.train` that all trials share.
     """
 
-    data: PreparedData | None = None  # put here before `build` is called
-    resumable = True  # what `fit` does follows from the model and the number of the epoch alone
+    data: PreparedData | None = None  # set before `build` is called
+    resumable = True  # `fit` depends on the model and the number of the epoch only
 
     def __init__(self, options: Mapping[str, Any]):
         super().__init__(name="text_classifier")
         self.options = dict(options)
 
     def config(self, values: Mapping[str, Any]) -> RunConfig:
-        """The config of the run that a trial with these hyperparameters is."""
+        """The config of a run with a trial's hyperparameters."""
         return run_config(**{**self.options, **trial_options(values)})
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
@@ -51,12 +51,12 @@ class TextClassifierHyperModel(keras_tuner.HyperModel):
             epochs=epochs,
             initial_epoch=initial_epoch,
             callbacks=[batches, _Validation(self.data.splits["validation"]), *callbacks],
-            shuffle=False,  # the batches come shuffled
+            shuffle=False,  # the batches are shuffled already
             verbose=0,
         )
 
     def should_stop(self, hp, history: list[dict]) -> bool:
-        """True once training has gone without a better epoch for as long as the config's patience."""
+        """True once as many epochs as the config's patience have passed without a better one."""
         return should_stop(history, self.config(hp.values).training.patience)
 
     def _batches(self, config: RunConfig) -> EpochBatches:
@@ -64,7 +64,7 @@ class TextClassifierHyperModel(keras_tuner.HyperModel):
 
 
 class _Validation(keras.callbacks.Callback):
-    """Adds val_loss and val_accuracy to an epoch's logs, which the callbacks after it are given too."""
+    """Adds val_loss and val_accuracy to an epoch's logs, for the callbacks after it."""
 
     def __init__(self, split: EncodedSplit):
         super().__init__()

@@ -7,23 +7,23 @@ import numpy as np
 from sklearn.ensemble import RandomForestRegressor
 
 from keras_rnn.search.axis import INACTIVE, distinct
-from keras_rnn.search.scores import fence
+from keras_rnn.search.scores import outer_fence
 from keras_rnn.search.trial import TrialRecord
 
-FEWEST_TRIALS = 4
+MIN_TRIALS = 4
 TREES = 256
-MOST_LEVELS = 24  # values of a hyperparameter that its effect is averaged over
+MAX_LEVELS = 24  # values of a hyperparameter at which its effect is computed
 
 
 @dataclass(frozen=True)
 class Importance:
-    """What the trials tell of their hyperparameters.
+    """How much of the variance of the score each hyperparameter explains.
 
     Args:
         shares: of the variance, from 0 to 1, by hyperparameter, the largest first.
         interactions: the share that no hyperparameter explains alone.
-        fit: R² of the forest on trials that its trees have not seen; 1 is perfect, 0 no better than the mean.
-        refusal: why there is nothing to tell; "" where there is.
+        fit: out-of-bag R² of the forest: 1 is perfect, 0 no better than the mean.
+        refusal: why there are no shares; "" where there are.
     """
 
     shares: dict[str, float]
@@ -37,19 +37,19 @@ def importance(records: Sequence[TrialRecord], direction: str) -> Importance:
 
     A random forest is fitted to the trials. A hyperparameter's main effect is the forest's mean prediction over all
     trials as a function of that hyperparameter alone; its share is the variance of this effect over the values
-    tried, divided by the variance of the predictions that it is the mean of. What the shares leave of 1 is due to
-    hyperparameters acting together. (Hutter, Hoos and Leyton-Brown, "An Efficient Approach for Assessing
+    tried, divided by the variance of the predictions that it is the mean of. The rest, 1 minus the sum of the shares,
+    is due to interactions of hyperparameters. (Hutter, Hoos and Leyton-Brown, "An Efficient Approach for Assessing
     Hyperparameter Importance", ICML 2014; here with the values that were tried in place of the whole space.)
 
-    Where a hyperparameter is inactive it takes the median, or the most frequent, of its active values, so that its
-    being active is credited to the hyperparameter that decides it. Those with one value are left out; "epochs" is
+    An inactive hyperparameter counts as the median, or the most frequent, of its active values: the effect of its
+    being active belongs to the hyperparameter that decides it. Hyperparameters with one value are left out; "epochs" is
     among them where trials were given different numbers of epochs. A score far worse than the others counts as the
-    worst that is not, or it would be all that there is to explain.
+    worst of the others; else it would make up nearly all of the variance.
     """
-    if len(records) < FEWEST_TRIALS:
-        return Importance({}, refusal=f"too few trials: {len(records)} completed, it takes {FEWEST_TRIALS}")
+    if len(records) < MIN_TRIALS:
+        return Importance({}, refusal=f"too few trials: {len(records)} completed, it takes {MIN_TRIALS}")
     scores = np.array([record.score for record in records])
-    scores = scores.clip(*fence(scores, direction))
+    scores = scores.clip(*outer_fence(scores, direction))
     if np.ptp(scores) == 0:
         return Importance({}, refusal=f"all {len(records)} trials have the same score")
     features, groups = _encode(records)
@@ -68,7 +68,7 @@ def importance(records: Sequence[TrialRecord], direction: str) -> Importance:
 
 
 def _encode(records: Sequence[TrialRecord]) -> tuple[np.ndarray, dict[str, slice]]:
-    """A row a trial, and which columns hold each hyperparameter: one of a number, one a category of the others."""
+    """A row for each trial, and the columns of each hyperparameter: one for a number, else one a category."""
     blocks, groups, width = [], {}, 0
     settings = [{"epochs": record.job.epochs, **record.job.values} for record in records]
     for name in dict.fromkeys(name for setting in settings for name in setting):
@@ -90,13 +90,13 @@ def _encode(records: Sequence[TrialRecord]) -> tuple[np.ndarray, dict[str, slice
 
 def _main_effect(forest: RandomForestRegressor, features: np.ndarray, columns: slice) -> float:
     levels, counts = np.unique(features[:, columns], axis=0, return_counts=True)
-    if len(levels) > MOST_LEVELS:
-        tried = features[np.lexsort(features[:, columns].T), columns]  # in order, so that these are quantiles
-        levels = tried[np.linspace(0, len(tried) - 1, MOST_LEVELS).round().astype(int)]
-        counts = np.ones(MOST_LEVELS)
-    changed = np.repeat(features[None], len(levels), axis=0)
-    changed[:, :, columns] = levels[:, None]
-    predictions = forest.predict(changed.reshape(-1, features.shape[1])).reshape(len(levels), len(features))
+    if len(levels) > MAX_LEVELS:
+        sorted_values = features[np.lexsort(features[:, columns].T), columns]  # equal steps give quantiles
+        levels = sorted_values[np.linspace(0, len(sorted_values) - 1, MAX_LEVELS).round().astype(int)]
+        counts = np.ones(MAX_LEVELS)
+    varied = np.repeat(features[None], len(levels), axis=0)
+    varied[:, :, columns] = levels[:, None]
+    predictions = forest.predict(varied.reshape(-1, features.shape[1])).reshape(len(levels), len(features))
     total = _variance(predictions.ravel(), np.repeat(counts, len(features)))
     return _variance(predictions.mean(axis=1), counts) / total if total > 0 else 0.0
 

@@ -1,10 +1,10 @@
-"""What happened in a sweep, a JSON line each, kept through the death of whoever writes it.
+"""The journal of a sweep: one JSON line for each event. It survives the death of its writer.
 
-    {"event": "created", "trial": "0003", "values": {...}}   the oracle made a trial; keras-tuner's own values included
-    {"event": "retried", "trial": "0003", "failure": "died", "error": "..."}   an attempt failed; there is another
+    {"event": "created", "trial": "0003", "values": {...}}   the oracle made a trial; `values` include keras-tuner's own
+    {"event": "retried", "trial": "0003", "failure": "died", "error": "..."}   an attempt failed; another one follows
     {"event": "ended", "trial": "0003", "status": "completed", "result": {...}}   a `Result` as a dict
 
-A trial that was created and has not ended was under way. There is one writer, which holds the sweep's lock.
+A trial that was created and has not ended was running. There is one writer, which holds the sweep's lock.
 """
 
 import json
@@ -20,14 +20,14 @@ Event = dict[str, Any]
 
 
 def read_journal(path: Path) -> list[Event]:
-    """The events so far; a last line that was not written whole is none.
+    """The events so far. An incomplete last line is no event.
 
     Raises:
         UsageError: an earlier line is damaged.
     """
     if not path.is_file():
         return []
-    lines = path.read_bytes().split(b"\n")[:-1]  # what follows the last newline is not whole
+    lines = path.read_bytes().split(b"\n")[:-1]  # what follows the last newline is incomplete
     events = []
     for number, line in enumerate(lines, 1):
         try:
@@ -41,13 +41,13 @@ class Journal:
     """The writer; an event is on the disk when `write` returns."""
 
     def __init__(self, path: Path):
-        # Half a line, of a writer that was killed, would spoil the one after it.
-        whole = path.read_bytes().rfind(b"\n") + 1 if path.is_file() else 0
+        # A killed writer leaves an incomplete line, which would damage the next one.
+        complete_bytes = path.read_bytes().rfind(b"\n") + 1 if path.is_file() else 0
         self.file = open(path, "ab")  # noqa: SIM115  closed by `close`
-        self.file.truncate(whole)
+        self.file.truncate(complete_bytes)
 
-    def write(self, event: str, trial: str, **further: Any) -> None:
-        line = json.dumps({"event": event, "trial": trial, **further}, ensure_ascii=False)
+    def write(self, event: str, trial: str, **fields: Any) -> None:
+        line = json.dumps({"event": event, "trial": trial, **fields}, ensure_ascii=False)
         self.file.write(line.encode() + b"\n")
         self.file.flush()
         os.fsync(self.file.fileno())
@@ -58,7 +58,7 @@ class Journal:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Holds the lock file `path`; the system lets go of it when the process ends, however it ends.
+    """Holds the lock file `path`. The system releases it when the process ends, in whatever way.
 
     Raises:
         UsageError: another process holds it.

@@ -1,18 +1,18 @@
-"""What stands in the directory of a sweep.
+"""The files in the directory of a sweep.
 
-    sweep.json        what is searched: algorithm, objective, seed, options, space
-    space.json        the hyperparameters that a user's own HyperModel turned out to have
-    journal.jsonl     what happened, a line each; all else is made from it
-    program.pkl       what every trial shares, for the processes that run them
-    data/             the token ids, made once
-    results.csv       a row a trial
+    sweep.json        the identity of the sweep: algorithm, objective, seed, options, space
+    space.json        the hyperparameters that a user's own HyperModel declares
+    journal.jsonl     one line for each event; all other files can be made from it
+    program.pkl       what all trials share, for the processes that run them
+    data/             the token ids, prepared once
+    results.csv       one row for each trial
     heatmap.png, importance.png, best_so_far.png
     logs/             for TensorBoard's HParams
-    trials/ID/        history.csv, output.txt (what the trial printed), error.txt (the traceback of each failure)
+    trials/ID/        history.csv, output.txt (the trial's output), error.txt (the traceback of each failure)
     best/             the run directory of the best trial, trained again
 
-While a trial runs, its checkpoint.npz holds its state after the last whole epoch, and result.json its result once it is
-there. The lock file keeps a second driver out.
+While a trial runs, its checkpoint.npz holds its state after the last complete epoch; result.json holds its result when
+it has one. The lock file keeps out a second driver.
 """
 
 from pathlib import Path

@@ -1,30 +1,19 @@
-"""keras-tuner's oracles, asked for trials by one process and brought back to where they were by what was journalled."""
+"""keras-tuner's oracles, changed for sweeps with several workers and for small spaces.
 
-import contextlib
-import itertools
+They override private methods as keras-tuner 1.4 has them; setup.cfg has the bound."""
+
 import math
-import warnings
-from collections.abc import Iterator, Mapping
-from typing import Any
 
-import keras_tuner
 import numpy as np
-from keras_tuner.oracles import BayesianOptimizationOracle, GridSearchOracle, HyperbandOracle, RandomSearchOracle
-
-from keras_rnn.search.space import space_of
-from keras_rnn.search.trial import Job, Result
-
-HYPERBAND_FACTOR = 3  # keras-tuner's default
-MOST_COUNTED = 10_000  # trials of a grid
-MAX_COLLISIONS = 500  # random draws of what was tried, before a space counts as exhausted; keras-tuner's 20 are few
+from keras_tuner.oracles import BayesianOptimizationOracle, GridSearchOracle, HyperbandOracle
 
 
 class ParallelGridSearchOracle(GridSearchOracle):
-    """Walks the grid without waiting for the trials under way.
+    """Walks the grid without waiting for running trials.
 
-    keras-tuner's own makes the successor of a trial only when that trial has ended, since it may have declared new
-    hyperparameters; so that whatever the number of workers, it has hardly more than one at work. Those that a trial
-    declares are still taken up when it ends.
+    keras-tuner's own oracle makes the successor of a trial only when that trial has ended, since the trial may declare
+    new hyperparameters. So it hardly ever keeps more than one worker busy. Here hyperparameters that a trial declares
+    are still added when it ends.
     """
 
     def populate_space(self, trial_id):
@@ -35,9 +24,9 @@ class ParallelGridSearchOracle(GridSearchOracle):
 
 
 class DistinctBayesianOptimizationOracle(BayesianOptimizationOracle):
-    """Proposes no combination twice: where the acquisition function's best was tried, a random one is.
+    """Proposes no combination twice: a random one replaces an optimum of the acquisition function that was tried.
 
-    It also stays within the ranges: keras-tuner makes 129 of the upper end of a range of whole numbers to 128.
+    It also stays within the ranges: keras-tuner's own oracle can propose 129 for a range of whole numbers up to 128.
     """
 
     def _vector_to_values(self, vector):
@@ -51,16 +40,16 @@ class DistinctBayesianOptimizationOracle(BayesianOptimizationOracle):
 
 
 class ThoroughHyperbandOracle(HyperbandOracle):
-    """Runs its brackets on spaces smaller than they are.
+    """Runs all brackets on a space with fewer combinations than a bracket has trials.
 
-    keras-tuner's own ends the sweep, nothing promoted, once no combination is left that no bracket has tried. Here each
-    bracket draws from the whole space; where that holds fewer combinations than the bracket's first round, the round
-    has those, and the later ones shrink with it. A trial that failed counts as the worst of its round, where
-    keras-tuner's would promote one fewer for it, or none.
+    keras-tuner's own oracle ends the sweep without a promotion once the brackets have tried every combination. Here
+    each bracket draws from the whole space. Where the space has fewer combinations than the bracket's first round, the
+    round has those, and the later rounds shrink in proportion. A failed trial counts as the worst of its round; in
+    keras-tuner's own oracle each one costs a promotion.
     """
 
     def __init__(self, **options):
-        self._whole: dict[int, int] = {}  # the size of first rounds that hold the whole space, by bracket
+        self._exhausted_sizes: dict[int, int] = {}  # sizes of first rounds that hold the whole space, by bracket
         super().__init__(**options)
 
     def end_trial(self, trial):
@@ -71,133 +60,26 @@ class ThoroughHyperbandOracle(HyperbandOracle):
         super().end_trial(trial)
 
     def _random_values(self):
-        bracket = next(b for b in self._brackets if len(b["rounds"][0]) < self._get_size(b["bracket_num"], 0))
-        tried = self._tried_so_far
+        bracket = next(
+            candidate
+            for candidate in self._brackets
+            if len(candidate["rounds"][0]) < self._get_size(candidate["bracket_num"], 0)
+        )
+        tried_in_all = self._tried_so_far
         self._tried_so_far = {self._id_to_hash[trial["id"]] for trial in bracket["rounds"][0]}
         try:
             return super()._random_values()
         finally:
-            self._tried_so_far = tried
+            self._tried_so_far = tried_in_all
 
     def _random_trial(self, trial_id, bracket):
         response = super()._random_trial(trial_id, bracket)
         if response["status"] == "RUNNING":
             return response
-        self._whole[bracket["bracket_num"]] = len(bracket["rounds"][0])
+        self._exhausted_sizes[bracket["bracket_num"]] = len(bracket["rounds"][0])
         return self.populate_space(trial_id)
 
     def _get_size(self, bracket_num, round_num):
-        if bracket_num in self._whole:
-            return math.ceil(self._whole[bracket_num] / self.factor**round_num)
+        if bracket_num in self._exhausted_sizes:
+            return math.ceil(self._exhausted_sizes[bracket_num] / self.factor**round_num)
         return super()._get_size(bracket_num, round_num)
-
-
-def make_oracle(
-    algorithm: str,
-    objective: keras_tuner.Objective,
-    hyperparameters: keras_tuner.HyperParameters,
-    *,
-    seed: int,
-    epochs: int,
-) -> keras_tuner.Oracle:
-    """The oracle of ALGORITHMS[algorithm]; `epochs` are the most that Hyperband gives a trial."""
-    options = {"objective": objective, "hyperparameters": hyperparameters, "seed": seed + 1}  # 0 would be any seed
-    if algorithm == "hyperband":
-        return ThoroughHyperbandOracle(max_epochs=epochs, factor=HYPERBAND_FACTOR, **options)
-    return ALGORITHMS[algorithm](**options)
-
-
-ALGORITHMS = {
-    "random": RandomSearchOracle,
-    "grid": ParallelGridSearchOracle,
-    "hyperband": ThoroughHyperbandOracle,
-    "bayesian": DistinctBayesianOptimizationOracle,
-}
-
-
-def trial_count(oracle: keras_tuner.Oracle, max_trials: int | None) -> int | None:
-    """How many trials there will be at most, as far as anyone can tell; `oracle` is used up."""
-    if isinstance(oracle, HyperbandOracle):
-        count = sum(
-            oracle._get_size(bracket, number)
-            for bracket in range(oracle._get_num_brackets())
-            for number in range(oracle._get_num_rounds(bracket))
-        )
-    elif isinstance(oracle, GridSearchOracle):
-        proposals = Proposals(oracle, epochs=1)
-        most = MOST_COUNTED if max_trials is None else max_trials
-        count = sum(1 for _ in itertools.takewhile(lambda _: proposals.propose(), range(most)))
-        count = None if count == MOST_COUNTED else count
-    else:
-        count = None
-    return min((number for number in (count, max_trials) if number is not None), default=None)
-
-
-class Proposals:
-    """An oracle without files of its own: trials are proposed, and ended with their results.
-
-    `repropose` and `end`, called in the order in which things happened, bring a new oracle of the same seed to the
-    state that another one was in.
-    """
-
-    def __init__(self, oracle: keras_tuner.Oracle, epochs: int):
-        self.oracle, self.epochs = oracle, epochs
-        self.stopped = False
-        oracle.verbose = 0
-        oracle.max_trials = None  # the driver counts
-        oracle.max_retries_per_trial = 0  # and retries
-        oracle._max_collisions = MAX_COLLISIONS
-        oracle.max_consecutive_failed_trials = float("inf")
-        oracle.save = lambda: None  # the journal is what is kept
-        oracle._save_trial = lambda trial: None
-
-    def propose(self) -> tuple[str, dict[str, Any]] | None:
-        """The id and values of a new trial; None where there is none, until one has ended or (`stopped`) for good."""
-        if self.stopped:
-            return None
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a Gaussian process on few points
-            trial = self.oracle.create_trial(f"trial {len(self.oracle.trials)}")
-        self.stopped = trial.status == "STOPPED"
-        return (trial.trial_id, dict(trial.hyperparameters.values)) if trial.status == "RUNNING" else None
-
-    def repropose(self, trial_id: str, values: Mapping[str, Any]) -> None:
-        """Proposes a trial as it was proposed before; what the oracle would now say otherwise, it takes as it was."""
-        with self._populated(values):
-            again = self.propose()
-        if again is None or again[0] != trial_id:
-            raise RuntimeError(f"the journal has trial {trial_id} where the oracle makes {again and again[0]}")
-
-    def end(self, trial_id: str, result: Result) -> None:
-        """Tells the oracle how a trial ended."""
-        trial = self.oracle.get_trial(trial_id)
-        if result.space is not None:
-            trial.hyperparameters = space_of(result.space)
-        for row in result.history if result.failure is None else ():
-            metrics = {name: value for name, value in row.items() if name not in ("epoch", "seconds")}
-            self.oracle.update_trial(trial_id, metrics, step=row["epoch"])
-        trial.status = "COMPLETED" if result.failure is None else "FAILED"
-        self.oracle.end_trial(trial)
-
-    @contextlib.contextmanager
-    def _populated(self, values: Mapping[str, Any]) -> Iterator[None]:
-        def populate_space(trial_id):
-            type(self.oracle).populate_space(self.oracle, trial_id)
-            return {"status": "RUNNING", "values": dict(values)}
-
-        self.oracle.populate_space = populate_space
-        try:
-            yield
-        finally:
-            del self.oracle.populate_space
-
-
-def job(trial_id: str, values: Mapping[str, Any], epochs: int) -> Job:
-    """The job of a proposed trial; Hyperband says in its values for how many epochs, and what to go on from."""
-    return Job(
-        trial_id=trial_id,
-        values={name: value for name, value in values.items() if not name.startswith("tuner/")},
-        epochs=values.get("tuner/epochs", epochs),
-        initial_epoch=values.get("tuner/initial_epoch", 0),
-        source=values.get("tuner/trial_id"),
-    )

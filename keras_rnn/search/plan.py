@@ -1,4 +1,4 @@
-"""What a sweep searches, and after what: all that must stay the same when it is gone on with."""
+"""The plan of a sweep: everything that must stay the same when the sweep is resumed."""
 
 import dataclasses
 import hashlib
@@ -13,22 +13,23 @@ from typing import Any
 import keras_tuner
 import numpy as np
 
-from keras_rnn.checks import one_of
 from keras_rnn.datasets import TextDataset
 from keras_rnn.errors import UsageError, unknown_name
 from keras_rnn.files import make_folder, remove_debris, write_json
 from keras_rnn.search import layout
-from keras_rnn.search.hypermodel import REPORTED, TextClassifierHyperModel
+from keras_rnn.search.algorithms import get_algorithm
+from keras_rnn.search.hypermodel import REPORTED_METRICS, TextClassifierHyperModel
 from keras_rnn.search.journal import locked
-from keras_rnn.search.oracles import ALGORITHMS
 from keras_rnn.search.run_trial import check_objective
-from keras_rnn.search.space import check_names, differences, search_space, space_config, space_of
+from keras_rnn.search.space import check_names, search_space
+from keras_rnn.search.space_config import space_config, space_differences, space_from_config
 from keras_rnn.training.config import DataConfig, RunConfig, TextConfig, config_from_dict, config_to_dict, run_config
 from keras_rnn.training.config import differences as config_differences
 
-FIELDS = ("algorithm", "objective", "direction", "hypermodel", "config", "fingerprint", "space")  # of sweep.json
-# What a HyperModel of the user's leaves to be said besides.
-BESIDE_A_HYPERMODEL = [
+# The keys of sweep.json.
+IDENTITY_FIELDS = ("algorithm", "objective", "direction", "hypermodel", "config", "fingerprint", "space")
+# The options that can be combined with a HyperModel of the user's.
+OPTIONS_WITH_HYPERMODEL = [
     *(field.name for kind in (DataConfig, TextConfig) for field in dataclasses.fields(kind)),
     "epochs",
     "batch_size",
@@ -38,20 +39,20 @@ BESIDE_A_HYPERMODEL = [
 
 @dataclass(frozen=True)
 class Plan:
-    """What is searched.
+    """The search: models, space, objective, algorithm and data.
 
     Args:
         hypermodel: builds and fits the models.
-        ours: whether it is the text classifiers of keras_rnn.
-        hyperparameters: the space; of a user's HyperModel what was declared beforehand.
+        is_builtin: whether the hypermodel is that of keras_rnn's own models.
+        hyperparameters: the space; with a user's HyperModel, the part that was declared beforehand.
         objective: the metric and its direction.
-        algorithm: one of ALGORITHMS.
-        config: the data, the text and the training that all trials share.
-        fingerprint: of the data, where it may change under its name; else "".
+        algorithm: its registered name.
+        config: the options for data, text and training that all trials share.
+        fingerprint: a digest of data that may change under the same name; else "".
     """
 
     hypermodel: keras_tuner.HyperModel
-    ours: bool
+    is_builtin: bool
     hyperparameters: keras_tuner.HyperParameters
     objective: keras_tuner.Objective
     algorithm: str
@@ -59,12 +60,12 @@ class Plan:
     fingerprint: str = ""
 
     def identity(self) -> dict[str, Any]:
-        """As sweep.json holds it."""
+        """The content of sweep.json."""
         return {
             "algorithm": self.algorithm,
             "objective": self.objective.name,
             "direction": self.objective.direction,
-            "hypermodel": None if self.ours else self.hypermodel.name or type(self.hypermodel).__name__,
+            "hypermodel": None if self.is_builtin else self.hypermodel.name or type(self.hypermodel).__name__,
             "config": config_to_dict(self.config),
             "fingerprint": self.fingerprint,
             "space": space_config(self.hyperparameters),
@@ -81,23 +82,23 @@ def make_plan(
     algorithm: str,
     hidden_size_per_layer: bool,
 ) -> Plan:
-    """The plan that these arguments of `keras_rnn.search` make; UsageError where they make none."""
-    one_of("algorithm", algorithm, ALGORITHMS)
+    """The plan of these arguments of `keras_rnn.tune`; UsageError where they do not fit together."""
+    get_algorithm(algorithm)  # UsageError where there is none
     if hypermodel is None and isinstance(objective, str):
-        check_objective(objective, REPORTED)
+        check_objective(objective, REPORTED_METRICS)
     objective = _objective(objective)
     if hypermodel is not None:
         for option in options:
-            if option not in BESIDE_A_HYPERMODEL:
-                raise unknown_name("option beside a HyperModel", option, BESIDE_A_HYPERMODEL)
+            if option not in OPTIONS_WITH_HYPERMODEL:
+                raise unknown_name("option beside a HyperModel", option, OPTIONS_WITH_HYPERMODEL)
         if hidden_size_per_layer:
             raise UsageError(
                 "hidden_size_per_layer is of keras_rnn's own models, and this sweep has another HyperModel"
             )
         space = hyperparameters.copy() if hyperparameters is not None else keras_tuner.HyperParameters()
         config = run_config(**options)
-        found = fingerprint(config, dataset)
-        return Plan(_hypermodel(hypermodel), False, space, objective, algorithm, config, found)
+        digest = fingerprint(config, dataset)
+        return Plan(_hypermodel(hypermodel), False, space, objective, algorithm, config, digest)
     fixed, space = search_space(options, hidden_size_per_layer)
     for hyperparameter in hyperparameters.space if hyperparameters is not None else ():
         if hyperparameter.name in options:
@@ -105,12 +106,12 @@ def make_plan(
         space.merge([hyperparameter], overwrite=False)
     config = run_config(**fixed)
     check_names(space, config.model.model)
-    found = fingerprint(config, dataset)
-    return Plan(TextClassifierHyperModel(fixed), True, space, objective, algorithm, config, found)
+    digest = fingerprint(config, dataset)
+    return Plan(TextClassifierHyperModel(fixed), True, space, objective, algorithm, config, digest)
 
 
 def fingerprint(config: RunConfig, dataset: TextDataset | None) -> str:
-    """A digest of a dataset in memory, or of names and sizes of the files that hold it; "" for one known by name."""
+    """A digest of a dataset in memory, or of the names and sizes of its files; "" for a dataset known by name."""
     digest = hashlib.sha256()
     if dataset is not None:
         for split in (dataset.train, dataset.validation):
@@ -130,7 +131,8 @@ def _objective(objective: str | keras_tuner.Objective) -> keras_tuner.Objective:
     if not isinstance(objective, (str, keras_tuner.Objective)):
         raise UsageError(f"objective takes the name of a metric or a keras_tuner.Objective, got {objective!r}")
     try:
-        return keras_tuner.oracles.RandomSearchOracle(objective=objective).objective  # which knows most directions
+        # An oracle knows the direction of most metrics.
+        return keras_tuner.oracles.RandomSearchOracle(objective=objective).objective
     except ValueError:
         raise UsageError(
             f'objective {objective!r} may be better high or low; keras_tuner.Objective({objective!r}, "max") says which'
@@ -142,71 +144,71 @@ def _hypermodel(hypermodel: keras_tuner.HyperModel | Callable) -> keras_tuner.Hy
         return hypermodel
     if not callable(hypermodel):
         raise UsageError(f"hypermodel takes a keras_tuner.HyperModel or a function, got {hypermodel!r}")
-    made = keras_tuner.HyperModel(name=getattr(hypermodel, "__name__", None))
-    made.build = hypermodel
-    return made
+    wrapper = keras_tuner.HyperModel(name=getattr(hypermodel, "__name__", None))
+    wrapper.build = hypermodel
+    return wrapper
 
 
 @contextmanager
-def claimed(plan: Plan, directory: Path) -> Iterator[None]:
-    """Holds the sweep's directory, which is new or holds this very sweep; a new one goes again on a UsageError.
+def claim_directory(plan: Plan, directory: Path) -> Iterator[None]:
+    """Locks the sweep's directory, which is new or holds this sweep. A UsageError removes a new directory again.
 
     Raises:
-        UsageError: it holds another sweep, whose differences are told, or something else, or is in use.
+        UsageError: the directory holds another sweep, whose differences are listed, or other files, or is in use.
     """
     if directory.exists() and not directory.is_dir():
         raise UsageError(f"{directory} takes a directory, but is a file")
     sweep = directory / layout.SWEEP
     if not sweep.is_file() and directory.is_dir() and {entry.name for entry in directory.iterdir()} - {layout.LOCK}:
         raise UsageError(f"{directory} is not empty and holds no sweep; give another directory")
-    made = not directory.exists()
+    is_new_directory = not directory.exists()
     make_folder(directory, "sweep's directory")
     with locked(directory / layout.LOCK):
         remove_debris(directory)
-        new = not (directory / layout.JOURNAL).is_file()  # nothing was tried yet
-        if new:
-            _empty(directory)
+        is_new_sweep = not (directory / layout.JOURNAL).is_file()  # no trial has been created yet
+        if is_new_sweep:
+            _clear_directory(directory)
             write_json(sweep, plan.identity())
-        elif differs := _differences(read_identity(directory), plan.identity()):
-            raise UsageError(f"{directory} holds another sweep: {'; '.join(differs)}; give another directory")
+        elif changes := _differences(read_identity(directory), plan.identity()):
+            raise UsageError(f"{directory} holds another sweep: {'; '.join(changes)}; give another directory")
         try:
             yield
         except UsageError:
             if not (directory / layout.JOURNAL).exists():
-                _empty(directory)
-                if made:
+                _clear_directory(directory)
+                if is_new_directory:
                     (directory / layout.LOCK).unlink()
                     directory.rmdir()
             raise
 
 
-def _empty(directory: Path) -> None:
+def _clear_directory(directory: Path) -> None:
     for entry in (layout.SWEEP, layout.PROGRAM, layout.EXPLORED):
         (directory / entry).unlink(missing_ok=True)
     shutil.rmtree(directory / layout.DATA, ignore_errors=True)
 
 
 def read_identity(directory: Path) -> dict[str, Any]:
-    """What sweep.json holds; UsageError where there is none, or another thing."""
+    """The content of sweep.json; UsageError where the file is missing or not valid."""
     path = directory / layout.SWEEP
     if not path.is_file():
         raise UsageError(f"no sweep in {directory}: it has no {layout.SWEEP}")
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        config_from_dict(found["config"])
-        space_of(found["space"])
-        return {name: found[name] for name in FIELDS}
+        identity = json.loads(path.read_text(encoding="utf-8"))
+        config_from_dict(identity["config"])
+        space_from_config(identity["space"])
+        return {name: identity[name] for name in IDENTITY_FIELDS}
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{path} does not describe a sweep: {error}") from None
 
 
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def _differences(previous: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
     lines = [
-        f"{name} was {before[name]!r}, now {now[name]!r}"
+        f"{name} was {previous[name]!r}, now {current[name]!r}"
         for name in ("algorithm", "objective", "direction", "hypermodel")
-        if before[name] != now[name]
+        if previous[name] != current[name]
     ]
-    if before["fingerprint"] != now["fingerprint"]:
+    if previous["fingerprint"] != current["fingerprint"]:
         lines.append("the data has changed")
-    lines += config_differences(config_from_dict(before["config"]), config_from_dict(now["config"]))
-    return lines + differences(before["space"], now["space"])
+    lines += config_differences(config_from_dict(previous["config"]), config_from_dict(current["config"]))
+    return lines + space_differences(previous["space"], current["space"])

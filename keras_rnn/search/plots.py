@@ -1,4 +1,4 @@
-"""The pictures of a sweep, drawn without a display. Each is left undrawn, and False returned, if no trial completed."""
+"""The pictures of a sweep, drawn without a display. If no trial completed they return False and draw none."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,21 +9,21 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from keras_rnn.files import atomic_write
+from keras_rnn.search.formatting import format_metric
 from keras_rnn.search.heatmap import heatmap_figure
 from keras_rnn.search.importance import importance
-from keras_rnn.search.labels import figure
-from keras_rnn.search.scores import best_record, ended, fence, scored
+from keras_rnn.search.scores import best_record, ended_records, outer_fence, scored_records
 from keras_rnn.search.trial import FAILED, TrialRecord
 
 POINT_COLOUR, BEST_COLOUR, FAILED_COLOUR, REST_COLOUR = "#7f7f7f", "#1f77b4", "#c23b22", "#c7c7c7"
-MOST_BARS = 20
+MAX_BARS = 20
 
 
 def plot_heatmap(records: Sequence[TrialRecord], objective: str, direction: str, path: Path) -> bool:
     """The best score at each depth (`num_layers`) and width (`hidden_size`), one panel a cell.
 
-    Where each layer has its own width, the first layer's is taken. A side whose hyperparameter was not varied goes
-    to the one with the most different values. Numbers of many values are put into ranges.
+    Where each layer has its own width, the first layer's counts. If depth or width does not vary, the hyperparameter
+    with the most different values takes that side. Many different numbers are put into bins.
     """
     return _save(heatmap_figure(records, objective, direction), path)
 
@@ -34,7 +34,7 @@ def plot_importance(records: Sequence[TrialRecord], objective: str, direction: s
 
 
 def plot_best_so_far(records: Sequence[TrialRecord], objective: str, direction: str, path: Path) -> bool:
-    """The score of each completed trial in the order of creation, and the best up to there; failed ones marked."""
+    """The score of each completed trial in the order of creation, the best score so far, and the failed trials."""
     return _save(best_so_far_figure(records, objective, direction), path)
 
 
@@ -47,24 +47,24 @@ def _save(picture: Figure | None, path: Path) -> bool:
 
 
 def importance_figure(records: Sequence[TrialRecord], objective: str, direction: str) -> Figure | None:
-    completed = scored(records)
+    completed = scored_records(records)
     if not completed:
         return None
-    found = importance(completed, direction)
-    bars = list(found.shares.items())[:MOST_BARS]
+    explained = importance(completed, direction)
+    bars = list(explained.shares.items())[:MAX_BARS]
     height = 1.5 + 0.34 * (len(bars) + 1) if bars else 2.4
     picture = Figure(figsize=(7, height), dpi=120, layout="constrained")
     axes = picture.subplots()
     picture.suptitle(f"What {objective} depends on")
-    if found.refusal:
+    if explained.refusal:
         axes.set_axis_off()
-        axes.text(0.5, 0.5, found.refusal, ha="center", va="center", transform=axes.transAxes)
+        axes.text(0.5, 0.5, explained.refusal, ha="center", va="center", transform=axes.transAxes)
         return picture
-    axes.set_title(f"{len(completed)} trials, random forest of out-of-bag R² {found.fit:.2f}", fontsize=9)
-    bars.append(("two or more together", found.interactions))
+    axes.set_title(f"{len(completed)} trials, random forest of out-of-bag R² {explained.fit:.2f}", fontsize=9)
+    bars.append(("two or more together", explained.interactions))
     names, shares = [name for name, _ in bars], [100 * share for _, share in bars]
-    drawn = axes.barh(names, shares, color=[BEST_COLOUR] * (len(bars) - 1) + [REST_COLOUR])
-    axes.bar_label(drawn, [f"{share:.0f} %" for share in shares], padding=3)
+    drawn_bars = axes.barh(names, shares, color=[BEST_COLOUR] * (len(bars) - 1) + [REST_COLOUR])
+    axes.bar_label(drawn_bars, [f"{share:.0f} %" for share in shares], padding=3)
     axes.invert_yaxis()
     axes.set(xlabel=f"share of the variance of {objective} (%)", xlim=(0, max(shares) * 1.12))
     axes.spines[["top", "right"]].set_visible(False)
@@ -72,18 +72,18 @@ def importance_figure(records: Sequence[TrialRecord], objective: str, direction:
 
 
 def best_so_far_figure(records: Sequence[TrialRecord], objective: str, direction: str) -> Figure | None:
-    records = ended(records)
-    completed = scored(records)
+    records = ended_records(records)
+    completed = scored_records(records)
     if not completed:
         return None
     trials = np.array([int(record.job.trial_id) for record in completed])
     scores = np.array([record.score for record in completed])
-    best_of = np.maximum.accumulate if direction == "max" else np.minimum.accumulate
-    best, last = best_of(scores), int(records[-1].job.trial_id)
+    accumulate = np.maximum.accumulate if direction == "max" else np.minimum.accumulate
+    best, last_trial = accumulate(scores), int(records[-1].job.trial_id)
 
     picture = Figure(figsize=(7.5, 3.8), dpi=120, layout="constrained")
     axes = picture.subplots()
-    low, high = fence(scores, direction)
+    low, high = outer_fence(scores, direction)
     margin = 0.08 * (high - low) or 0.05 * max(abs(high), 0.01)
     low, high = low - margin, high + margin
     inside = (scores >= low) & (scores <= high)
@@ -101,7 +101,9 @@ def best_so_far_figure(records: Sequence[TrialRecord], objective: str, direction
             label="off the scale",
             zorder=4,
         )
-    axes.step([*trials, last + 0.5], [*best, best[-1]], where="post", color=BEST_COLOUR, lw=1.8, label="best so far")
+    axes.step(
+        [*trials, last_trial + 0.5], [*best, best[-1]], where="post", color=BEST_COLOUR, lw=1.8, label="best so far"
+    )
     winner = best_record(completed, direction)
     axes.plot(int(winner.job.trial_id), winner.score, "o", ms=10, mfc="none", mew=1.8, color=BEST_COLOUR)
     failed = [int(record.job.trial_id) for record in records if record.status == FAILED]
@@ -120,9 +122,9 @@ def best_so_far_figure(records: Sequence[TrialRecord], objective: str, direction
     axes.set(
         xlabel="trial",
         ylabel=objective,
-        xlim=(-0.5, last + 0.5),
+        xlim=(-0.5, last_trial + 0.5),
         ylim=(low, high),
-        title=f"Best {objective}: {figure(winner.score)}, trial {winner.job.trial_id}",
+        title=f"Best {objective}: {format_metric(winner.score)}, trial {winner.job.trial_id}",
     )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.3)

@@ -1,4 +1,4 @@
-"""Trials in processes of this machine: a slot for each that runs at a time, with its share of the cores or its GPU."""
+"""Trials in processes of this machine. Each slot runs one trial at a time, with its share of the cores or its GPU."""
 
 import contextlib
 import os
@@ -17,51 +17,51 @@ import cloudpickle
 
 from keras_rnn.errors import UsageError
 from keras_rnn.search import layout
-from keras_rnn.search.executor import GRACE_SECONDS, Ended, EpochDone
-from keras_rnn.search.trial import DIED, ERROR, OUT_OF_MEMORY, TIME_OUT, Job, Result, not_done
+from keras_rnn.search.executor import GRACE_SECONDS, EpochEnded, TrialEnded
+from keras_rnn.search.trial import DIED, ERROR, OUT_OF_MEMORY, TIME_OUT, Job, Result, time_out_message
 from keras_rnn.search.trial_task import trial_task
 
-FORKS = sys.platform == "linux"  # elsewhere TensorFlow does not survive a fork, and a fresh process starts anew
+CAN_FORK = sys.platform == "linux"  # elsewhere TensorFlow does not survive a fork, so each trial gets a new process
 OUTPUT_LINES = 20
-CALLS = 3
+CALL_ATTEMPTS = 3
 
 
 class Slot:
-    """One worker process (`keras_rnn.search.worker`) and the task it is at.
+    """One worker process (`keras_rnn.search.worker`) and its current task.
 
     Args:
-        environment: variables of the process.
-        in_process: trials share the process, where they otherwise have a fork or a new one each.
+        environment: environment variables of the process.
+        in_process: whether trials share the process; else each has a fork or a new process.
     """
 
     def __init__(self, environment: Mapping[str, str], in_process: bool = False):
         self.environment, self.in_process = environment, in_process
-        self.log = tempfile.TemporaryFile()  # noqa: SIM115  as long as the slot
+        self.log = tempfile.TemporaryFile()  # noqa: SIM115  open for as long as the slot
         self._begin()
 
     def _begin(self) -> None:
-        # A HyperModel from the user's own module is imported there too.
+        # The worker must find the user's own modules, too.
         search_path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
-        self.connection, theirs = Pipe()
-        with theirs:
+        self.connection, worker_end = Pipe()
+        with worker_end:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "keras_rnn.search.worker", str(theirs.fileno()), str(os.getpid())],
-                pass_fds=[theirs.fileno()],
+                [sys.executable, "-m", "keras_rnn.search.worker", str(worker_end.fileno()), str(os.getpid())],
+                pass_fds=[worker_end.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=self.log,
                 stderr=self.log,
                 env={**os.environ, "PYTHONPATH": search_path, **self.environment},
-                start_new_session=True,  # Ctrl-C is for the driver; and all that a trial starts ends with its slot
+                start_new_session=True,  # Ctrl-C reaches only the driver; the group can be killed
             )
 
-    def send(self, function: Callable, *arguments: Any, fork: bool = FORKS) -> None:
-        """Begins a task; `function` is called in the slot's process, or a fork of it, with these and `report=`."""
+    def send(self, function: Callable, *arguments: Any, fork: bool = CAN_FORK) -> None:
+        """Starts a task: `function(*arguments, report=...)` runs in the slot's process or a fork of it."""
         task = cloudpickle.dumps((function, arguments))
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # `receive` will say so
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # `receive` reports it
             self.connection.send((self.environment, fork, task))
 
     def receive(self) -> tuple:
-        """The next message of the task (see `keras_rnn.search.worker`), waited for; a dead process starts anew."""
+        """Waits for the next message of the task (see `keras_rnn.search.worker`). A dead process is replaced."""
         try:
             return self.connection.recv()
         except (EOFError, OSError):
@@ -69,33 +69,33 @@ class Slot:
             return ("died", status)
 
     def restart(self) -> int:
-        """Ends the process and all that it started; returns its status, as os.waitpid tells it."""
+        """Kills the process and all that it started, and starts a new one. Returns the status of `os.waitpid`."""
         status = self.close()
         self._begin()
         return status
 
     def close(self) -> int:
-        """Ends the process and all that it started, at once."""
+        """Kills the process and all that it started. Returns the status of `os.waitpid`."""
         self.connection.close()
-        if self.process.returncode is None:  # else its number may be another's by now
+        if self.process.returncode is None:  # an ended process may have passed on its id to another one
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
         code = self.process.wait()
         return -code if code < 0 else code << 8
 
     def output(self) -> str:
-        """The last lines that the process itself wrote."""
+        """The last lines of output of the process itself."""
         self.log.seek(0)
-        return _last_lines(self.log.read())
+        return _tail(self.log.read())
 
 
-_early: list[Slot] = []  # what `early_slot` began and nobody has taken
+_early_slots: list[Slot] = []  # started by `early_slot` and not yet taken
 
 
 @contextlib.contextmanager
 def early_slot(environment: Mapping[str, str]) -> Iterator[None]:
-    """Begins a slot, so that it imports TensorFlow while this process does; `take_slot` hands it out."""
-    _early.append(Slot(environment))
+    """Starts a slot early, so that both processes import TensorFlow at the same time. `take_slot` returns it."""
+    _early_slots.append(Slot(environment))
     try:
         yield
     finally:
@@ -103,9 +103,9 @@ def early_slot(environment: Mapping[str, str]) -> Iterator[None]:
 
 
 def take_slot(environment: Mapping[str, str], in_process: bool) -> Slot:
-    """The slot that was begun early, where its environment is a part of this one, or else a new one."""
-    if _early and _early[0].environment.items() <= environment.items():
-        slot = _early.pop()
+    """The slot of `early_slot`, if its environment is part of this one; else a new slot."""
+    if _early_slots and _early_slots[0].environment.items() <= environment.items():
+        slot = _early_slots.pop()
         slot.environment, slot.in_process = environment, in_process
         return slot
     _close_early()
@@ -113,15 +113,15 @@ def take_slot(environment: Mapping[str, str], in_process: bool) -> Slot:
 
 
 def _close_early() -> None:
-    while _early:
-        _early.pop().close()
+    while _early_slots:
+        _early_slots.pop().close()
 
 
 class ProcessExecutor:
-    """Runs each trial in a process of its own on this machine.
+    """Runs each trial in its own process on this machine.
 
     Args:
-        directory: the sweep's.
+        directory: the sweep's directory.
         slots: a worker process for each trial that runs at a time.
         trial_timeout: seconds of an attempt, or None.
     """
@@ -137,17 +137,17 @@ class ProcessExecutor:
     def start(self, job: Job) -> None:
         slot = self.idle.pop(0)
         self.busy[slot] = _Attempt(job)
-        slot.send(trial_task, self.directory, job, fork=FORKS and not slot.in_process)
+        slot.send(trial_task, self.directory, job, fork=CAN_FORK and not slot.in_process)
 
-    def wait(self, seconds: float) -> list[EpochDone | Ended]:
-        limits = [attempt.left(self.trial_timeout) for attempt in self.busy.values()]
+    def wait(self, seconds: float) -> list[EpochEnded | TrialEnded]:
+        limits = [attempt.seconds_left(self.trial_timeout) for attempt in self.busy.values()]
         by_connection = {slot.connection: slot for slot in self.busy}
         ready = wait(list(by_connection), timeout=max(0.0, min([seconds, *limits])))
         events = [event for connection in ready if (event := self._event(by_connection[connection])) is not None]
         for slot, attempt in list(self.busy.items()):
-            if attempt.left(self.trial_timeout) <= 0 and slot.connection not in ready:
+            if attempt.seconds_left(self.trial_timeout) <= 0 and slot.connection not in ready:
                 slot.restart()
-                events.append(self._ended(slot, Result(TIME_OUT, not_done(self.trial_timeout))))
+                events.append(self._finish(slot, Result(TIME_OUT, time_out_message(self.trial_timeout))))
         return events
 
     def close(self) -> None:
@@ -155,62 +155,62 @@ class ProcessExecutor:
             slot.close()
         self.idle, self.busy = [], {}
 
-    def _event(self, slot: Slot) -> EpochDone | Ended | None:
+    def _event(self, slot: Slot) -> EpochEnded | TrialEnded | None:
         kind, *message = slot.receive()
         if kind == "began":
-            self.busy[slot].began = time.monotonic()
+            self.busy[slot].start_time = time.monotonic()
             return None
         if kind == "report":
-            return EpochDone(self.busy[slot].job.trial_id, message[0])
+            return EpochEnded(self.busy[slot].job.trial_id, message[0])
         if kind == "returned":
-            return self._ended(slot, message[0])
-        if kind == "raised":  # what no trial should: its program cannot be read, its folder cannot be written to
+            return self._finish(slot, message[0])
+        if kind == "raised":  # for example because the program cannot be read or the folder not written
             name, text, trace = message
-            return self._ended(slot, Result(ERROR, f"{name}: {text}", trace))
-        return self._ended(slot, self._death(slot, message[0]))
+            return self._finish(slot, Result(ERROR, f"{name}: {text}", trace))
+        return self._finish(slot, self._death(slot, message[0]))
 
-    def _ended(self, slot: Slot, result: Result) -> Ended:
+    def _finish(self, slot: Slot, result: Result) -> TrialEnded:
         attempt = self.busy.pop(slot)
-        if not FORKS and not slot.in_process:
+        if not CAN_FORK and not slot.in_process:
             slot.restart()
         self.idle.append(slot)
-        return Ended(attempt.job.trial_id, result)
+        return TrialEnded(attempt.job.trial_id, result)
 
     def _death(self, slot: Slot, status: int) -> Result:
         attempt = self.busy[slot]
         folder = layout.trial_folder(self.directory, attempt.job.trial_id)
         out_of_memory = status & 0x7F == signal.SIGKILL and oom_kills() > attempt.oom_kills
         output = folder / layout.OUTPUT
-        written = _last_lines(output.read_bytes()) if output.is_file() else ""
+        output_text = _tail(output.read_bytes()) if output.is_file() else ""
         return Result(
             failure=OUT_OF_MEMORY if out_of_memory else DIED,
             error="the system killed its process for lack of memory"
             if out_of_memory
-            else f"its process ended by {_how(status)}",
-            traceback=written or slot.output(),
-            seconds=time.monotonic() - attempt.began if attempt.began is not None else 0.0,
+            else f"its process ended by {_exit_description(status)}",
+            traceback=output_text or slot.output(),
+            seconds=time.monotonic() - attempt.start_time if attempt.start_time is not None else 0.0,
         )
 
 
 class _Attempt:
     def __init__(self, job: Job):
         self.job, self.oom_kills = job, oom_kills()
-        self.began: float | None = None  # not while its slot still imports TensorFlow, which is not the trial's time
+        self.start_time: float | None = None  # set once its slot has imported TensorFlow
 
-    def left(self, limit: float | None) -> float:
-        if limit is None or self.began is None:
+    def seconds_left(self, limit: float | None) -> float:
+        if limit is None or self.start_time is None:
             return float("inf")
-        return self.began + limit + GRACE_SECONDS - time.monotonic()
+        return self.start_time + limit + GRACE_SECONDS - time.monotonic()
 
 
-def call(slot: Slot, function: Callable, *arguments: Any) -> Any:
-    """What `function` returns in the slot's process; called again where that process dies.
+def call_in_slot(slot: Slot, function: Callable, *arguments: Any) -> Any:
+    """The value that `function` returns in the slot's process. It is called again if that process dies.
 
     Raises:
-        UsageError: the function raised one.
-        RuntimeError: it raised something else, or its process died each time; the traceback is in the error's notes.
+        UsageError: the function raised it.
+        RuntimeError: the function raised another error, or its process died each time. The notes hold the traceback.
     """
-    for _ in range(CALLS):
+    for _ in range(CALL_ATTEMPTS):
         slot.send(function, *arguments)
         kind = "began"
         while kind in ("began", "report"):
@@ -222,19 +222,19 @@ def call(slot: Slot, function: Callable, *arguments: Any) -> Any:
             error = UsageError(text) if name == "UsageError" else RuntimeError(f"{name}: {text}")
             error.add_note(trace)
             raise error
-    error = RuntimeError(f"a worker process ended by {_how(message[0])} {CALLS} times")
+    error = RuntimeError(f"a worker process ended by {_exit_description(message[0])} {CALL_ATTEMPTS} times")
     error.add_note(slot.output())
     raise error
 
 
-def _how(status: int) -> str:
-    """What ended a process, of its status as os.waitpid tells it."""
+def _exit_description(status: int) -> str:
+    """How a process ended, from its status of `os.waitpid`."""
     number = status & 0x7F
     return f"signal {number} ({signal.Signals(number).name})" if number else f"exit status {status >> 8}"
 
 
 def oom_kills() -> int:
-    """How many processes the system has killed for lack of memory since it started; 0 where it does not tell."""
+    """How many processes the system has killed for lack of memory since it started; 0 where that is unknown."""
     with contextlib.suppress(OSError, ValueError):
         for line in Path("/proc/vmstat").read_text().splitlines():
             name, count = line.split()
@@ -243,5 +243,5 @@ def oom_kills() -> int:
     return 0
 
 
-def _last_lines(written: bytes) -> str:
-    return "\n".join(written.decode(errors="replace").splitlines()[-OUTPUT_LINES:])
+def _tail(output: bytes) -> str:
+    return "\n".join(output.decode(errors="replace").splitlines()[-OUTPUT_LINES:])

@@ -1,4 +1,4 @@
-"""What every trial of a sweep shares, in one value that goes to the process of each."""
+"""The program of a sweep: what all its trials share, in one value that is sent to each process."""
 
 import mmap
 import pickle
@@ -11,7 +11,7 @@ import cloudpickle
 import keras_tuner
 
 from keras_rnn.files import atomic_write
-from keras_rnn.search.space import space_of
+from keras_rnn.search.space_config import space_from_config
 
 ALIGNMENT = 64  # bytes
 
@@ -21,18 +21,18 @@ class Program:
     """How a trial is built and trained.
 
     Args:
-        hypermodel: builds and fits the model. Its attribute `data` is set to the sweep's PreparedData, where there is
-            one; a method `should_stop(hp, history)` of it, where it has one, is asked after each epoch. A trial that
-            was broken off starts again, or from its last whole epoch if the attribute `resumable` is true.
+        hypermodel: builds and fits the model. Its attribute `data` is set to the sweep's PreparedData, if there is
+            one. Its method `should_stop(hp, history)`, if there is one, is called after each epoch. An interrupted
+            trial starts again; if the attribute `resumable` is true, it starts from its last complete epoch.
         space: the configuration of the hyperparameters, `HyperParameters.get_config()`.
         objective: a metric that training reports.
         direction: "max" or "min".
         seed: of weights, batches and dropout, the same in every trial.
-        fit_arguments: handed to `HyperModel.fit` as they are.
-        batch_size: rows in the batches of token ids handed to `HyperModel.fit`; None where it makes its own.
-        threads: of the processor, for one trial.
-        trial_timeout: seconds of an attempt, or None.
-        keep_checkpoints: whether the last state of a trial stays, for others to start from.
+        fit_arguments: passed on to `HyperModel.fit`.
+        batch_size: rows of the batches of token ids for `HyperModel.fit`; None where it makes its own batches.
+        threads: processor threads of one trial.
+        trial_timeout: largest number of seconds of an attempt, or None.
+        keep_checkpoints: whether the last state of a trial is kept, so that other trials can start from it.
     """
 
     hypermodel: keras_tuner.HyperModel
@@ -47,15 +47,15 @@ class Program:
     keep_checkpoints: bool = False
 
     def hyperparameters(self) -> keras_tuner.HyperParameters:
-        """The space, every value at its default."""
-        return space_of(self.space)
+        """The space, with every value at its default."""
+        return space_from_config(self.space)
 
 
 def write_program(program: Program, path: Path) -> None:
-    """Writes the program with all it refers to.
+    """Writes the program and all objects that it refers to.
 
-    Classes and functions of the user's own script or notebook go into the file whole, not by name; numpy's arrays stand
-    apart from the rest, so that those who read it share them.
+    The file holds the code of classes and functions of the user's own script or notebook, not only their names. Numpy
+    arrays are stored apart, so that all processes that read the file share them.
     """
     buffers: list[pickle.PickleBuffer] = []
     pickled = cloudpickle.dumps(program, protocol=5, buffer_callback=buffers.append)
@@ -69,16 +69,16 @@ def write_program(program: Program, path: Path) -> None:
 
 
 def read_program(path: Path) -> Program:
-    """What `write_program` wrote, its arrays memory-mapped and read-only.
+    """Reads a program; its arrays are memory-mapped and read-only.
 
-    Only for a sweep of one's own: a pickle can run code.
+    Only safe for a sweep of the user's own: a pickle can run code.
     """
     with open(path, "rb") as file:
         mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    at = 8 + int.from_bytes(mapped[:8], "little")
+    offset = 8 + int.from_bytes(mapped[:8], "little")
     parts = []
-    for length in pickle.loads(mapped[8:at]):
-        start = at + -at % ALIGNMENT
-        at = start + length
-        parts.append(mapped[start:at])
+    for length in pickle.loads(mapped[8:offset]):
+        start = offset + -offset % ALIGNMENT
+        offset = start + length
+        parts.append(mapped[start:offset])
     return cloudpickle.loads(parts[0], buffers=parts[1:])

@@ -1,4 +1,4 @@
-"""What Ray runs on the nodes of a cluster: an attempt at a trial, and the actor that passes on what trials report."""
+"""The code that Ray runs on the nodes of a cluster: an attempt at a trial, and the actor that collects reports."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ import ray
 from keras_rnn.search.layout import CHECKPOINT
 from keras_rnn.search.trial import Job, Result
 
-REPORT_SECONDS = 5.0  # for which a trial waits until a report has arrived, should the actor have died
+REPORT_SECONDS = 5.0  # a trial waits at most so long for a report to arrive; the actor may have died
 
 
 def ray_task(
@@ -25,53 +25,53 @@ def ray_task(
     attempt: int,
     reports: Any,
 ) -> tuple[Result, bytes | None]:
-    """Calls `run` as `run_trial`, in a folder of this node.
+    """Calls `run` with the arguments of `run_trial`, in a folder of this node.
 
     Args:
-        checkpoint: what an earlier attempt at the trial left, if it did.
+        checkpoint: the checkpoint of an earlier attempt at the trial, if there is one.
         source: the checkpoint of the trial that `job.source` names.
-        attempt: goes with each report.
-        reports: the handle of a `Reports`; gets `(attempt, None)` when the trial starts and `(attempt, row)` for each
-            epoch.
+        attempt: the number of the attempt, which is sent with each report.
+        reports: the handle of a `Reports` actor. It receives `(attempt, None)` when the trial starts and
+            `(attempt, row)` after each epoch.
 
     Returns:
-        The result, and the checkpoint that the trial left.
+        The result and the checkpoint of the trial.
     """
     if not ray.get_gpu_ids():
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # Ray hides no GPU from a task that asks for none
     with tempfile.TemporaryDirectory(prefix="keras_rnn-") as folder:
-        trial = Path(folder) / job.trial_id
-        trial.mkdir()
+        trial_folder = Path(folder) / job.trial_id
+        trial_folder.mkdir()
         if checkpoint is not None:
-            (trial / CHECKPOINT).write_bytes(checkpoint)
+            (trial_folder / CHECKPOINT).write_bytes(checkpoint)
         source_path = Path(folder) / "source.npz" if source is not None else None
         if source_path is not None:
             source_path.write_bytes(source)
 
         def report(row: Mapping[str, float] | None) -> None:
-            # Calls of an asynchronous actor may overtake each other, so each waits for the one before it.
+            # Calls of an asynchronous actor may overtake each other, so each call waits for its arrival.
             ray.wait([reports.put.remote(attempt, row)], timeout=REPORT_SECONDS)
 
         report(None)
-        result = run(program, data, job, trial, source_path, lambda row: report(dict(row)))
-        left = trial / CHECKPOINT
-        return result, left.read_bytes() if left.is_file() else None
+        result = run(program, data, job, trial_folder, source_path, lambda row: report(dict(row)))
+        checkpoint_path = trial_folder / CHECKPOINT
+        return result, checkpoint_path.read_bytes() if checkpoint_path.is_file() else None
 
 
 class Reports:
-    """An actor that keeps what trials report until the driver takes it."""
+    """An actor that stores the reports of trials until the driver takes them."""
 
     def __init__(self):
-        self.kept: list[tuple[int, Mapping[str, float] | None]] = []
+        self.rows: list[tuple[int, Mapping[str, float] | None]] = []
         self.arrived = asyncio.Event()
 
     async def put(self, attempt: int, row: Mapping[str, float] | None) -> None:
-        self.kept.append((attempt, row))
+        self.rows.append((attempt, row))
         self.arrived.set()
 
     async def take(self) -> list[tuple[int, Mapping[str, float] | None]]:
-        """All that came since the last call, in order; waits until something has."""
+        """The reports since the last call, in order. Waits for the first one."""
         await self.arrived.wait()
         self.arrived.clear()
-        taken, self.kept = self.kept, []
-        return taken
+        rows, self.rows = self.rows, []
+        return rows

@@ -1,4 +1,4 @@
-"""What stands in a sweep's directory for people: the table, the pictures, the logs for TensorBoard."""
+"""The reports of a sweep: its table, its pictures and its logs for TensorBoard."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,28 +11,16 @@ from keras_rnn.search.trial import TrialRecord
 
 
 def write_progress(directory: Path, records: Sequence[TrialRecord]) -> list[Path]:
-    """The part that is cheap enough to be written after every trial: results.csv, and the logs of new trials."""
+    """Writes the part that is quick enough for every trial: results.csv and the logs of new trials."""
     write_results(records, directory / RESULTS)
     write_hparams(records, directory / LOGS)
     return [directory / RESULTS, directory / LOGS]
 
 
 def write_report(directory: Path, records: Sequence[TrialRecord], objective: str, direction: str) -> list[Path]:
-    """Writes everything, seconds of work, and returns the paths; there are no pictures until a trial has completed."""
-    written = write_progress(directory, records)
+    """Writes all reports, which takes seconds, and returns the paths. Pictures need a completed trial."""
+    paths = write_progress(directory, records)
     for name, plot in ((HEATMAP, plot_heatmap), (IMPORTANCE, plot_importance), (BEST_SO_FAR, plot_best_so_far)):
         if plot(records, objective, direction, directory / name):
-            written.append(directory / name)
-    return written
-
-
-def redraw(directory: str | Path) -> list[Path]:
-    """Writes the report of the sweep in `directory` anew and returns the paths.
-
-    Raises:
-        UsageError: there is no sweep.
-    """
-    from keras_rnn.search.sweep import open_sweep  # which itself writes reports
-
-    sweep = open_sweep(directory)
-    return write_report(sweep.directory, sweep.trials, sweep.objective, sweep.direction)
+            paths.append(directory / name)
+    return paths

@@ -1,4 +1,4 @@
-"""How trials that run at the same time share a machine: threads of the processor, GPUs."""
+"""How trials that run at the same time share the processor threads and the GPUs of a machine."""
 
 import os
 
@@ -13,24 +13,24 @@ THREAD_VARIABLES = (
 )
 
 
-def cores() -> int:
-    """Cores that this process may use."""
+def available_cores() -> int:
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def threads_of(workers: int) -> int:
-    """Threads of the processor for each of so many trials at a time."""
-    return max(1, cores() // max(1, workers))
+def threads_per_worker(workers: int) -> int:
+    """The processor threads of each of `workers` trials that run at the same time."""
+    return max(1, available_cores() // max(1, workers))
 
 
 def thread_environment(threads: int) -> dict[str, str]:
-    """What keeps the libraries that a process imports to so many threads."""
+    """The environment variables that limit the libraries of a process to `threads` threads."""
     return dict.fromkeys(THREAD_VARIABLES, str(threads))
 
 
 def visible_gpus() -> list[str]:
     """The GPUs that TensorFlow sees, as CUDA_VISIBLE_DEVICES names them."""
-    import tensorflow as tf  # not before a slot is begun early
+    import tensorflow as tf  # late, so that `early_slot` can start first
 
     count = len(tf.config.list_physical_devices("GPU"))
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -42,14 +42,14 @@ def slot_environments(workers: int | None, gpus: int | None) -> tuple[list[dict[
 
     Args:
         workers: trials at a time; None: one a GPU, or one.
-        gpus: how many of the visible GPUs to use, one for each worker; None: all. 0: none.
+        gpus: how many of the visible GPUs to use, one for each worker. None: all; 0: none.
 
     Raises:
-        UsageError: fewer than one worker, or more of them than GPUs to use, or more of those than there are.
+        UsageError: no worker, more workers than GPUs to use, or more GPUs than there are.
     """
     visible = visible_gpus()
     workers, gpus = share_gpus(workers, gpus, len(visible), "that TensorFlow sees", "there are")
-    threads = threads_of(workers)
+    threads = threads_per_worker(workers)
     environments = [
         {**thread_environment(threads), "CUDA_VISIBLE_DEVICES": visible[number] if gpus else "-1"}
         for number in range(workers)

@@ -1,4 +1,4 @@
-"""The table of a sweep's trials: results.csv."""
+"""The table of all trials of a sweep: results.csv."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -6,47 +6,48 @@ from pathlib import Path
 from typing import Any
 
 from keras_rnn.files import atomic_write
-from keras_rnn.search.labels import failure_line
-from keras_rnn.search.scores import ended
+from keras_rnn.search.formatting import format_failure
+from keras_rnn.search.scores import ended_records
 from keras_rnn.search.trial import TrialRecord
 
 MEGABYTE = 1_000_000
-FIRST = ("trial", "status")
-LAST = ("best_epoch", "epochs", "attempts", "seconds", "peak_memory_mb", "device", "error")
+FIRST_COLUMNS = ("trial", "status")
+LAST_COLUMNS = ("best_epoch", "epochs", "attempts", "seconds", "peak_memory_mb", "device", "error")
 
 
 def write_results(records: Iterable[TrialRecord], path: Path) -> None:
-    """Writes a row for each trial that has ended, by trial id, as CSV.
+    """Writes one row for each ended trial, sorted by trial id, as CSV.
 
-    The columns: trial, status; every hyperparameter, blank where it was not active ("hyperparameter NAME" where
-    another column has its name); source and initial_epoch where trials continue others; parameters; the metrics of
+    The columns are: trial, status; every hyperparameter, blank where it is inactive ("hyperparameter NAME" where
+    another column has that name); source and initial_epoch if trials continue others; parameters; the metrics of
     the best epoch; best_epoch and epochs, counted from 1; attempts, seconds, peak_memory_mb (10^6 bytes), device,
-    and the error's kind and line. Floats read back equal, but for times and sizes, which are rounded.
+    and the kind and text of the error. Floats are written exactly; times and sizes are rounded.
     """
-    rows = [_row(record) for record in ended(records)]
+    rows = [_row(record) for record in ended_records(records)]
     continues = any(row["source"]["source"] for row in rows)
     columns = (
-        [("about", name) for name in FIRST]
+        [("trial", name) for name in FIRST_COLUMNS]
         + [("hyperparameters", name) for name in _union(row["hyperparameters"] for row in rows)]
         + [("source", name) for name in ("source", "initial_epoch") if continues]
-        + [("about", "parameters")]
+        + [("trial", "parameters")]
         + [("metrics", name) for name in _union(row["metrics"] for row in rows)]
-        + [("about", name) for name in LAST]
+        + [("trial", name) for name in LAST_COLUMNS]
     )
-    taken = {name for kind, name in columns if kind != "hyperparameters"}
+    other_names = {name for kind, name in columns if kind != "hyperparameters"}
     with atomic_write(path) as temp_path, open(temp_path, "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(
-            f"hyperparameter {name}" if kind == "hyperparameters" and name in taken else name for kind, name in columns
+            f"hyperparameter {name}" if kind == "hyperparameters" and name in other_names else name
+            for kind, name in columns
         )
         table.writerows([row[kind].get(name) for kind, name in columns] for row in rows)
 
 
 def _row(record: TrialRecord) -> dict[str, dict[str, Any]]:
-    """The fields by kind; None becomes a blank."""
+    """The fields by kind of column; None becomes a blank."""
     job, result = record.job, record.result
     return {
-        "about": {
+        "trial": {
             "trial": job.trial_id,
             "status": record.status,
             "parameters": result.parameters,
@@ -56,9 +57,9 @@ def _row(record: TrialRecord) -> dict[str, dict[str, Any]]:
             "seconds": round(result.seconds, 1),
             "peak_memory_mb": None if result.peak_memory is None else round(result.peak_memory / MEGABYTE),
             "device": result.device,
-            "error": failure_line(result.failure, result.error) if result.failure else "",
+            "error": format_failure(result.failure, result.error) if result.failure else "",
         },
-        # A value that is None is not one that is inactive.
+        # A blank means inactive, so the value None is written as text.
         "hyperparameters": {name: "None" if value is None else value for name, value in job.values.items()},
         "source": {"source": job.source, "initial_epoch": job.initial_epoch},
         "metrics": record.metrics,

@@ -1,4 +1,4 @@
-"""One trial, in the process that is its own: build, train, report; whatever goes wrong comes back as a result."""
+"""Runs one trial in its own process: builds, trains, reports. An error becomes a result, too."""
 
 import contextlib
 import errno
@@ -17,7 +17,7 @@ import tensorflow as tf
 from keras_rnn.errors import UsageError
 from keras_rnn.search import layout
 from keras_rnn.search.program import Program
-from keras_rnn.search.trial import ERROR, NAN_LOSS, NO_SPACE, OUT_OF_MEMORY, TIME_OUT, Job, Result, not_done
+from keras_rnn.search.trial import ERROR, NAN_LOSS, NO_SPACE, OUT_OF_MEMORY, TIME_OUT, Job, Result, time_out_message
 from keras_rnn.training.batches import training_batches, validation_batches
 from keras_rnn.training.checkpoint import load_checkpoint, save_checkpoint
 from keras_rnn.training.device import gpu_names, grow_gpu_memory
@@ -27,7 +27,7 @@ NO_SPACE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
 class TrialFailure(Exception):
-    """A failure that has a name of its own; `failure` is one of those in `keras_rnn.search.trial`."""
+    """A failure with its own name; `failure` is a constant of `keras_rnn.search.trial`."""
 
     def __init__(self, failure: str, message: str):
         super().__init__(message)
@@ -35,9 +35,9 @@ class TrialFailure(Exception):
 
 
 def set_up_device(threads: int) -> None:
-    """Gives TensorFlow so many threads, and a GPU's memory as it needs it; too late once TensorFlow has computed."""
+    """Sets TensorFlow's threads, and lets GPU memory grow. Has no effect after TensorFlow has computed."""
     grow_gpu_memory()
-    with contextlib.suppress(RuntimeError):  # a process that has run a trial before
+    with contextlib.suppress(RuntimeError):  # the process has run a trial before
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
 
@@ -50,23 +50,23 @@ def run_trial(
     source: Path | None = None,
     report: Callable[[Mapping[str, float]], None] = lambda row: None,
 ) -> Result:
-    """Runs one attempt at a trial. An earlier attempt's checkpoint in `directory` is gone on from.
+    """Runs one attempt at a trial. It resumes from the checkpoint of an earlier attempt in `directory`.
 
     Args:
         program: what the trials share.
-        data: token ids, or None where the HyperModel has data of its own.
-        job: what this trial is.
-        directory: the trial's folder. Its last state stays there if the program says so, or where the attempt failed.
-        source: the checkpoint of the trial that `job.source` names.
+        data: token ids, or None if the HyperModel has its own data.
+        job: the trial.
+        directory: the trial's folder. Its checkpoint stays there if the program keeps them or the attempt failed.
+        source: the checkpoint of the trial `job.source`.
         report: called with the row of each epoch.
 
     Returns:
-        How it ended; no exception but KeyboardInterrupt and SystemExit leaves this function.
+        The result. Only KeyboardInterrupt and SystemExit leave this function as exceptions.
     """
-    began = time.perf_counter()
-    _forget_peak_memory()
+    start_time = time.perf_counter()
+    _reset_peak_memory()
     checkpoint = directory / layout.CHECKPOINT
-    recorder = EpochRecorder(program, checkpoint, report, began)
+    recorder = EpochRecorder(program, checkpoint, report, start_time)
     parameters = space = None
     failure, error, trace = None, "", ""
     try:
@@ -84,20 +84,20 @@ def run_trial(
         parameters = model.count_params() if model.built else None
         space = hp.get_config() if len(hp.space) > len(program.space["space"]) else None
         _restore(program, model, recorder, checkpoint, source)
-        recorder.hypermodel_stops(program.hypermodel, hp)
-        if len(recorder.history) < job.epochs and not recorder.stops():
-            returned = _fit(program, data, hp, model, recorder, job.epochs)
-            recorder.take(returned)
+        recorder.ask_hypermodel(program.hypermodel, hp)
+        if len(recorder.history) < job.epochs and not recorder.should_stop():
+            fit_output = _fit(program, data, hp, model, recorder, job.epochs)
+            recorder.add_returned_rows(fit_output)
         parameters = model.count_params()
         if not program.keep_checkpoints:
             checkpoint.unlink(missing_ok=True)
-    except TrialFailure as caught:
-        failure, error = caught.failure, str(caught)
-    except (MemoryError, tf.errors.ResourceExhaustedError) as caught:
-        failure, error = OUT_OF_MEMORY, _one_line(caught)
-    except Exception as caught:
-        no_space = isinstance(caught, OSError) and caught.errno in NO_SPACE_ERRORS
-        failure, error, trace = NO_SPACE if no_space else ERROR, _one_line(caught), traceback.format_exc()
+    except TrialFailure as exception:
+        failure, error = exception.failure, str(exception)
+    except (MemoryError, tf.errors.ResourceExhaustedError) as exception:
+        failure, error = OUT_OF_MEMORY, _one_line(exception)
+    except Exception as exception:
+        no_space = isinstance(exception, OSError) and exception.errno in NO_SPACE_ERRORS
+        failure, error, trace = NO_SPACE if no_space else ERROR, _one_line(exception), traceback.format_exc()
     finally:
         keras.backend.clear_session()
     return Result(
@@ -106,7 +106,7 @@ def run_trial(
         traceback=trace,
         history=recorder.history,
         parameters=parameters,
-        seconds=time.perf_counter() - began + recorder.earlier_seconds,
+        seconds=time.perf_counter() - start_time + recorder.restored_seconds,
         peak_memory=_peak_memory(),
         device=gpu_names() or f"CPU ({program.threads} thread{'s' if program.threads > 1 else ''})",
         space=space,
@@ -114,7 +114,7 @@ def run_trial(
 
 
 def fit_arguments(program: Program, data: PreparedData | None, initial_epoch: int) -> dict[str, Any]:
-    """What `HyperModel.fit` gets beside epochs and callbacks: the user's arguments, or batches of token ids."""
+    """The arguments of `HyperModel.fit` besides epochs and callbacks: the user's own, or batches of token ids."""
     if program.batch_size is None:
         return dict(program.fit_arguments)
     training, validation = data.splits["train"], data.splits["validation"]
@@ -128,98 +128,103 @@ def fit_arguments(program: Program, data: PreparedData | None, initial_epoch: in
 
 
 def _fit(program: Program, data, hp, model: keras.Model, recorder: "EpochRecorder", epochs: int) -> Any:
-    first = len(recorder.history)
-    arguments = {"verbose": 0, **fit_arguments(program, data, first)}
+    initial_epoch = len(recorder.history)
+    arguments = {"verbose": 0, **fit_arguments(program, data, initial_epoch)}
     callbacks = [*arguments.pop("callbacks", ()), recorder]
-    return program.hypermodel.fit(hp, model, epochs=epochs, initial_epoch=first, callbacks=callbacks, **arguments)
+    return program.hypermodel.fit(
+        hp, model, epochs=epochs, initial_epoch=initial_epoch, callbacks=callbacks, **arguments
+    )
 
 
-def _restore(program: Program, model: keras.Model, recorder: "EpochRecorder", own: Path, source: Path | None) -> None:
-    """Goes on from the trial's own last epoch, or else from that of its source; where neither will do, from none."""
-    own_will_do = getattr(program.hypermodel, "resumable", False) and own.is_file()
-    checkpoint = own if own_will_do else source
+def _restore(
+    program: Program, model: keras.Model, recorder: "EpochRecorder", own_checkpoint: Path, source: Path | None
+) -> None:
+    """Restores the trial's own checkpoint, else that of its source; does nothing if neither can be used."""
+    resumes_own = getattr(program.hypermodel, "resumable", False) and own_checkpoint.is_file()
+    checkpoint = own_checkpoint if resumes_own else source
     if checkpoint is None or not checkpoint.is_file() or not model.built or model.optimizer is None:
         return
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     recorder.history[:] = load_checkpoint(checkpoint, model)
-    recorder.earlier_seconds = sum(row["seconds"] for row in recorder.history)
+    recorder.restored_seconds = sum(row["seconds"] for row in recorder.history)
 
 
-def returned_rows(returned: Any, program: Program) -> list[dict[str, float]]:
-    """The metrics in what `HyperModel.fit` returned, a row an epoch, as keras-tuner reads it.
+def metric_rows(fit_output: Any, program: Program) -> list[dict[str, float]]:
+    """The metrics that `HyperModel.fit` returned, one row for each epoch, as keras-tuner reads them.
 
     Args:
-        returned: a History; a dict of metrics; the objective as a number; or a list of such, which are averaged, of a
-            History the best epoch.
-        program: says what the objective is.
+        fit_output: a History; a dict of metrics; the objective as a number; or a list of these. A list is averaged, and
+            a History in it counts with its best epoch.
+        program: has the objective.
 
     Raises:
-        TypeError: it is something else.
+        TypeError: the value has another type.
     """
-    if isinstance(returned, keras.callbacks.History):
-        figures = zip(*returned.history.values(), strict=True)
-        return [dict(zip(returned.history, map(float, row), strict=True)) for row in figures]
-    if isinstance(returned, Mapping):
-        return [{name: float(value) for name, value in returned.items()}]
-    if isinstance(returned, Real):
-        return [{program.objective: float(returned)}]
-    if isinstance(returned, list) and returned:
+    if isinstance(fit_output, keras.callbacks.History):
+        figures = zip(*fit_output.history.values(), strict=True)
+        return [dict(zip(fit_output.history, map(float, row), strict=True)) for row in figures]
+    if isinstance(fit_output, Mapping):
+        return [{name: float(value) for name, value in fit_output.items()}]
+    if isinstance(fit_output, Real):
+        return [{program.objective: float(fit_output)}]
+    if isinstance(fit_output, list) and fit_output:
         best = max if program.direction == "max" else min
-        parts = [best(returned_rows(part, program), key=lambda row: row[program.objective]) for part in returned]
+        parts = [best(metric_rows(part, program), key=lambda row: row[program.objective]) for part in fit_output]
         return [{name: sum(part[name] for part in parts) / len(parts) for name in parts[0]}]
     raise TypeError(
         "HyperModel.fit takes to call the callbacks it is given, or to return a History, a dict of metrics, the "
-        f"objective as a number, or a list of these; it returned {type(returned).__name__}"
+        f"objective as a number, or a list of these; it returned {type(fit_output).__name__}"
     )
 
 
 class EpochRecorder(keras.callbacks.Callback):
-    """Keeps the history of a trial, its checkpoint after each epoch, and its limits.
+    """Records the history of a trial, writes its checkpoint after each epoch and enforces its limits.
 
-    Raises TrialFailure once the loss is not finite, the time is up, or the objective is not among what was reported.
+    Raises TrialFailure if the loss is not finite or the time limit has passed, UsageError if training does not report
+    the objective.
     """
 
-    def __init__(self, program: Program, checkpoint: Path, report: Callable, began: float):
+    def __init__(self, program: Program, checkpoint: Path, report: Callable, start_time: float):
         super().__init__()
-        self.program, self.checkpoint, self.report, self.began = program, checkpoint, report, began
+        self.program, self.checkpoint, self.report, self.start_time = program, checkpoint, report, start_time
         self.history: list[dict] = []
-        self.earlier_seconds = 0.0  # of the epochs that were taken over
-        self.stops = lambda: False
+        self.restored_seconds = 0.0  # of the epochs restored from a checkpoint
+        self.should_stop = lambda: False
 
-    def hypermodel_stops(self, hypermodel, hp) -> None:
-        """Asks the HyperModel after each epoch whether to stop, if it has an answer."""
+    def ask_hypermodel(self, hypermodel, hp) -> None:
+        """Makes `should_stop` ask the HyperModel after each epoch, if it has such a method."""
         if hasattr(hypermodel, "should_stop"):
-            self.stops = lambda: bool(self.history) and hypermodel.should_stop(hp, self.history)
+            self.should_stop = lambda: bool(self.history) and hypermodel.should_stop(hp, self.history)
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.epoch_began = time.perf_counter()
+        self.epoch_start_time = time.perf_counter()
 
     def on_train_batch_end(self, batch, logs=None):
         limit = self.program.trial_timeout
-        if limit is not None and time.perf_counter() - self.began > limit:
-            raise TrialFailure(TIME_OUT, not_done(limit))
+        if limit is not None and time.perf_counter() - self.start_time > limit:
+            raise TrialFailure(TIME_OUT, time_out_message(limit))
         loss = (logs or {}).get("loss", 0.0)
         if not math.isfinite(loss):
             raise TrialFailure(NAN_LOSS, f"the loss is {loss} in epoch {len(self.history) + 1}, step {batch + 1}")
 
     def on_epoch_end(self, epoch, logs=None):
         row = {name: float(value) for name, value in logs.items()}
-        self._add(time.perf_counter() - self.epoch_began, row)
+        self._add_row(time.perf_counter() - self.epoch_start_time, row)
         if self.model.optimizer is not None:
             save_checkpoint(self.checkpoint, self.model, self.history)
-        if self.stops():
+        if self.should_stop():
             self.model.stop_training = True
 
-    def take(self, returned: Any) -> None:
-        """Takes what `HyperModel.fit` returned where it kept the callbacks to itself."""
-        for row in [] if self.history else returned_rows(returned, self.program):
-            self._add(0.0, row)
+    def add_returned_rows(self, fit_output: Any) -> None:
+        """Adds the metrics that `HyperModel.fit` returned, if it did not call the callbacks."""
+        for row in [] if self.history else metric_rows(fit_output, self.program):
+            self._add_row(0.0, row)
 
-    def _add(self, seconds: float, metrics: dict[str, float]) -> None:
+    def _add_row(self, seconds: float, metrics: dict[str, float]) -> None:
         objective = self.program.objective
         check_objective(objective, metrics)
-        # Counted here: a HyperModel may call `fit` several times.
+        # Epochs are counted here: a HyperModel may call `fit` several times.
         row = {"epoch": len(self.history) + 1, "seconds": seconds, **metrics}
         self.history.append(row)
         for name in {"loss", "val_loss", objective} & set(row):
@@ -228,10 +233,10 @@ class EpochRecorder(keras.callbacks.Callback):
         self.report(row)
 
 
-def check_objective(objective: str, reported: Iterable[str]) -> None:
+def check_objective(objective: str, metric_names: Iterable[str]) -> None:
     """UsageError unless training reports the objective."""
-    if objective not in reported:
-        raise UsageError(f"training never reports the objective {objective!r}; it reports {', '.join(reported)}")
+    if objective not in metric_names:
+        raise UsageError(f"training never reports the objective {objective!r}; it reports {', '.join(metric_names)}")
 
 
 def _one_line(error: BaseException) -> str:
@@ -239,13 +244,13 @@ def _one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__
 
 
-def _forget_peak_memory() -> None:
-    with contextlib.suppress(OSError):  # Linux: so that a process that is used again tells of this trial alone
+def _reset_peak_memory() -> None:
+    with contextlib.suppress(OSError):  # on Linux a reused process then measures this trial alone
         Path("/proc/self/clear_refs").write_text("5")
 
 
 def _peak_memory() -> int:
-    """Bytes that this process had resident at most, shared pages included."""
+    """The largest number of resident bytes of this process, shared pages included."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):

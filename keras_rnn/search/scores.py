@@ -1,4 +1,4 @@
-"""Which trials count, and which of them is best."""
+"""The scores of trials: which are finite, which is best, which are outliers."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -8,33 +8,37 @@ import numpy as np
 from keras_rnn.search.trial import COMPLETED, RUNNING, TrialRecord
 
 
-def ended(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+def ended_records(records: Iterable[TrialRecord]) -> list[TrialRecord]:
     """The trials that completed or failed, in the order of their creation."""
     return sorted((record for record in records if record.status != RUNNING), key=lambda r: int(r.job.trial_id))
 
 
-def scored(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+def scored_records(records: Iterable[TrialRecord]) -> list[TrialRecord]:
     """The completed trials with a finite score, in the order of their creation."""
-    return [record for record in ended(records) if record.status == COMPLETED and is_score(record.score)]
+    return [record for record in ended_records(records) if record.status == COMPLETED and is_score(record.score)]
 
 
 def best_record(records: Iterable[TrialRecord], direction: str) -> TrialRecord | None:
-    """The completed trial of the best score, among equals the earliest; None where none completed."""
+    """The completed trial with the best score, the earliest among equals; None if no trial completed."""
     best = max if direction == "max" else min
-    return best(scored(records), key=lambda record: record.score, default=None)
+    return best(scored_records(records), key=lambda record: record.score, default=None)
 
 
 def is_score(score: float | None) -> bool:
     return score is not None and math.isfinite(score)
 
 
-def fence(scores: Sequence[float], direction: str) -> tuple[float, float]:
-    """The lowest and the highest of `scores` without the bad ones that lie far from the others.
+def outer_fence(scores: Sequence[float], direction: str) -> tuple[float, float]:
+    """The lowest and the highest score without bad outliers, by Tukey's outer fence.
 
-    Far is more than three times the spread of the middle half beyond it. Beside a loss of a thousand all others look
-    alike.
+    A bad outlier lies more than three interquartile ranges beyond the quartile on the bad side. Next to a loss of a
+    thousand all other losses would look equal.
     """
-    first, third = np.quantile(scores, (0.25, 0.75))
-    far = 3 * (third - first)
-    kept = [score for score in scores if (score >= first - far if direction == "max" else score <= third + far)]
-    return min(kept), max(kept)
+    lower_quartile, upper_quartile = np.quantile(scores, (0.25, 0.75))
+    margin = 3 * (upper_quartile - lower_quartile)
+    inliers = [
+        score
+        for score in scores
+        if (score >= lower_quartile - margin if direction == "max" else score <= upper_quartile + margin)
+    ]
+    return min(inliers), max(inliers)

@@ -1,4 +1,4 @@
-"""How a sweep is run: what may change from one call to the next that goes on with it."""
+"""The settings of a sweep that may change when it is resumed."""
 
 from dataclasses import dataclass
 
@@ -8,33 +8,33 @@ from keras_rnn.errors import UsageError
 EXECUTORS = ("process", "ray")
 
 
-def share_gpus(workers: int | None, gpus: int | None, there: int, whose: str, has: str) -> tuple[int, int]:
-    """Trials at a time, and GPUs that they use, one each.
+def share_gpus(workers: int | None, gpus: int | None, available: int, owner: str, verb: str) -> tuple[int, int]:
+    """The number of trials at a time and of the GPUs that they use, one for each trial.
 
     Args:
         workers: trials at a time; None: one a GPU, or one.
-        gpus: how many to use; None: all. 0: none.
-        there: how many there are.
-        whose, has: for the errors: "that TensorFlow sees", "there are".
+        gpus: how many to use. None: all; 0: none.
+        available: how many there are.
+        owner, verb: for the errors: "that TensorFlow sees", "there are".
 
     Raises:
-        UsageError: fewer than one worker, or more of them than GPUs to use, or more of those than there are.
+        UsageError: no worker, more workers than GPUs to use, or more GPUs than there are.
     """
     if gpus is None:
-        gpus = there
-    elif whole_number("gpus", gpus, minimum=0) > there:
-        raise UsageError(f"gpus takes at most the {there} {whose}, got {gpus}")
+        gpus = available
+    elif whole_number("gpus", gpus, minimum=0) > available:
+        raise UsageError(f"gpus takes at most the {available} {owner}, got {gpus}")
     workers = max(gpus, 1) if workers is None else whole_number("workers", workers)
     if gpus and workers > gpus:
         raise UsageError(
-            f"workers takes at most one a GPU, of which {has} {gpus}, got {workers}; gpus=0 trains on the processor"
+            f"workers takes at most one a GPU, of which {verb} {gpus}, got {workers}; gpus=0 trains on the processor"
         )
     return workers, gpus
 
 
 @dataclass(frozen=True)
 class Settings:
-    """See `keras_rnn.search`."""
+    """See `keras_rnn.tune`."""
 
     max_trials: int | None = None
     workers: int | None = None

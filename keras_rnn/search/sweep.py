@@ -1,49 +1,29 @@
-"""`keras_rnn.search`: from options to a sweep's directory, and from the directory back to its trials."""
+"""A sweep in its directory: its trials, the best of them, and its reports."""
 
-import dataclasses
-import shutil
-import signal
-import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import keras_tuner
-from rich.console import Console
 
-from keras_rnn.datasets import TextDataset
-from keras_rnn.errors import UsageError
 from keras_rnn.search import layout
-from keras_rnn.search.driver import records_of
 from keras_rnn.search.journal import read_journal
-from keras_rnn.search.plan import Plan, claimed, make_plan, read_identity
+from keras_rnn.search.plan import read_identity
+from keras_rnn.search.records import records_from_events
 from keras_rnn.search.report import write_report
-from keras_rnn.search.running import Data, run
 from keras_rnn.search.scores import best_record
-from keras_rnn.search.settings import Settings
-from keras_rnn.search.space import trial_options
+from keras_rnn.search.space_values import trial_options
 from keras_rnn.search.trial import TrialRecord
-from keras_rnn.training.config import DataConfig, config_from_dict, differences
-from keras_rnn.training.run_directory import CONFIG, METRICS, Run, open_run, read_config
-from keras_rnn.training.train import train
-
-DEFAULT_MAX_TRIALS = 10  # of the algorithms that would not end by themselves
-ENDLESS = ("random", "bayesian")
-
-
-class SearchFailedError(RuntimeError):
-    """Every trial of a sweep failed."""
+from keras_rnn.training.config import config_from_dict
+from keras_rnn.training.run_directory import METRICS, Run, open_run
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """The sweep in `directory`: its trials in the order of their creation, and what they were after.
+    """The sweep in `directory`: its trials in the order of their creation, its objective and direction.
 
-    `run` is the best trial trained again, where that was asked for.
+    `run` is the run directory of the best trial, trained again, if there is one.
     """
 
     directory: Path
@@ -54,119 +34,13 @@ class Sweep:
 
     @cached_property
     def best(self) -> TrialRecord | None:
-        """The completed trial with the best score, the earlier among equals; None without one."""
+        """The completed trial with the best score, the earliest among equals; None if no trial completed."""
         return best_record(self.trials, self.direction)
 
     @property
     def best_options(self) -> dict[str, Any]:
         """The hyperparameters of the best trial, as `keras_rnn.train` takes them."""
         return trial_options(self.best.job.values) if self.best else {}
-
-
-def search(
-    dataset: str | TextDataset | None = None,
-    *,
-    hypermodel: keras_tuner.HyperModel | Callable | None = None,
-    hyperparameters: keras_tuner.HyperParameters | None = None,
-    fit_arguments: Mapping[str, Any] | None = None,
-    objective: str | keras_tuner.Objective = "val_accuracy",
-    algorithm: str = "random",
-    max_trials: int | None = None,
-    out: str | Path | None = None,
-    workers: int | None = None,
-    gpus: int | None = None,
-    executor: str = "process",
-    ray_address: str | None = None,
-    reuse_workers: bool = False,
-    retries: int = 1,
-    trial_timeout: float | None = None,
-    train_best: bool = False,
-    hidden_size_per_layer: bool = False,
-    console: Console | None = None,
-    **options: Any,
-) -> Sweep:
-    """Searches hyperparameters, each trial in a process of its own; the same call carries on what was broken off.
-
-    `search("imdb_reviews", cell=["lstm", "gru"], num_layers=[1, 2], hidden_size=[32, 64, 128], epochs=3, workers=2)`
-
-    Args:
-        dataset: as `keras_rnn.train` takes it. With a HyperModel that brings its own data, none.
-        hypermodel: a keras-tuner HyperModel (or a function from hyperparameters to a compiled model), in place of our
-            text classifiers. With a dataset its attribute `data` is the PreparedData, and `fit` gets batches of int32
-            token ids `(batch, time)` and labels; else `fit` gets `fit_arguments`.
-        hyperparameters: the space, or a part of it, in place of lists and ranges among the options.
-        fit_arguments: further arguments of `HyperModel.fit`, such as x, y and validation_data.
-        objective: a metric that training reports, or a keras_tuner.Objective.
-        algorithm: "random", "grid", "hyperband" (of at most `epochs` epochs) or "bayesian".
-        max_trials: trials at most; by default 10 for random and bayesian, all there are for grid and hyperband.
-        out: the sweep's directory (see `keras_rnn.search.layout`); by default sweeps/DATASET-MODEL-ALGORITHM.
-        workers: trials at a time; by default one, or one a GPU. They share the cores evenly.
-        gpus: how many of the visible GPUs to use, a trial each; by default all. 0: none.
-        executor: "process", on this machine, or "ray", on a cluster.
-        ray_address: of a running cluster; by default RAY_ADDRESS, or else Ray is started on this machine.
-        reuse_workers: trials share a process: quicker where they are tiny, but its memory may grow.
-        retries: further attempts at a trial that raised an error or whose process died.
-        trial_timeout: seconds that an attempt may take.
-        train_best: train the best trial again, into the run directory `best`.
-        hidden_size_per_layer: hidden_size is chosen for each layer for itself.
-        console: where progress is shown; by default standard error.
-        options: those of `keras_rnn.train`. Of the model's hyperparameters, batch_size, learning_rate,
-            learning_rate_decay and clip_norm, a list is a choice and a `keras_rnn.Range` (or "low:high[:log]") a
-            range; the others are single values.
-
-    Returns:
-        The sweep.
-
-    Raises:
-        UsageError: an option or the directory cannot be used; before any trial has started.
-        SearchFailedError: no trial completed.
-    """
-    in_memory = dataset if isinstance(dataset, TextDataset) else None
-    plan = make_plan(
-        _with_dataset(options, dataset),
-        dataset=in_memory,
-        hypermodel=hypermodel,
-        hyperparameters=hyperparameters,
-        objective=objective,
-        algorithm=algorithm,
-        hidden_size_per_layer=hidden_size_per_layer,
-    )
-    if max_trials is None and algorithm in ENDLESS:
-        max_trials = DEFAULT_MAX_TRIALS
-    settings = Settings(max_trials, workers, gpus, executor, ray_address, reuse_workers, retries, trial_timeout)
-    if not plan.ours and train_best:
-        raise UsageError("train_best trains keras_rnn's own models again, and this sweep has another HyperModel")
-    if plan.ours and fit_arguments:
-        raise UsageError("fit_arguments takes a hypermodel beside it: keras_rnn's own models train on the dataset")
-    prepared = plan.ours or dataset is not None or "data" in options
-    data = Data(prepared, in_memory, fit_arguments or {})
-    directory = Path(out) if out is not None else _default_directory(plan, data)
-    console = console or Console(stderr=True, markup=False)
-    with _told_to_stop(), claimed(plan, directory):
-        console.print(f"sweep directory: {directory}", highlight=False, soft_wrap=True)
-        try:
-            trials = run(plan, settings, data, directory, console)
-        except (KeyboardInterrupt, SystemExit):
-            console.print("stopped; the same command goes on with the sweep", highlight=False)
-            raise
-        if max_trials is not None and len(trials) < max_trials:
-            console.print(f"{algorithm} found no other trials than these {len(trials)}", highlight=False)
-        sweep = Sweep(directory, trials, plan.objective.name, plan.objective.direction)
-        write_report(directory, trials, sweep.objective, sweep.direction)
-        if sweep.best is None:
-            raise SearchFailedError(_why_all_failed(sweep))
-        if train_best:
-            sweep = dataclasses.replace(sweep, run=_train_best(plan, sweep, in_memory, console))
-    return sweep
-
-
-def _with_dataset(options: Mapping[str, Any], dataset: str | TextDataset | None) -> dict[str, Any]:
-    if not isinstance(dataset, TextDataset):
-        return {**options, "dataset": dataset}
-    further = [field.name for field in dataclasses.fields(DataConfig) if field.name in options]
-    if further:
-        raise UsageError(f"a TextDataset comes as it is; it takes no {further[0]}, which is for loading one")
-    return {**options, "dataset": dataset.name}
 
 
 def open_sweep(directory: str | Path) -> Sweep:
@@ -179,47 +53,17 @@ def open_sweep(directory: str | Path) -> Sweep:
     identity = read_identity(directory)
     objective = keras_tuner.Objective(identity["objective"], identity["direction"])
     epochs = config_from_dict(identity["config"]).training.epochs
-    trials = records_of(read_journal(directory / layout.JOURNAL), objective, epochs)
+    trials = records_from_events(read_journal(directory / layout.JOURNAL), objective, epochs)
     best = directory / layout.BEST
     run = open_run(best) if (best / METRICS).is_file() else None
     return Sweep(directory, trials, objective.name, objective.direction, run)
 
 
-def _default_directory(plan: Plan, data: Data) -> Path:
-    what = plan.config.model.model if plan.ours else plan.identity()["hypermodel"]
-    return Path("sweeps") / "-".join([plan.config.data.name] * data.prepared + [what, plan.algorithm])
+def redraw(directory: str | Path) -> list[Path]:
+    """Writes the reports of the sweep in `directory` again and returns the paths.
 
-
-@contextmanager
-def _told_to_stop() -> Iterator[None]:
-    """Makes SIGTERM leave through every `finally`, as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _why_all_failed(sweep: Sweep) -> str:
-    if not sweep.trials:
-        return f"the sweep in {sweep.directory} has no trial"
-    last = sweep.trials[-1]
-    return (
-        f"all {len(sweep.trials)} trials failed, the last of them: {last.result.failure}: {last.result.error}; see "
-        f"{layout.trial_folder(sweep.directory, last.job.trial_id) / layout.ERROR_TEXT}"
-    )
-
-
-def _train_best(plan: Plan, sweep: Sweep, dataset: TextDataset | None, console: Console) -> Run:
-    """The best trial's run in `best`; that of another trial, best before, makes room for it."""
-    folder = sweep.directory / layout.BEST
-    config = plan.hypermodel.config(sweep.best.job.values)
-    if (folder / CONFIG).is_file() and differences(read_config(folder), config):
-        shutil.rmtree(folder)
-    options = {**plan.hypermodel.options, **sweep.best_options}
-    if dataset is not None:
-        options["dataset"] = dataset
-    return train(out=folder, resume=(folder / CONFIG).is_file(), console=console, **options)
+    Raises:
+        UsageError: there is no sweep.
+    """
+    sweep = open_sweep(directory)
+    return write_report(sweep.directory, sweep.trials, sweep.objective, sweep.direction)

@@ -1,4 +1,4 @@
-"""A trial as a slot's task: everything comes from the sweep's directory, and everything goes there."""
+"""A trial as a slot's task: it reads from the sweep's directory and writes to it."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from keras_rnn.search.trial import Job, Result
 
 
 def trial_task(directory: Path, job: Job, report: Callable) -> Result:
-    """Runs one attempt; a result that is good is written before it is sent, so that it outlives the driver."""
+    """Runs one attempt. The result of a completed trial is written before it is sent, in case the driver dies."""
     folder = layout.trial_folder(directory, job.trial_id)
     folder.mkdir(parents=True, exist_ok=True)
     output = os.open(folder / layout.OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -39,11 +39,11 @@ def trial_task(directory: Path, job: Job, report: Callable) -> Result:
 
 
 def write_result(directory: Path, trial_id: str, result: Result) -> None:
-    """Writes a good result down, for a driver that may not live to hear of it."""
+    """Writes the result of a completed trial, in case the driver dies before it receives the result."""
     write_json(layout.trial_folder(directory, trial_id) / layout.RESULT, asdict(result))
 
 
-def written_result(directory: Path, trial_id: str) -> Result | None:
-    """What `write_result` left, if anything."""
+def read_result(directory: Path, trial_id: str) -> Result | None:
+    """The result that `write_result` wrote; None without one."""
     path = layout.trial_folder(directory, trial_id) / layout.RESULT
     return Result(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None

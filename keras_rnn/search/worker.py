@@ -1,18 +1,18 @@
-"""A slot's process: it imports TensorFlow once, and runs each task in a fork of its own.
+"""The process of a slot: it imports TensorFlow once, and runs each task in its own fork.
 
-A fork of a process that has imported TensorFlow, but never computed with it, is as good as a new process, seconds
-sooner; its memory is given back with it. The process talks over one connection, whose descriptor is its argument:
+A fork of a process that has imported TensorFlow, but never computed with it, works like a new process and starts
+seconds sooner; its memory is freed when it ends. The process uses one connection, whose descriptor is its argument:
 
-    in   (environment, fork, task): variables to set first, whether the task has a fork of its own, and cloudpickle of
-         (function, arguments); the function is called with `report=` besides
-    out  ("began",)           the process is there, and the task begins
-         ("report", value)    what the task reported
-         ("returned", value)  what it returned
-         ("raised", kind, message, traceback)  kind: the name of the exception's class
-         ("died", status)     it ended without either; `status` as os.waitpid tells it
+    in   (environment, fork, task): variables to set first, whether the task has its own fork, and the cloudpickle of
+         (function, arguments); the function is also called with `report=`
+    out  ("began",)           the task starts
+         ("report", value)    a report of the task
+         ("returned", value)  the value that it returned
+         ("raised", kind, message, traceback)  an exception; kind is the name of its class
+         ("died", status)     the process ended otherwise; the status is that of os.waitpid
 
-A task without a fork runs in this very process: what is quicker where tasks are tiny, and the only way where there is
-no fork that TensorFlow survives.
+A task without a fork runs in this process: quicker for tiny tasks, and the only way on systems where TensorFlow does
+not survive a fork.
 """
 
 import ctypes
@@ -42,22 +42,22 @@ def main() -> None:
             environment, fork, task = connection.recv()
             os.environ.update(environment)
             connection.send(("began",))
-            run = run_in_fork if fork else run_here
+            run = run_in_fork if fork else run_in_process
             run(connection, task)
-    except (EOFError, BrokenPipeError, ConnectionResetError):  # whoever asked is gone
+    except (EOFError, BrokenPipeError, ConnectionResetError):  # the driver has ended
         os._exit(1)
 
 
 def die_with(parent: int) -> None:
-    """Has the system kill this process when its parent ends, however that ends; on Linux."""
+    """Makes Linux kill this process when its parent ends, in whatever way."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-        if os.getppid() != parent:  # it ended before that
+        if os.getppid() != parent:  # the parent ended before the call
             os._exit(1)
 
 
-def run_here(connection: Connection, task: bytes) -> None:
-    """Runs a task and sends what comes of it."""
+def run_in_process(connection: Connection, task: bytes) -> None:
+    """Runs a task and sends its value or its exception."""
     try:
         function, arguments = cloudpickle.loads(task)
         value = function(*arguments, report=lambda value: connection.send(("report", value)))
@@ -70,35 +70,35 @@ def run_here(connection: Connection, task: bytes) -> None:
 
 
 def run_in_fork(connection: Connection, task: bytes) -> None:
-    """Runs a task in a child, passing on what it sends, and says how it died if it did."""
-    ours, theirs = Pipe()
+    """Runs a task in a child process and passes on its messages. Sends the status of a child that died."""
+    parent_end, child_end = Pipe()
     parent = os.getpid()
-    scratch = tempfile.mkdtemp(prefix="keras_rnn-")  # whatever a trial leaves there goes with it
+    scratch = tempfile.mkdtemp(prefix="keras_rnn-")  # removed after the trial with all its content
     child = os.fork()
     if not child:
         tempfile.tempdir = os.environ["TMPDIR"] = scratch
         die_with(parent)
         connection.close()
-        ours.close()
-        run_here(theirs, task)
+        parent_end.close()
+        run_in_process(child_end, task)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
-    theirs.close()
-    ended = False
-    while not ended:
-        if connection in wait([ours, connection]):  # nothing comes while a task runs: the driver is gone
-            os._exit(1)  # and the child with this process
+    child_end.close()
+    has_ended = False
+    while not has_ended:
+        if connection in wait([parent_end, connection]):  # readable only if the driver has ended
+            os._exit(1)  # ends the child, too
         try:
-            message = ours.recv()
+            message = parent_end.recv()
         except (EOFError, OSError):
             break
-        ended = message[0] != "report"
+        has_ended = message[0] != "report"
         connection.send(message)
-    ours.close()
+    parent_end.close()
     _, status = os.waitpid(child, 0)
     shutil.rmtree(scratch, ignore_errors=True)
-    if not ended:
+    if not has_ended:
         connection.send(("died", status))
 
 

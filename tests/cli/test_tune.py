@@ -1,4 +1,4 @@
-"""`keras-rnn tune` as it is typed; what it asks of `keras_rnn.search` is recorded, and no trial runs."""
+"""`keras-rnn tune` as it is typed; what it asks of `keras_rnn.tune` is recorded, and no trial runs."""
 
 import contextlib
 import sys
@@ -21,16 +21,16 @@ def swept(directory, run=None):
 
 @pytest.fixture
 def command(monkeypatch, capfd, tmp_path):
-    """Types a command in an empty folder: its exit status, what `search` was asked, standard output and error."""
+    """Types a command in an empty folder: its exit status, what `tune` was asked, standard output and error."""
     asked = {}
 
-    def search(**options):
+    def record(**options):
         asked.update(options)
         run = SimpleNamespace(directory=Path("s/best")) if options.get("train_best") else None
         return swept(options.get("out", "sweeps/a"), run)
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(keras_rnn, "search", search)
+    monkeypatch.setattr(keras_rnn, "tune", record)
     monkeypatch.setattr(tune, "import_tensorflow", lambda: None)
     monkeypatch.setattr(tune, "early_slot", contextlib.nullcontext)
 
@@ -44,7 +44,7 @@ def command(monkeypatch, capfd, tmp_path):
     return run
 
 
-def test_what_is_typed_is_what_search_is_asked(command):
+def test_what_is_typed_is_what_tune_is_asked(command):
     typed = command(
         "tune s --dataset negated_reviews --cell lstm,gru --num-layers 1,2,3 --hidden-size 32:128:log --dropout 0.2"
         " --bidirectional true,false --learning-rate 1e-4:1e-2:log --batch-size 64 --hidden-size-per-layer --epochs 2"
@@ -73,7 +73,7 @@ def test_what_is_typed_is_what_search_is_asked(command):
     }
 
 
-def test_what_is_not_typed_is_left_to_search(command):
+def test_what_is_not_typed_is_left_to_tune(command):
     assert command("tune").asked == {}
     assert command("tune --out s --executor ray --ray-address auto").asked == {
         "out": "s",
@@ -115,16 +115,16 @@ def test_report_draws_anew(command, monkeypatch):
     def redraw(directory):
         return [Path(directory) / "results.csv", Path(directory) / "logs"]
 
-    monkeypatch.setitem(sys.modules, "keras_rnn.search.report", SimpleNamespace(redraw=redraw))
+    monkeypatch.setitem(sys.modules, "keras_rnn.search.sweep", SimpleNamespace(redraw=redraw))
     typed = command("tune s --report")
     assert (typed.status, typed.asked, typed.out) == (0, {}, "s/results.csv\ns/logs\n")
 
 
 def test_a_sweep_of_failures_alone_is_exit_status_1(command, monkeypatch):
-    def search(**options):
+    def record(**options):
         raise RuntimeError("all 3 trials failed: out of memory")
 
-    monkeypatch.setattr(keras_rnn, "search", search)
+    monkeypatch.setattr(keras_rnn, "tune", record)
     typed = command("tune s --cell lstm,gru")
     assert (typed.status, typed.err) == (1, "keras-rnn: error: all 3 trials failed: out of memory\n")
 

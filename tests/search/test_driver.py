@@ -12,50 +12,51 @@ import sklearn.gaussian_process
 
 from keras_rnn.files import write_json
 from keras_rnn.search import driver, layout
-from keras_rnn.search.driver import records_of
 from keras_rnn.search.journal import read_journal
+from keras_rnn.search.ranges import Range
+from keras_rnn.search.records import records_from_events
 from keras_rnn.search.scores import best_record
-from keras_rnn.search.space import Range, search_space
+from keras_rnn.search.space import search_space
 from keras_rnn.search.trial import COMPLETED, DIED, ERROR, FAILED, NAN_LOSS, NO_SPACE, OUT_OF_MEMORY, TIME_OUT, Result
 from tests.support.sweeps import (
     OBJECTIVE,
     Killed,
     created_ids,
     ended_ids,
-    good,
-    good_or_not,
-    live,
-    proposals_of,
+    good_result,
+    mixed_result,
+    proposals_maker,
+    run_driver,
     summary,
 )
 
 CELLS = ["lstm", "gru"]
 
 
-def space_of(options, **further):
-    return search_space(options, **further)[1]
+def make_space(options, **settings):
+    return search_space(options, **settings)[1]
 
 
 def plain():
-    return space_of({"cell": CELLS, "num_layers": [1, 2, 3], "hidden_size": [8, 16]})
+    return make_space({"cell": CELLS, "num_layers": [1, 2, 3], "hidden_size": [8, 16]})
 
 
 def small():
-    return space_of({"cell": CELLS, "num_layers": [1, 2, 3]})
+    return make_space({"cell": CELLS, "num_layers": [1, 2, 3]})
 
 
 def conditional():
-    return space_of({"num_layers": [1, 2], "hidden_size": [8, 16]}, hidden_size_per_layer=True)
+    return make_space({"num_layers": [1, 2], "hidden_size": [8, 16]}, hidden_size_per_layer=True)
 
 
 def ranged():
-    return space_of({"learning_rate": Range(1e-4, 1e-2, log=True)})
+    return make_space({"learning_rate": Range(1e-4, 1e-2, log=True)})
 
 
 # Algorithm, space, most trials, and how many there will be; the Bayesian model is asked from the fourth trial on.
 SWEEPS = {
     "random": ("random", plain, 6, 6),
-    "random, to the last": ("random", lambda: space_of({"cell": CELLS, "num_layers": [1, 2]}), 9, 4),
+    "random, to the last": ("random", lambda: make_space({"cell": CELLS, "num_layers": [1, 2]}), 9, 4),
     "grid": ("grid", small, None, 6),
     "grid, a size a layer": ("grid", conditional, None, 6),
     "hyperband": ("hyperband", plain, None, 6),
@@ -64,7 +65,7 @@ SWEEPS = {
 }
 # keras-tuner's Hyperband promotes one trial less for each that has failed, and its Bayesian model needs three that have
 # completed.
-RESULTS = {name: good if name in ("hyperband", "bayesian") else good_or_not for name in SWEEPS}
+RESULTS = {name: good_result if name in ("hyperband", "bayesian") else mixed_result for name in SWEEPS}
 
 
 class Nearest:
@@ -97,14 +98,14 @@ def check_whole(directory, trials, count):
     assert [trial.job.trial_id for trial in trials] == [f"{number:04}" for number in range(count)]
     assert created_ids(directory) == sorted(ended_ids(directory)) == [trial.job.trial_id for trial in trials]
     assert all(trial.status in (COMPLETED, FAILED) for trial in trials)
-    assert summary(records_of(read_journal(directory / layout.JOURNAL), OBJECTIVE, 3)) == summary(trials)
+    assert summary(records_from_events(read_journal(directory / layout.JOURNAL), OBJECTIVE, 3)) == summary(trials)
 
 
-def lives_until_done(directory, *sweep, deaths, **options):
+def run_until_done(directory, *sweep, deaths, **options):
     """Goes on after each death; `deaths` are the moments of the lives' ends, and the life after them is whole."""
-    for last in [*deaths, None]:
+    for kill_at in [*deaths, None]:
         try:
-            return live(directory, *sweep, last=last, **options)[0]
+            return run_driver(directory, *sweep, kill_at=kill_at, **options)[0]
         except Killed:
             pass
     return None
@@ -113,20 +114,20 @@ def lives_until_done(directory, *sweep, deaths, **options):
 @pytest.mark.parametrize("name", SWEEPS)
 def test_a_sweep_killed_at_any_moment_is_the_unbroken_one(name, tmp_path, monkeypatch):
     algorithm, space, max_trials, count = SWEEPS[name]
-    sweep = proposals_of(algorithm, space()), RESULTS[name], monkeypatch
-    unbroken, executor = live(tmp_path / made(tmp_path, "unbroken"), *sweep, max_trials=max_trials)
+    sweep = proposals_maker(algorithm, space()), RESULTS[name], monkeypatch
+    unbroken, executor = run_driver(tmp_path / make_folder(tmp_path, "unbroken"), *sweep, max_trials=max_trials)
     check_whole(tmp_path / "unbroken", unbroken, count)
-    for last in range(1, executor.moments + 1):
-        directory = tmp_path / made(tmp_path, str(last))
+    for kill_at in range(1, executor.moments + 1):
+        directory = tmp_path / make_folder(tmp_path, str(kill_at))
         with pytest.raises(Killed):
-            live(directory, *sweep, max_trials=max_trials, last=last)
-        trials, _ = live(directory, *sweep, max_trials=max_trials)
-        assert summary(trials) == summary(unbroken), f"killed at moment {last}"
+            run_driver(directory, *sweep, max_trials=max_trials, kill_at=kill_at)
+        trials, _ = run_driver(directory, *sweep, max_trials=max_trials)
+        assert summary(trials) == summary(unbroken), f"killed at moment {kill_at}"
         check_whole(directory, trials, count)
         assert best_record(trials, "max") == best_record(unbroken, "max")
 
 
-def made(folder, name):
+def make_folder(folder, name):
     (folder / name).mkdir()
     return name
 
@@ -134,12 +135,12 @@ def made(folder, name):
 @pytest.mark.parametrize("name", SWEEPS)
 def test_a_sweep_killed_again_and_again_is_the_unbroken_one(name, tmp_path, monkeypatch):
     algorithm, space, max_trials, count = SWEEPS[name]
-    sweep = proposals_of(algorithm, space()), good, monkeypatch
-    unbroken, _ = live(tmp_path / made(tmp_path, "unbroken"), *sweep, max_trials=max_trials)
+    sweep = proposals_maker(algorithm, space()), good_result, monkeypatch
+    unbroken, _ = run_driver(tmp_path / make_folder(tmp_path, "unbroken"), *sweep, max_trials=max_trials)
     rng = random.Random(0)
     deaths = [rng.randrange(1, 40) for _ in range(20)]
-    directory = tmp_path / made(tmp_path, "killed")
-    trials = lives_until_done(directory, *sweep, deaths=deaths, max_trials=max_trials)
+    directory = tmp_path / make_folder(tmp_path, "killed")
+    trials = run_until_done(directory, *sweep, deaths=deaths, max_trials=max_trials)
     assert summary(trials) == summary(unbroken)
     check_whole(directory, trials, count)
 
@@ -147,30 +148,32 @@ def test_a_sweep_killed_again_and_again_is_the_unbroken_one(name, tmp_path, monk
 @pytest.mark.parametrize("name", [name for name in SWEEPS if name.startswith(("random", "grid"))])
 def test_with_several_workers_too(name, tmp_path, monkeypatch):
     algorithm, space, max_trials, count = SWEEPS[name]
-    sweep = proposals_of(algorithm, space()), RESULTS[name], monkeypatch
-    alone, _ = live(tmp_path / made(tmp_path, "alone"), *sweep, max_trials=max_trials)
-    unbroken, executor = live(tmp_path / made(tmp_path, "unbroken"), *sweep, max_trials=max_trials, capacity=3)
+    sweep = proposals_maker(algorithm, space()), RESULTS[name], monkeypatch
+    alone, _ = run_driver(tmp_path / make_folder(tmp_path, "alone"), *sweep, max_trials=max_trials)
+    unbroken, executor = run_driver(
+        tmp_path / make_folder(tmp_path, "unbroken"), *sweep, max_trials=max_trials, capacity=3
+    )
     assert summary(unbroken) == summary(alone)
-    for last in range(1, executor.moments + 1, 3):
-        directory = tmp_path / made(tmp_path, str(last))
-        trials = lives_until_done(directory, *sweep, deaths=[last], max_trials=max_trials, capacity=3)
-        assert summary(trials) == summary(unbroken), f"killed at moment {last}"
+    for kill_at in range(1, executor.moments + 1, 3):
+        directory = tmp_path / make_folder(tmp_path, str(kill_at))
+        trials = run_until_done(directory, *sweep, deaths=[kill_at], max_trials=max_trials, capacity=3)
+        assert summary(trials) == summary(unbroken), f"killed at moment {kill_at}"
         check_whole(directory, trials, count)
 
 
 @pytest.mark.parametrize("name", ["hyperband", "bayesian"])
 def test_what_hangs_on_the_order_of_ends_loses_and_repeats_nothing_with_several_workers(name, tmp_path, monkeypatch):
     algorithm, space, max_trials, count = SWEEPS[name]
-    sweep = proposals_of(algorithm, space()), good, monkeypatch
-    _, executor = live(tmp_path / made(tmp_path, "unbroken"), *sweep, max_trials=max_trials, capacity=3)
-    for last in range(1, executor.moments + 1, 3):
-        directory = tmp_path / made(tmp_path, str(last))
+    sweep = proposals_maker(algorithm, space()), good_result, monkeypatch
+    _, executor = run_driver(tmp_path / make_folder(tmp_path, "unbroken"), *sweep, max_trials=max_trials, capacity=3)
+    for kill_at in range(1, executor.moments + 1, 3):
+        directory = tmp_path / make_folder(tmp_path, str(kill_at))
         with pytest.raises(Killed):
-            live(directory, *sweep, max_trials=max_trials, capacity=3, last=last)
-        before = records_of(read_journal(directory / layout.JOURNAL), OBJECTIVE, 3)
-        trials, executor = live(directory, *sweep, max_trials=max_trials, capacity=3)
+            run_driver(directory, *sweep, max_trials=max_trials, capacity=3, kill_at=kill_at)
+        previous = records_from_events(read_journal(directory / layout.JOURNAL), OBJECTIVE, 3)
+        trials, executor = run_driver(directory, *sweep, max_trials=max_trials, capacity=3)
         check_whole(directory, trials, count)
-        assert [trial.job for trial in trials][: len(before)] == [trial.job for trial in before]
+        assert [trial.job for trial in trials][: len(previous)] == [trial.job for trial in previous]
         own = [tuple(trial.job.values.items()) for trial in trials if trial.job.source is None]
         assert len(own) == len(set(own))
 
@@ -186,30 +189,30 @@ def test_a_grid_of_what_building_declares_is_walked_whole_and_gone_on_with(tmp_p
         if hp.get("a") == 2:
             with hp.conditional_scope("a", [2]):
                 hp.Choice("b", [5, 6, 7])
-        return good(job, space=hp.get_config() if len(hp.space) > 1 else None)
+        return good_result(job, space=hp.get_config() if len(hp.space) > 1 else None)
 
-    sweep = proposals_of("grid", space), declares, monkeypatch
-    unbroken, executor = live(tmp_path / made(tmp_path, "unbroken"), *sweep)
+    sweep = proposals_maker("grid", space), declares, monkeypatch
+    unbroken, executor = run_driver(tmp_path / make_folder(tmp_path, "unbroken"), *sweep)
     assert [dict(trial.job.values) for trial in unbroken] == [
         {"a": 1},
         {"a": 2, "b": 5},
         {"a": 2, "b": 6},
         {"a": 2, "b": 7},
     ]
-    for last in range(1, executor.moments + 1):
-        directory = tmp_path / made(tmp_path, str(last))
-        assert summary(lives_until_done(directory, *sweep, deaths=[last])) == summary(unbroken)
+    for kill_at in range(1, executor.moments + 1):
+        directory = tmp_path / make_folder(tmp_path, str(kill_at))
+        assert summary(run_until_done(directory, *sweep, deaths=[kill_at])) == summary(unbroken)
 
 
 def test_more_trials_are_those_that_a_longer_sweep_would_have_had(tmp_path, monkeypatch):
-    sweep = proposals_of("random", plain()), good, monkeypatch
-    longer, _ = live(tmp_path / made(tmp_path, "longer"), *sweep, max_trials=8)
-    directory = tmp_path / made(tmp_path, "raised")
-    live(directory, *sweep, max_trials=3)
-    trials, executor = live(directory, *sweep, max_trials=8)
+    sweep = proposals_maker("random", plain()), good_result, monkeypatch
+    longer, _ = run_driver(tmp_path / make_folder(tmp_path, "longer"), *sweep, max_trials=8)
+    directory = tmp_path / make_folder(tmp_path, "raised")
+    run_driver(directory, *sweep, max_trials=3)
+    trials, executor = run_driver(directory, *sweep, max_trials=8)
     assert summary(trials) == summary(longer)
     assert [job.trial_id for job in executor.started] == ["0003", "0004", "0005", "0006", "0007"]
-    trials, executor = live(directory, *sweep, max_trials=8)
+    trials, executor = run_driver(directory, *sweep, max_trials=8)
     assert executor.started == []
     assert summary(trials) == summary(longer)
 
@@ -220,7 +223,7 @@ def attempts_at(failures):
 
     def result(job):
         failure = next(attempts, None)
-        return Result(failure, "went wrong", f"Traceback of {failure}") if failure else good(job)
+        return Result(failure, "went wrong", f"Traceback of {failure}") if failure else good_result(job)
 
     return result
 
@@ -240,8 +243,8 @@ def attempts_at(failures):
     ],
 )
 def test_exceptions_and_deaths_are_tried_again(failures, retries, status, attempts, tmp_path, monkeypatch):
-    sweep = proposals_of("random", plain()), attempts_at(failures), monkeypatch
-    (trial,), executor = live(tmp_path, *sweep, max_trials=1, retries=retries)
+    sweep = proposals_maker("random", plain()), attempts_at(failures), monkeypatch
+    (trial,), executor = run_driver(tmp_path, *sweep, max_trials=1, retries=retries)
     assert (trial.status, trial.attempts, len(executor.started)) == (status, attempts, attempts)
     assert trial.result.failure == (failures[-1] if status == FAILED else None)
     text = (layout.trial_folder(tmp_path, "0000") / layout.ERROR_TEXT).read_text()
@@ -253,31 +256,31 @@ def test_exceptions_and_deaths_are_tried_again(failures, retries, status, attemp
 
 
 def test_a_retried_trial_comes_before_a_new_one(tmp_path, monkeypatch):
-    sweep = proposals_of("random", plain()), attempts_at([None, DIED]), monkeypatch
-    _, executor = live(tmp_path, *sweep, max_trials=3)
+    sweep = proposals_maker("random", plain()), attempts_at([None, DIED]), monkeypatch
+    _, executor = run_driver(tmp_path, *sweep, max_trials=3)
     assert [job.trial_id for job in executor.started] == ["0000", "0001", "0001", "0002"]
 
 
 @pytest.mark.parametrize(("failure", "starts"), [(DIED, 1), (ERROR, 3)])
 def test_deaths_that_the_executor_has_tried_again_are_left(failure, starts, tmp_path, monkeypatch):
     monkeypatch.setattr("tests.support.sweeps.FakeExecutor.retries_deaths", True)
-    sweep = proposals_of("random", plain()), attempts_at([failure] * 9), monkeypatch
-    (trial,), executor = live(tmp_path, *sweep, max_trials=1, retries=2)
+    sweep = proposals_maker("random", plain()), attempts_at([failure] * 9), monkeypatch
+    (trial,), executor = run_driver(tmp_path, *sweep, max_trials=1, retries=2)
     assert (trial.status, len(executor.started)) == (FAILED, starts)
 
 
 def test_an_attempt_that_the_drivers_death_broke_off_is_not_counted(tmp_path, monkeypatch):
-    sweep = proposals_of("random", plain()), attempts_at([]), monkeypatch
-    directory = tmp_path / made(tmp_path, "killed")
-    (trial,) = lives_until_done(directory, *sweep, deaths=[6, 6, 6], max_trials=1, retries=0)
+    sweep = proposals_maker("random", plain()), attempts_at([]), monkeypatch
+    directory = tmp_path / make_folder(tmp_path, "killed")
+    (trial,) = run_until_done(directory, *sweep, deaths=[6, 6, 6], max_trials=1, retries=0)
     assert (trial.status, trial.attempts) == (COMPLETED, 1)
 
 
 def test_a_full_disk_stops_the_sweep_and_the_trial_stays_to_be_run(tmp_path, monkeypatch):
-    sweep = proposals_of("random", plain()), attempts_at([None, NO_SPACE]), monkeypatch
+    sweep = proposals_maker("random", plain()), attempts_at([None, NO_SPACE]), monkeypatch
     with pytest.raises(OSError, match="trial 0001 found no space: went wrong"):
-        live(tmp_path, *sweep, max_trials=3)
-    trials, executor = live(tmp_path, *sweep, max_trials=3)
+        run_driver(tmp_path, *sweep, max_trials=3)
+    trials, executor = run_driver(tmp_path, *sweep, max_trials=3)
     assert [job.trial_id for job in executor.started] == ["0001", "0002"]
     assert [(trial.status, trial.attempts) for trial in trials] == [(COMPLETED, 1)] * 3
 
@@ -286,26 +289,26 @@ def test_a_trial_that_dies_with_its_work_done_has_done_it(tmp_path, monkeypatch)
     def result(job):
         folder = layout.trial_folder(tmp_path, job.trial_id)
         folder.mkdir(parents=True)
-        write_json(folder / layout.RESULT, dataclasses.asdict(good(job)))
+        write_json(folder / layout.RESULT, dataclasses.asdict(good_result(job)))
         return Result(DIED, "killed")
 
-    (trial,), executor = live(tmp_path, proposals_of("random", plain()), result, monkeypatch, max_trials=1)
+    (trial,), executor = run_driver(tmp_path, proposals_maker("random", plain()), result, monkeypatch, max_trials=1)
     assert (trial.status, trial.attempts, len(executor.started)) == (COMPLETED, 1, 1)
 
 
 def test_what_happens_is_shown(tmp_path, monkeypatch):
-    shown = []
+    updates = []
     drive = driver.drive
 
     def watched(*arguments, show, **options):
-        def see(trials, epochs):
-            shown.append(([trial.status for trial in trials], {name: row["epoch"] for name, row in epochs.items()}))
+        def record(trials, epochs):
+            updates.append(([trial.status for trial in trials], {name: row["epoch"] for name, row in epochs.items()}))
 
-        return drive(*arguments, show=see, **options)
+        return drive(*arguments, show=record, **options)
 
     monkeypatch.setattr("tests.support.sweeps.drive", watched)
-    live(tmp_path, proposals_of("random", plain()), good, monkeypatch, max_trials=2)
-    assert shown == [(["running"], {}), (["completed", "running"], {}), (["completed", "completed"], {})]
+    run_driver(tmp_path, proposals_maker("random", plain()), good_result, monkeypatch, max_trials=2)
+    assert updates == [(["running"], {}), (["completed", "running"], {}), (["completed", "completed"], {})]
 
 
 @pytest.mark.parametrize(
@@ -322,5 +325,5 @@ def test_the_best_epoch_is_that_of_train(direction, rows, best):
         {"event": "created", "trial": "0000", "values": {"a": 1}},
         {"event": "ended", "trial": "0000", "status": COMPLETED, "result": dataclasses.asdict(Result(history=history))},
     ]
-    (trial,) = records_of(json.loads(json.dumps(events)), keras_tuner.Objective("m", direction), 3)
+    (trial,) = records_from_events(json.loads(json.dumps(events)), keras_tuner.Objective("m", direction), 3)
     assert (trial.best_epoch, trial.score, trial.metrics) == (best, rows[best - 1]["m"], rows[best - 1])

@@ -19,18 +19,20 @@ def grid(**values):
 def test_shares_follow_the_variances_of_additive_effects():
     settings = grid(cell=["lstm", "gru"], hidden_size=[32, 64, 128], num_layers=[1, 2, 3], fixed=[5])
     # The variances: 0.01 of the cell, 0.0025 * 2 / 3 of the depth, none of the width.
-    found = importance(trials(lambda v: 0.2 * (v["cell"] == "gru") + 0.05 * v["num_layers"], settings), "max")
-    assert found.refusal == ""
-    assert list(found.shares) == ["cell", "num_layers", "hidden_size"]
-    assert found.shares["cell"] == pytest.approx(0.857, abs=0.05)
-    assert found.shares["num_layers"] == pytest.approx(0.143, abs=0.05)
-    assert found.shares["hidden_size"] < 0.01
-    assert found.fit > 0.8
+    result = importance(trials(lambda v: 0.2 * (v["cell"] == "gru") + 0.05 * v["num_layers"], settings), "max")
+    assert result.refusal == ""
+    assert list(result.shares) == ["cell", "num_layers", "hidden_size"]
+    assert result.shares["cell"] == pytest.approx(0.857, abs=0.05)
+    assert result.shares["num_layers"] == pytest.approx(0.143, abs=0.05)
+    assert result.shares["hidden_size"] < 0.01
+    assert result.fit > 0.8
 
 
 def test_what_hyperparameters_do_together_is_a_share_of_its_own():
-    found = importance(trials(lambda v: float(v["a"] == v["b"]), grid(a=[0, 1], b=[0, 1], c=[1, 2, 3, 4, 5, 6])), "max")
-    assert found.interactions > 0.9
+    result = importance(
+        trials(lambda v: float(v["a"] == v["b"]), grid(a=[0, 1], b=[0, 1], c=[1, 2, 3, 4, 5, 6])), "max"
+    )
+    assert result.interactions > 0.9
 
 
 def test_an_inactive_hyperparameter_takes_no_credit_for_the_one_that_decides_it():
@@ -41,9 +43,9 @@ def test_an_inactive_hyperparameter_takes_no_credit_for_the_one_that_decides_it(
         if values["num_layers"] == 2:
             values["hidden_size_2"] = chance.choice([32, 64, 128])
         settings.append(values)
-    found = importance(trials(lambda v: float(v["num_layers"]), settings), "max")
-    assert found.shares["num_layers"] > 0.9
-    assert found.shares["hidden_size_2"] < 0.05
+    result = importance(trials(lambda v: float(v["num_layers"]), settings), "max")
+    assert result.shares["num_layers"] > 0.9
+    assert result.shares["hidden_size_2"] < 0.05
 
 
 def test_a_range_of_many_values_and_a_wild_loss():
@@ -51,9 +53,9 @@ def test_a_range_of_many_values_and_a_wild_loss():
     settings = [{"learning_rate": 10 ** chance.uniform(-4, -2), "seed": chance.random()} for _ in range(60)]
     records = trials(lambda v: v["learning_rate"] * 100, settings)
     records += trials(lambda v: 1e6, settings[:2])
-    found = importance(records, "min")
-    assert found.shares["learning_rate"] > 0.8
-    assert found.fit > 0.5
+    result = importance(records, "min")
+    assert result.shares["learning_rate"] > 0.8
+    assert result.fit > 0.5
 
 
 def test_the_number_of_epochs_counts_where_it_differs():
@@ -74,6 +76,6 @@ def test_the_number_of_epochs_counts_where_it_differs():
     ],
 )
 def test_says_why_there_is_nothing_to_tell(records, reason):
-    found = importance(records, "max")
-    assert found.refusal.startswith(reason)
-    assert found.shares == {}
+    result = importance(records, "max")
+    assert result.refusal.startswith(reason)
+    assert result.shares == {}

@@ -52,11 +52,11 @@ def test_an_event_is_on_the_disk_at_once(path):
 @pytest.mark.parametrize("cut", [1, 5, 20])
 def test_a_torn_line_never_happened(path, cut):
     write(path, "0000", "0001")
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-cut])
+    content = path.read_bytes()
+    path.write_bytes(content[:-cut])
     assert [event["trial"] for event in read_journal(path)] == ["0000"]
     write(path, "0001")
-    assert path.read_bytes() == whole
+    assert path.read_bytes() == content
 
 
 def test_a_journal_of_half_a_line_is_empty(path):

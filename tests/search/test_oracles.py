@@ -1,14 +1,14 @@
 import warnings
 from itertools import product
 
-import keras_tuner
 import pytest
 
-from keras_rnn.search import oracles
-from keras_rnn.search.oracles import ALGORITHMS, Proposals, job, make_oracle, trial_count
-from keras_rnn.search.space import Range, search_space
-from keras_rnn.search.trial import NAN_LOSS, Job, Result
-from tests.support.sweeps import OBJECTIVE, good, live, proposals_of
+from keras_rnn.search.algorithms import create_oracle, list_algorithms
+from keras_rnn.search.proposals import Proposals
+from keras_rnn.search.ranges import Range
+from keras_rnn.search.space import search_space
+from keras_rnn.search.trial import NAN_LOSS, Result
+from tests.support.sweeps import OBJECTIVE, good_result, proposals_maker, run_driver
 
 
 @pytest.fixture(autouse=True)
@@ -18,43 +18,37 @@ def quiet():
         yield
 
 
-def space_of(options, **further):
-    return search_space(options, **further)[1]
+def make_space(options, **settings):
+    return search_space(options, **settings)[1]
 
 
 PLAIN = {"cell": ["lstm", "gru"], "num_layers": [1, 2, 3], "hidden_size": [8, 16]}
 
 
-def run(algorithm, space, tmp_path, monkeypatch, *, result=good, epochs=3, **options):
-    return live(tmp_path, proposals_of(algorithm, space, epochs), result, monkeypatch, **options)
+def run(algorithm, space, tmp_path, monkeypatch, *, result=good_result, epochs=3, **options):
+    return run_driver(tmp_path, proposals_maker(algorithm, space, epochs), result, monkeypatch, **options)
 
 
-def values_of(trials):
+def trial_values(trials):
     return [dict(trial.job.values) for trial in trials]
-
-
-def test_a_job_is_what_was_proposed_without_what_hyperband_says_beside():
-    assert job("0001", {"cell": "gru"}, epochs=5) == Job("0001", {"cell": "gru"}, epochs=5)
-    told = {"tuner/epochs": 3, "tuner/initial_epoch": 1, "tuner/bracket": 1, "tuner/round": 1, "tuner/trial_id": "0000"}
-    assert job("0001", {"cell": "gru", **told}, epochs=5) == Job("0001", {"cell": "gru"}, 3, 1, "0000")
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_a_grid_is_covered_once_and_keeps_the_workers_busy(workers, tmp_path, monkeypatch):
-    trials, executor = run("grid", space_of(PLAIN), tmp_path, monkeypatch, capacity=workers)
+    trials, executor = run("grid", make_space(PLAIN), tmp_path, monkeypatch, capacity=workers)
     expected = [dict(zip(("num_layers", "cell", "hidden_size"), row, strict=True)) for row in product(
         PLAIN["num_layers"], PLAIN["cell"], PLAIN["hidden_size"]
     )]  # fmt: skip
-    assert values_of(trials) == expected
+    assert trial_values(trials) == expected
     # While there are trials to begin none is idle; the last ones end one after another.
     assert executor.idle == workers * (workers - 1) // 2
 
 
 def test_a_grid_of_sizes_a_layer_has_the_active_ones_alone(tmp_path, monkeypatch):
-    space = space_of({"num_layers": [1, 2, 3], "hidden_size": [8, 16]}, hidden_size_per_layer=True)
+    space = make_space({"num_layers": [1, 2, 3], "hidden_size": [8, 16]}, hidden_size_per_layer=True)
     trials, _ = run("grid", space, tmp_path, monkeypatch, capacity=2)
     sizes = ("hidden_size_1", "hidden_size_2", "hidden_size_3")
-    assert values_of(trials) == [
+    assert trial_values(trials) == [
         {"num_layers": layers, **dict(zip(sizes, row, strict=False))}
         for layers in (1, 2, 3)
         for row in product((8, 16), repeat=layers)
@@ -62,24 +56,24 @@ def test_a_grid_of_sizes_a_layer_has_the_active_ones_alone(tmp_path, monkeypatch
 
 
 def test_a_failed_trial_does_not_end_the_grid(tmp_path, monkeypatch):
-    trials, _ = run("grid", space_of(PLAIN), tmp_path, monkeypatch, result=lambda job: Result(NAN_LOSS, "nan"))
+    trials, _ = run("grid", make_space(PLAIN), tmp_path, monkeypatch, result=lambda job: Result(NAN_LOSS, "nan"))
     assert len(trials) == 12
 
 
 def test_random_search_takes_each_combination_once_until_there_are_no_more(tmp_path, monkeypatch):
-    trials, _ = run("random", space_of(PLAIN), tmp_path, monkeypatch, max_trials=50)
-    combinations = {tuple(sorted(values.items())) for values in values_of(trials)}
+    trials, _ = run("random", make_space(PLAIN), tmp_path, monkeypatch, max_trials=50)
+    combinations = {tuple(sorted(values.items())) for values in trial_values(trials)}
     assert len(combinations) == len(trials) == 12
 
 
 def test_a_range_is_kept_to(tmp_path, monkeypatch):
-    space = space_of({"hidden_size": Range(100, 103), "learning_rate": Range(1e-4, 1e-2, log=True)})
+    space = make_space({"hidden_size": Range(100, 103), "learning_rate": Range(1e-4, 1e-2, log=True)})
     trials, _ = run("random", space, tmp_path, monkeypatch, max_trials=30)
-    for values in values_of(trials):
+    for values in trial_values(trials):
         assert values["hidden_size"] in (100, 101, 102, 103)
         assert type(values["hidden_size"]) is int
         assert 1e-4 <= values["learning_rate"] <= 1e-2
-    assert {values["hidden_size"] for values in values_of(trials)} == {100, 101, 102, 103}
+    assert {values["hidden_size"] for values in trial_values(trials)} == {100, 101, 102, 103}
 
 
 @pytest.mark.parametrize("rising", [True, False])
@@ -90,9 +84,9 @@ def test_bayesian_search_proposes_nothing_twice_and_stays_within_the_ranges(risi
         better = job.values["hidden_size"] / 100 * (1 if rising else -1)
         return Result(history=[{"epoch": 1, "seconds": 1.0, "val_accuracy": better}])
 
-    space = space_of({"hidden_size": Range(8, 13)})
+    space = make_space({"hidden_size": Range(8, 13)})
     trials, _ = run("bayesian", space, tmp_path, monkeypatch, result=result, max_trials=7)
-    sizes = [values["hidden_size"] for values in values_of(trials)]
+    sizes = [values["hidden_size"] for values in trial_values(trials)]
     assert sorted(sizes) == list(range(8, 14))
 
 
@@ -100,39 +94,39 @@ def test_bayesian_search_learns(tmp_path, monkeypatch):
     """Of the trials that its model proposes after three at random, some lie close to the best."""
 
     def result(job):
-        far = abs(job.values["dropout"] - 0.3)
-        return Result(history=[{"epoch": 1, "seconds": 1.0, "val_accuracy": 1 - far}])
+        distance = abs(job.values["dropout"] - 0.3)
+        return Result(history=[{"epoch": 1, "seconds": 1.0, "val_accuracy": 1 - distance}])
 
-    space = space_of({"dropout": Range(0.0, 0.9)})
+    space = make_space({"dropout": Range(0.0, 0.9)})
     trials, _ = run("bayesian", space, tmp_path, monkeypatch, result=result, max_trials=5)
-    assert min(abs(values["dropout"] - 0.3) for values in values_of(trials)[3:]) < 0.1
+    assert min(abs(values["dropout"] - 0.3) for values in trial_values(trials)[3:]) < 0.1
 
 
 def test_hyperband_promotes_the_best_from_where_they_stopped(tmp_path, monkeypatch):
     """Nine epochs at most: of nine trials of one epoch the best three go on to three, and the best of them to nine."""
-    space = space_of({**PLAIN, "hidden_size": [8, 16, 24, 32], "dropout": [0.0, 0.1, 0.2, 0.3]})
+    space = make_space({**PLAIN, "hidden_size": [8, 16, 24, 32], "dropout": [0.0, 0.1, 0.2, 0.3]})
     trials, _ = run("hyperband", space, tmp_path, monkeypatch, epochs=9)
     jobs = {trial.job.trial_id: trial.job for trial in trials}
-    first = [job for job in jobs.values() if job.source is None]
+    initial = [job for job in jobs.values() if job.source is None]
     promoted = [job for job in jobs.values() if job.source is not None]
-    assert [(job.epochs, job.initial_epoch) for job in first] == [(1, 0)] * 9 + [(3, 0)] * 5 + [(9, 0)] * 3
+    assert [(job.epochs, job.initial_epoch) for job in initial] == [(1, 0)] * 9 + [(3, 0)] * 5 + [(9, 0)] * 3
     assert sorted((job.epochs, job.initial_epoch) for job in promoted) == [(3, 1)] * 3 + [(9, 3)] * (1 + 2)
     for later in promoted:
         assert later.values == jobs[later.source].values
         assert later.initial_epoch == jobs[later.source].epochs
     scores = {trial.job.trial_id: trial.score for trial in trials}
-    best_three = sorted((job.trial_id for job in first if job.epochs == 1), key=scores.get)[-3:]
+    best_three = sorted((job.trial_id for job in initial if job.epochs == 1), key=scores.get)[-3:]
     assert sorted(job.source for job in promoted if job.epochs == 3) == sorted(best_three)
 
 
 def test_hyperband_runs_its_brackets_on_a_space_smaller_than_they_are(tmp_path, monkeypatch):
     """Four combinations: of each bracket's nine, five and three first trials there are four, four and three."""
-    trials, _ = run("hyperband", space_of({"num_layers": [1, 2, 3, 4]}), tmp_path, monkeypatch, epochs=9)
+    trials, _ = run("hyperband", make_space({"num_layers": [1, 2, 3, 4]}), tmp_path, monkeypatch, epochs=9)
     jobs = [trial.job for trial in trials]
-    first = [job for job in jobs if job.source is None]
-    assert [(job.epochs, job.initial_epoch) for job in first] == [(1, 0)] * 4 + [(3, 0)] * 4 + [(9, 0)] * 3
+    initial = [job for job in jobs if job.source is None]
+    assert [(job.epochs, job.initial_epoch) for job in initial] == [(1, 0)] * 4 + [(3, 0)] * 4 + [(9, 0)] * 3
     for epochs in (1, 3, 9):
-        layers = [job.values["num_layers"] for job in first if job.epochs == epochs]
+        layers = [job.values["num_layers"] for job in initial if job.epochs == epochs]
         assert len(layers) == len(set(layers))
     assert [(job.epochs, job.initial_epoch) for job in jobs if job.source is not None].count((9, 3)) >= 2
 
@@ -141,21 +135,21 @@ def test_hyperband_promotes_as_many_where_trials_fail(tmp_path, monkeypatch):
     """Five of the nine first trials fail: the best three of the other four go on, and the best of them to the end."""
 
     def result(job):
-        return Result(NAN_LOSS, "nan") if int(job.trial_id) < 5 else good(job)
+        return Result(NAN_LOSS, "nan") if int(job.trial_id) < 5 else good_result(job)
 
-    space = space_of({**PLAIN, "hidden_size": [8, 16, 24, 32], "dropout": [0.0, 0.1, 0.2, 0.3]})
+    space = make_space({**PLAIN, "hidden_size": [8, 16, 24, 32], "dropout": [0.0, 0.1, 0.2, 0.3]})
     trials, _ = run("hyperband", space, tmp_path, monkeypatch, result=result, epochs=9, max_trials=13)
     promoted = [trial.job for trial in trials if trial.job.source is not None]
     assert [(job.epochs, job.initial_epoch) for job in promoted] == [(3, 1)] * 3 + [(9, 3)]
     assert all(int(job.source) >= 5 for job in promoted)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", list_algorithms())
 def test_the_seed_decides_and_any_seed_will_do(algorithm):
-    space = space_of({"learning_rate": Range(1e-4, 1e-2, log=True), "dropout": [0.0, 0.1, 0.2, 0.3]})
+    space = make_space({"learning_rate": Range(1e-4, 1e-2, log=True), "dropout": [0.0, 0.1, 0.2, 0.3]})
 
     def proposed(seed):
-        proposals = Proposals(make_oracle(algorithm, OBJECTIVE, space.copy(), seed=seed, epochs=9), 9)
+        proposals = Proposals(create_oracle(algorithm, OBJECTIVE, space.copy(), seed=seed, epochs=9), 9)
         return [proposals.propose() for _ in range(5)]
 
     assert proposed(0) == proposed(0)
@@ -164,54 +158,7 @@ def test_the_seed_decides_and_any_seed_will_do(algorithm):
         assert proposed(0) != proposed(1)
 
 
-@pytest.mark.parametrize(
-    ("algorithm", "most", "count"),
-    [
-        ("grid", None, 12),
-        ("grid", 5, 5),
-        ("grid", 99, 12),
-        ("hyperband", None, 6),
-        ("hyperband", 4, 4),
-        ("random", 7, 7),
-        ("random", None, None),
-        ("bayesian", 7, 7),
-    ],
-)
-def test_how_many_trials_there_will_be(algorithm, most, count):
-    assert trial_count(make_oracle(algorithm, OBJECTIVE, space_of(PLAIN), seed=0, epochs=3), most) == count
-
-
-def test_a_grid_too_large_to_be_counted_has_no_count(monkeypatch):
-    monkeypatch.setattr(oracles, "MOST_COUNTED", 100)
-    space = space_of({"hidden_size": Range(1, 200), "embedding_size": Range(1, 200)})
-    assert trial_count(make_oracle("grid", OBJECTIVE, space, seed=0, epochs=1), None) is None
-
-
-def test_a_journal_of_another_sweep_shows():
-    proposals = proposals_of("random", space_of(PLAIN))()
-    with pytest.raises(RuntimeError, match="the journal has trial 0003 where the oracle makes 0000"):
-        proposals.repropose("0003", {"cell": "gru", "num_layers": 1, "hidden_size": 8})
-
-
 def test_an_oracle_keeps_no_files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run("hyperband", space_of(PLAIN), tmp_path, monkeypatch)
+    run("hyperband", make_space(PLAIN), tmp_path, monkeypatch)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["journal.jsonl", "trials"]
-
-
-def test_trials_that_fail_one_after_another_do_not_stop_the_oracle():
-    proposals = proposals_of("random", space_of(PLAIN))()
-    for _ in range(6):
-        trial_id, _ = proposals.propose()
-        proposals.end(trial_id, Result(NAN_LOSS, "nan"))
-    assert proposals.propose() is not None
-    assert not proposals.stopped
-
-
-def test_an_objective_may_be_low(tmp_path):
-    oracle = make_oracle("random", keras_tuner.Objective("val_loss", "min"), space_of(PLAIN), seed=0, epochs=3)
-    proposals = Proposals(oracle, 3)
-    for loss in (0.5, 0.2, 0.9):
-        trial_id, _ = proposals.propose()
-        proposals.end(trial_id, Result(history=[{"epoch": 1, "seconds": 1.0, "val_loss": loss}]))
-    assert oracle.get_best_trials(1)[0].trial_id == "0001"

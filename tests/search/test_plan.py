@@ -8,8 +8,8 @@ from keras_rnn.datasets import TextDataset
 from keras_rnn.errors import UsageError
 from keras_rnn.search import layout
 from keras_rnn.search.journal import locked
-from keras_rnn.search.plan import claimed, make_plan, read_identity
-from keras_rnn.search.space import Range
+from keras_rnn.search.plan import claim_directory, make_plan, read_identity
+from keras_rnn.search.ranges import Range
 from tests.support import tiny
 
 OPTIONS = {"dataset": "negated_reviews", "cell": ["lstm", "gru"], "num_layers": [1, 2], "hidden_size": 8, "epochs": 2}
@@ -95,27 +95,27 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("what", REFUSED)
-def test_what_makes_no_plan_is_refused(what):
-    given, message = REFUSED[what]
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_makes_no_plan_is_refused(case):
+    arguments, message = REFUSED[case]
     with pytest.raises(UsageError, match=message):
-        plan(**given)
+        plan(**arguments)
 
 
 def test_a_plan_of_our_models():
-    made = plan(learning_rate=Range(1e-4, 1e-2, log=True))
-    assert made.ours
-    assert made.objective == keras_tuner.Objective("val_accuracy", "max")
-    assert sorted(entry.name for entry in made.hyperparameters.space) == ["cell", "learning_rate", "num_layers"]
-    assert made.config.training.epochs == 2
-    assert made.config.model.hyperparameters == {"hidden_size": 8}
-    assert made.hypermodel.options == {"dataset": "negated_reviews", "hidden_size": 8, "epochs": 2}
-    assert json.loads(json.dumps(made.identity())) == made.identity()
+    sweep_plan = plan(learning_rate=Range(1e-4, 1e-2, log=True))
+    assert sweep_plan.is_builtin
+    assert sweep_plan.objective == keras_tuner.Objective("val_accuracy", "max")
+    assert sorted(entry.name for entry in sweep_plan.hyperparameters.space) == ["cell", "learning_rate", "num_layers"]
+    assert sweep_plan.config.training.epochs == 2
+    assert sweep_plan.config.model.hyperparameters == {"hidden_size": 8}
+    assert sweep_plan.hypermodel.options == {"dataset": "negated_reviews", "hidden_size": 8, "epochs": 2}
+    assert json.loads(json.dumps(sweep_plan.identity())) == sweep_plan.identity()
 
 
 def test_a_space_may_be_given_as_keras_tuner_has_it():
-    made = plan(hyperparameters=space(learning_rate=[0.1, 0.2]))
-    assert [entry.name for entry in made.hyperparameters.space] == ["num_layers", "cell", "learning_rate"]
+    sweep_plan = plan(hyperparameters=space(learning_rate=[0.1, 0.2]))
+    assert [entry.name for entry in sweep_plan.hyperparameters.space] == ["num_layers", "cell", "learning_rate"]
 
 
 def test_a_hypermodel_is_taken_as_it_is_and_a_function_becomes_one():
@@ -126,12 +126,12 @@ def test_a_hypermodel_is_taken_as_it_is_and_a_function_becomes_one():
     mine = Mine()
     assert plan(mine).hypermodel is mine
     assert plan(mine).identity()["hypermodel"] == "Mine"
-    of_function = plan(build, hyperparameters=space(units=[1]), batch_size=4, seed=3, epochs=7)
-    assert of_function.identity()["hypermodel"] == "build"
-    assert not of_function.ours
-    assert of_function.config.training.epochs == 7
+    function_plan = plan(build, hyperparameters=space(units=[1]), batch_size=4, seed=3, epochs=7)
+    assert function_plan.identity()["hypermodel"] == "build"
+    assert not function_plan.is_builtin
+    assert function_plan.config.training.epochs == 7
     with pytest.raises(AssertionError, match="a plan builds nothing"):
-        of_function.hypermodel.build(None)
+        function_plan.hypermodel.build(None)
 
 
 def test_objectives_have_a_direction():
@@ -139,8 +139,8 @@ def test_objectives_have_a_direction():
     assert plan(build, objective=keras_tuner.Objective("val_f1", "max")).objective.name == "val_f1"
 
 
-def claim(made, directory):
-    with claimed(made, directory):
+def claim(sweep_plan, directory):
+    with claim_directory(sweep_plan, directory):
         pass
 
 
@@ -149,13 +149,13 @@ def test_a_directory_is_claimed_and_taken_up_again(tmp_path):
     claim(plan(), directory)
     assert read_identity(directory) == plan().identity()
     (directory / ".results.1.tmp.csv").touch()
-    with claimed(plan(), directory), pytest.raises(UsageError, match="another process runs the sweep in"):
+    with claim_directory(plan(), directory), pytest.raises(UsageError, match="another process runs the sweep in"):
         claim(plan(), directory)
     assert sorted(entry.name for entry in directory.iterdir()) == [layout.SWEEP, layout.LOCK]
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("arguments", "message"),
     [
         ({"algorithm": "grid"}, "algorithm was 'random', now 'grid'"),
         ({"objective": "val_loss"}, "objective was 'val_accuracy', now 'val_loss'; direction was 'max', now 'min'"),
@@ -170,13 +170,13 @@ def test_a_directory_is_claimed_and_taken_up_again(tmp_path):
         ({"hypermodel": build}, "hypermodel was None, now 'build'"),
     ],
 )
-def test_another_sweep_is_refused_with_what_differs(given, message, tmp_path):
+def test_another_sweep_is_refused_with_what_differs(arguments, message, tmp_path):
     claim(plan(), tmp_path)
     (tmp_path / layout.JOURNAL).touch()
-    before = (tmp_path / layout.SWEEP).read_bytes()
+    previous = (tmp_path / layout.SWEEP).read_bytes()
     with pytest.raises(UsageError, match=f"^{tmp_path} holds another sweep: .*{message}.*; give another directory"):
-        claim(plan(**given), tmp_path)
-    assert (tmp_path / layout.SWEEP).read_bytes() == before
+        claim(plan(**arguments), tmp_path)
+    assert (tmp_path / layout.SWEEP).read_bytes() == previous
 
 
 def test_a_sweep_that_has_tried_nothing_yet_may_become_another(tmp_path):
@@ -188,21 +188,21 @@ def test_a_sweep_that_has_tried_nothing_yet_may_become_another(tmp_path):
 def test_changed_data_make_another_sweep(tmp_path):
     path = tiny.write_csv(tmp_path / "tiny.csv", tiny.split(8, 0))
 
-    def of_file():
+    def file_plan():
         return plan(dataset=None, data=str(path))
 
-    before = of_file()
-    assert of_file().identity() == before.identity()
-    claim(before, tmp_path / "s")
+    previous = file_plan()
+    assert file_plan().identity() == previous.identity()
+    claim(previous, tmp_path / "s")
     (tmp_path / "s" / layout.JOURNAL).touch()
     tiny.write_csv(path, tiny.split(9, 0))
     with pytest.raises(UsageError, match="holds another sweep: the data has changed; give"):
-        claim(of_file(), tmp_path / "s")
-    one, same, other = (
+        claim(file_plan(), tmp_path / "s")
+    first_plan, equal_plan, other_plan = (
         plan(dataset="tiny", in_memory=TextDataset("tiny", tiny.CLASSES, tiny.split(8, seed), tiny.split(4, 1), None))
         for seed in (0, 0, 1)
     )
-    assert one.identity() == same.identity() != other.identity()
+    assert first_plan.identity() == equal_plan.identity() != other_plan.identity()
 
 
 def test_what_is_no_sweep_is_left_alone(tmp_path):
@@ -218,12 +218,12 @@ def test_what_is_no_sweep_is_left_alone(tmp_path):
 
 def test_a_new_directory_goes_again_where_the_sweep_cannot_begin(tmp_path):
     for name, error, stays in (("usage", UsageError, False), ("other", RuntimeError, True)):
-        with pytest.raises(error), claimed(plan(), tmp_path / name):
+        with pytest.raises(error), claim_directory(plan(), tmp_path / name):
             raise error("no")
         assert (tmp_path / name).exists() == stays
     claim(plan(), tmp_path / "begun")
     (tmp_path / "begun" / layout.JOURNAL).touch()
-    with pytest.raises(UsageError), claimed(plan(), tmp_path / "begun"):
+    with pytest.raises(UsageError), claim_directory(plan(), tmp_path / "begun"):
         raise UsageError("no")
     assert (tmp_path / "begun" / layout.JOURNAL).exists()
 

@@ -52,8 +52,14 @@ def test_heatmap_is_depth_by_width_a_cell():
 
 @pytest.mark.parametrize(("direction", "best"), [("max", "0.9000\nn=2"), ("min", "0.5000\nn=2")])
 def test_a_square_holds_the_best_of_its_trials_and_says_if_all_failed(direction, best):
-    here, there = {"num_layers": 1, "hidden_size": 32}, {"num_layers": 2, "hidden_size": 64}
-    records = [completed(0, 0.5, here), completed(1, 0.9, here), failed(2, here), failed(3, there), running(4, there)]
+    first_point, second_point = {"num_layers": 1, "hidden_size": 32}, {"num_layers": 2, "hidden_size": 64}
+    records = [
+        completed(0, 0.5, first_point),
+        completed(1, 0.9, first_point),
+        failed(2, first_point),
+        failed(3, second_point),
+        running(4, second_point),
+    ]
     assert panels(records, direction) == [("", {(0, 0): best, (1, 1): "failed"})]
 
 

@@ -6,7 +6,7 @@ import pytest
 from keras_rnn.datasets import Split, TextDataset
 from keras_rnn.errors import UsageError
 from keras_rnn.search import layout, preparation
-from keras_rnn.search.preparation import check_models, explore, prepare_data, whole_space
+from keras_rnn.search.preparation import check_models, declared_space, explore_space, prepare_data
 from keras_rnn.search.program import Program, write_program
 from keras_rnn.search.space import search_space
 from keras_rnn.training.config import run_config
@@ -21,9 +21,9 @@ def no_report(value):
 
 
 def model(units=1, metrics=("mae",)):
-    made = keras.Sequential([keras.Input((2,)), keras.layers.Dense(units), keras.layers.Dense(1)])
-    made.compile("sgd", loss="mse", metrics=list(metrics), run_eagerly=True)
-    return made
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(units), keras.layers.Dense(1)])
+    model.compile("sgd", loss="mse", metrics=list(metrics), run_eagerly=True)
+    return model
 
 
 def hypermodel(build, **methods):
@@ -36,7 +36,7 @@ def explored(directory, build, objective="val_loss", space=None, fit_arguments=D
     program = Program(hypermodel(build, **methods), config, objective, "min", fit_arguments=fit_arguments)
     with pytest.MonkeyPatch.context() as patch:  # the file has a copy, which would not tell the test what it saw
         patch.setattr(preparation, "read_program", lambda path: program)
-        return explore(directory, no_report)
+        return explore_space(directory, no_report)
 
 
 def units(hp):
@@ -62,8 +62,8 @@ def test_every_value_of_ours_is_built_once():
     ],
 )
 def test_a_value_that_a_model_refuses_shows(option, values, message):
-    given = {name: value for name, value in tiny.SMALL.items() if name != option}
-    options, space = search_space({**given, option: values})
+    options = {name: value for name, value in tiny.SMALL.items() if name != option}
+    options, space = search_space({**options, option: values})
     with pytest.raises(UsageError, match=message):
         check_models(options, {**space.get_config(), "values": {}}, no_report)
 
@@ -106,7 +106,7 @@ def test_conditional_hyperparameters_are_found_in_all_branches():
                 assert hp.Int(f"units_{layer}", 2, 5) in (2, 5)
         return model()
 
-    space = whole_space(hypermodel(build), keras_tuner.HyperParameters())
+    space = declared_space(hypermodel(build), keras_tuner.HyperParameters())
     conditions = {entry.name: len(entry.conditions) for entry in space.space}
     assert conditions == {
         "kind": 0, "of_b": 1, "of_b_true": 2, "of_c": 0, "of_c_true": 0,
@@ -120,16 +120,16 @@ def test_a_space_given_beforehand_has_values_when_it_builds(tmp_path):
     for layer in (1, 2, 3):
         with beforehand.conditional_scope("layers", list(range(layer, 4))):
             beforehand.Int(f"units_{layer}", 2, 5)
-    seen = []
+    built_values = []
 
     def build(hp):
         layers = hp.get("layers")
-        seen.append((layers, [hp.get(f"units_{layer}") for layer in range(1, layers + 1)]))
+        built_values.append((layers, [hp.get(f"units_{layer}") for layer in range(1, layers + 1)]))
         return model()
 
     assert names(explored(tmp_path, build, space=beforehand)) == ["layers", "units_1", "units_2", "units_3"]
-    assert seen[0] == seen[-1] == (2, [2, 2])
-    assert {layers for layers, _ in seen} == {1, 2, 3}
+    assert built_values[0] == built_values[-1] == (2, [2, 2])
+    assert {layers for layers, _ in built_values} == {1, 2, 3}
 
 
 def raises(*_, **__):
@@ -163,9 +163,9 @@ def test_a_fit_that_raises_shows_at_once(tmp_path):
 
 
 def test_data_that_do_not_fit_show_at_once(tmp_path):
-    wrong = {"x": np.zeros((4, 3), np.float32), "y": X[:, :1]}
+    mismatched_data = {"x": np.zeros((4, 3), np.float32), "y": X[:, :1]}
     with pytest.raises(UsageError, match="^HyperModel.fit raises ValueError: "):
-        explored(tmp_path, units, fit_arguments=wrong)
+        explored(tmp_path, units, fit_arguments=mismatched_data)
 
 
 def test_an_objective_that_is_never_reported_is_named_with_those_that_are(tmp_path):
@@ -194,7 +194,7 @@ def test_token_ids_are_at_hand_when_it_builds(tmp_path):
     class Mine(keras_tuner.HyperModel):
         def build(self, hp):
             assert self.data.vocabulary_size == 12
-            made = keras.Sequential(
+            model = keras.Sequential(
                 [
                     keras.Input((None,), dtype="int32"),
                     keras.layers.Embedding(self.data.vocabulary_size, hp.Choice("size", [2, 3])),
@@ -203,9 +203,9 @@ def test_token_ids_are_at_hand_when_it_builds(tmp_path):
                 ]
             )
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-            made.compile("sgd", loss=loss, metrics=["accuracy"], run_eagerly=True)
-            return made
+            model.compile("sgd", loss=loss, metrics=["accuracy"], run_eagerly=True)
+            return model
 
     space = {**keras_tuner.HyperParameters().get_config(), "values": {}}
     write_program(Program(Mine(), space, "val_accuracy", "max", batch_size=16), tmp_path / layout.PROGRAM)
-    assert names(explore(tmp_path, no_report)) == ["size"]
+    assert names(explore_space(tmp_path, no_report)) == ["size"]

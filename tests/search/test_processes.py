@@ -11,10 +11,10 @@ import pytest
 
 from keras_rnn.errors import UsageError
 from keras_rnn.search import layout, processes
-from keras_rnn.search.executor import Ended, EpochDone
-from keras_rnn.search.processes import ProcessExecutor, Slot, call, early_slot, take_slot
+from keras_rnn.search.executor import EpochEnded, TrialEnded
+from keras_rnn.search.processes import ProcessExecutor, Slot, call_in_slot, early_slot, take_slot
 from keras_rnn.search.trial import DIED, ERROR, OUT_OF_MEMORY, TIME_OUT, Job, Result
-from tests.support.executors import PATIENCE, gone, run_all, wait_until
+from tests.support.executors import PATIENCE, is_gone, run_all, wait_until
 
 DRIVER = """
 import sys
@@ -41,24 +41,24 @@ def task(directory, job, report):
     """Stands for a trial: notes its process, then does what its value says."""
     with open(directory / "pids", "a") as file:
         file.write(f"{job.trial_id} {os.getpid()}\n")
-    does = job.values["does"]
-    if does == "report":
+    action = job.values["action"]
+    if action == "report":
         report({"epoch": 1, "loss": 0.5})
         report({"epoch": 2, "loss": 0.25})
-    elif does == "tell":
+    elif action == "tell":
         return Result(
             space={name: os.environ.get(name) for name in ("SLOT", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")}
         )
-    elif does == "raise":
+    elif action == "raise":
         raise KeyError("no such thing")
-    elif does == "exit":
+    elif action == "exit":
         print("these are my", "last words", sep="\n", flush=True)
         os._exit(3)
-    elif does == "leave":
+    elif action == "leave":
         raise SystemExit(4)
-    elif does == "be killed":
+    elif action == "be killed":
         os.kill(os.getpid(), signal.SIGKILL)
-    elif does == "hang":
+    elif action == "hang":
         helper = subprocess.Popen(["sleep", "1000"])
         with open(directory / "pids", "a") as file:
             file.write(f"{job.trial_id} {helper.pid}\n")
@@ -86,12 +86,12 @@ def light_slots():
 @pytest.fixture(scope="module")
 def slots():
     """One that forks, and one that does not."""
-    made = [
+    slots = [
         Slot({"SLOT": "a", "OMP_NUM_THREADS": "3", "CUDA_VISIBLE_DEVICES": "5"}),
         Slot({"SLOT": "b", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "-1"}, in_process=True),
     ]
-    yield made
-    for slot in made:
+    yield slots
+    for slot in slots:
         slot.close()
 
 
@@ -107,13 +107,13 @@ def staying(slots):
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """`run(slots, "does", ...)`: the results of trials that do that, and all that happened."""
+    """`run(slots, "action", ...)`: the results of trials that do that, and all that happened."""
     monkeypatch.setattr(processes, "trial_task", task)
     events = []
 
-    def run(slots, *does, during=lambda: None, **options):
+    def run(slots, *actions, during=lambda: None, **options):
         executor = ProcessExecutor(tmp_path, slots, **options)
-        jobs = [Job(f"{number:04}", {"does": what}, 1) for number, what in enumerate(does)]
+        jobs = [Job(f"{number:04}", {"action": action}, 1) for number, action in enumerate(actions)]
         results = run_all(executor, jobs, on_event=events.append, each_round=during, tick=0.05)
         assert len(executor.idle) == executor.capacity
         return [results[trial_id] for trial_id in sorted(results)]
@@ -130,11 +130,11 @@ def test_each_trial_has_a_process_of_its_own(run, forking, tmp_path):
     ]
     used = {*pids(tmp_path), os.getpid(), forking[0].process.pid}
     assert len(used) == 5
-    wait_until(lambda: all(map(gone, pids(tmp_path))), "the trials' processes ended")
+    wait_until(lambda: all(map(is_gone, pids(tmp_path))), "the trials' processes ended")
     assert run.events[:3] == [
-        EpochDone("0000", {"epoch": 1, "loss": 0.5}),
-        EpochDone("0000", {"epoch": 2, "loss": 0.25}),
-        Ended("0000", Result()),
+        EpochEnded("0000", {"epoch": 1, "loss": 0.5}),
+        EpochEnded("0000", {"epoch": 2, "loss": 0.25}),
+        TrialEnded("0000", Result()),
     ]
 
 
@@ -155,21 +155,21 @@ def staying_and_others(directory, slots):
 
 
 def test_what_a_trial_raises_comes_back_with_its_traceback(run, forking):
-    raised, left, good = run(forking, "raise", "leave", "report")
+    raised, exited, good_result = run(forking, "raise", "leave", "report")
     assert (raised.failure, raised.error) == (ERROR, "KeyError: 'no such thing'")
     assert 'raise KeyError("no such thing")' in raised.traceback
-    assert (left.failure, left.error) == (ERROR, "SystemExit: 4")
-    assert good == Result()
+    assert (exited.failure, exited.error) == (ERROR, "SystemExit: 4")
+    assert good_result == Result()
 
 
 def test_a_trial_that_dies_is_told_of_and_the_next_one_runs(run, forking, tmp_path):
     slot = forking[0].process.pid
-    killed, ended, good = run(forking, "be killed", "exit", "report")
+    killed, ended, good_result = run(forking, "be killed", "exit", "report")
     assert (killed.failure, killed.error) == (DIED, "its process ended by signal 9 (SIGKILL)")
     assert (ended.failure, ended.error) == (DIED, "its process ended by exit status 3")
     assert "these are my\nlast words" in ended.traceback
     assert ended.seconds > 0
-    assert good == Result()
+    assert good_result == Result()
     assert forking[0].process.pid == slot
 
 
@@ -191,7 +191,7 @@ def test_a_kill_for_lack_of_memory_has_its_name(run, forking, monkeypatch):
 
 def kill_when_it_hangs(directory, pid):
     def kill():
-        if (directory / "hangs").exists() and not gone(pid()):
+        if (directory / "hangs").exists() and not is_gone(pid()):
             os.kill(pid(), signal.SIGKILL)
             (directory / "hangs").unlink()
 
@@ -199,28 +199,28 @@ def kill_when_it_hangs(directory, pid):
 
 
 def test_a_trial_killed_from_outside(run, forking, tmp_path):
-    killed, good = run(forking, "hang", "report", during=kill_when_it_hangs(tmp_path, lambda: pids(tmp_path)[0]))
+    killed, good_result = run(forking, "hang", "report", during=kill_when_it_hangs(tmp_path, lambda: pids(tmp_path)[0]))
     assert (killed.failure, killed.error) == (DIED, "its process ended by signal 9 (SIGKILL)")
-    assert good == Result()
+    assert good_result == Result()
 
 
 def test_a_slot_killed_from_outside_starts_anew(run, forking, tmp_path):
     before = forking[0].process.pid
-    killed, good = run(forking, "hang", "report", during=kill_when_it_hangs(tmp_path, lambda: before))
+    killed, good_result = run(forking, "hang", "report", during=kill_when_it_hangs(tmp_path, lambda: before))
     assert (killed.failure, killed.error) == (DIED, "its process ended by signal 9 (SIGKILL)")
-    assert good == Result()
+    assert good_result == Result()
     assert forking[0].process.pid != before
-    wait_until(lambda: all(map(gone, pids(tmp_path))), "the trial and the process that it had started ended")
+    wait_until(lambda: all(map(is_gone, pids(tmp_path))), "the trial and the process that it had started ended")
 
 
 def test_a_trial_that_hangs_ends_by_the_limit_and_all_that_it_started(run, forking, tmp_path, monkeypatch):
     """The limit of the one after it counts from when the slot, which has begun anew, is ready for it."""
     monkeypatch.setattr(processes, "GRACE_SECONDS", 0.5)
     monkeypatch.setenv("SLOT_SECONDS", "2")
-    hung, good = run(forking, "hang", "report", trial_timeout=1.0)
+    hung, good_result = run(forking, "hang", "report", trial_timeout=1.0)
     assert (hung.failure, hung.error) == (TIME_OUT, "not done after 1 s")
-    assert good == Result()
-    wait_until(lambda: all(map(gone, pids(tmp_path))), "the trial and the process that it had started ended")
+    assert good_result == Result()
+    wait_until(lambda: all(map(is_gone, pids(tmp_path))), "the trial and the process that it had started ended")
 
 
 def tell_ready(report):
@@ -228,7 +228,7 @@ def tell_ready(report):
 
 
 def test_a_call_returns_or_raises(forking, monkeypatch):
-    monkeypatch.setattr(processes, "CALLS", 1)
+    monkeypatch.setattr(processes, "CALL_ATTEMPTS", 1)
 
     def refuse(report):
         raise UsageError("workers takes more")
@@ -240,15 +240,15 @@ def test_a_call_returns_or_raises(forking, monkeypatch):
         os._exit(5)
 
     report_is_ignored = lambda report: report("something") or 7  # noqa: E731
-    assert call(forking[0], report_is_ignored) == 7
+    assert call_in_slot(forking[0], report_is_ignored) == 7
     with pytest.raises(UsageError, match="^workers takes more"):
-        call(forking[0], refuse)
+        call_in_slot(forking[0], refuse)
     with pytest.raises(RuntimeError, match="^LookupError: no luck") as caught:
-        call(forking[0], fail, "luck")
+        call_in_slot(forking[0], fail, "luck")
     assert "raise LookupError" in caught.value.__notes__[0]
     with pytest.raises(RuntimeError, match="a worker process ended by exit status 5 1 times"):
-        call(forking[0], die)
-    assert call(forking[0], tell_ready) == "ready"
+        call_in_slot(forking[0], die)
+    assert call_in_slot(forking[0], tell_ready) == "ready"
 
 
 def test_a_call_outlives_the_death_of_its_process(forking, tmp_path):
@@ -258,29 +258,29 @@ def test_a_call_outlives_the_death_of_its_process(forking, tmp_path):
             os.kill(os.getpid(), signal.SIGKILL)
         return "done"
 
-    assert call(forking[0], die_once) == "done"
+    assert call_in_slot(forking[0], die_once) == "done"
 
 
 def test_a_slot_begun_early_is_taken_where_its_environment_will_do():
     with early_slot({"OMP_NUM_THREADS": "1"}):
-        (early,) = processes._early
+        (early,) = processes._early_slots
         slot = take_slot({"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "5"}, in_process=False)
     assert slot is early
-    assert call(slot, lambda report: os.environ["CUDA_VISIBLE_DEVICES"]) == "5"
+    assert call_in_slot(slot, lambda report: os.environ["CUDA_VISIBLE_DEVICES"]) == "5"
     slot.close()
     with early_slot({"OMP_NUM_THREADS": "1"}):
-        (early,) = processes._early
+        (early,) = processes._early_slots
         slot = take_slot({"OMP_NUM_THREADS": "2"}, in_process=False)
     slot.close()
     assert slot is not early
-    assert gone(early.process.pid)
+    assert is_gone(early.process.pid)
 
 
 def test_a_slot_begun_early_that_nobody_takes_ends():
     with contextlib.suppress(UsageError), early_slot({}):
-        (early,) = processes._early
+        (early,) = processes._early_slots
         raise UsageError("no such dataset")
-    assert gone(early.process.pid)
+    assert is_gone(early.process.pid)
 
 
 def test_a_killed_driver_leaves_no_process(tmp_path):
@@ -288,10 +288,10 @@ def test_a_killed_driver_leaves_no_process(tmp_path):
     wait_until(lambda: driver.poll() is not None or (tmp_path / "trial").exists(), "the trial runs")
     assert driver.poll() is None, driver.stderr.read()
     family = [int((tmp_path / name).read_text()) for name in ("slot", "trial")]
-    assert not any(map(gone, family))
+    assert not any(map(is_gone, family))
     driver.kill()
     driver.communicate()
-    wait_until(lambda: all(map(gone, family)), "the slot and the trial ended")
+    wait_until(lambda: all(map(is_gone, family)), "the slot and the trial ended")
 
 
 def test_closing_ends_whatever_runs(slots, tmp_path, monkeypatch):
@@ -299,11 +299,11 @@ def test_closing_ends_whatever_runs(slots, tmp_path, monkeypatch):
     monkeypatch.setattr(processes, "trial_task", task)
     executor = ProcessExecutor(tmp_path, slots)
     for number in range(2):
-        executor.start(Job(f"{number:04}", {"does": "hang"}, 1))
+        executor.start(Job(f"{number:04}", {"action": "hang"}, 1))
     wait_until(lambda: (tmp_path / "pids").exists() and len(pids(tmp_path)) == 4, "both trials hang")
     family = [*pids(tmp_path), *(slot.process.pid for slot in slots)]
-    began = time.monotonic()
+    start_time = time.monotonic()
     executor.close()
     executor.close()
-    assert time.monotonic() - began < PATIENCE / 4
-    wait_until(lambda: all(map(gone, family)), "slots, trials and what they started ended")
+    assert time.monotonic() - start_time < PATIENCE / 4
+    wait_until(lambda: all(map(is_gone, family)), "slots, trials and what they started ended")

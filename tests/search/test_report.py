@@ -1,10 +1,11 @@
-import sys
 from types import SimpleNamespace
 
 import pytest
 
 from keras_rnn.errors import UsageError
-from keras_rnn.search.report import redraw, write_progress, write_report
+from keras_rnn.search import sweep
+from keras_rnn.search.report import write_progress, write_report
+from keras_rnn.search.sweep import redraw
 from tests.support.trial_records import completed, failed
 
 PICTURES = ["heatmap.png", "importance.png", "best_so_far.png"]
@@ -36,7 +37,7 @@ def test_redraw_takes_a_sweep_from_its_directory(tmp_path, monkeypatch):
             directory=tmp_path, trials=[completed(0, 0.9, {"a": 2})], objective="val_accuracy", direction="max"
         )
 
-    monkeypatch.setitem(sys.modules, "keras_rnn.search.sweep", SimpleNamespace(open_sweep=open_sweep))
+    monkeypatch.setattr(sweep, "open_sweep", open_sweep)
     assert names(redraw(tmp_path)) == ["results.csv", "logs", *PICTURES]
     with pytest.raises(UsageError, match="no sweep in"):
         redraw(tmp_path / "elsewhere")

@@ -5,51 +5,46 @@ import keras_tuner
 import numpy as np
 import pytest
 import tensorflow as tf
-from rich.console import Console
 
-from keras_rnn import train
 from keras_rnn.search import layout
-from keras_rnn.search.hypermodel import TextClassifierHyperModel
 from keras_rnn.search.program import Program, read_program, write_program
 from keras_rnn.search.run_trial import run_trial
-from keras_rnn.search.space import search_space
 from keras_rnn.search.trial import ERROR, NAN_LOSS, NO_SPACE, OUT_OF_MEMORY, TIME_OUT, Job
-from keras_rnn.training import evaluate as evaluate_module
-from keras_rnn.training import train as train_module
-from keras_rnn.training.config import TextConfig
-from keras_rnn.training.prepare import prepare
-from tests.support import tiny
 
 X = np.linspace(-1, 1, 64, dtype=np.float32).reshape(32, 2)
+
+
 Y = X.sum(axis=1, keepdims=True)
+
+
 NAMES = ("loss", "mae", "val_loss", "val_mae")
 
 
 class Linear(keras_tuner.HyperModel):
-    """Learns a sum; what a test wants otherwise it puts in the place of `first` and `fit`."""
+    """Learns a sum; what a test wants otherwise it puts in the place of `before_build` and `fit`."""
 
     resumable = True
 
-    def first(self, hp):
+    def before_build(self, hp):
         pass
 
     def build(self, hp):
-        self.first(hp)
+        self.before_build(hp)
         model = keras.Sequential([keras.Input((2,)), keras.layers.Dropout(0.1), keras.layers.Dense(1)])
         model.compile(keras.optimizers.Adam(hp.get("rate")), loss="mse", metrics=["mae"], run_eagerly=True)
         return model
 
 
-def program(hypermodel=None, **further):
+def program(hypermodel=None, **fields):
     space = keras_tuner.HyperParameters()
     space.Choice("rate", [0.1, 0.2])
     data = {"x": X, "y": Y, "validation_data": (X, Y), "batch_size": 16}
     options = {"objective": "val_loss", "direction": "min", "fit_arguments": data, "threads": 2}
-    return Program(hypermodel or Linear(), {**space.get_config(), "values": {}}, **{**options, **further})
+    return Program(hypermodel or Linear(), {**space.get_config(), "values": {}}, **{**options, **fields})
 
 
-def job(epochs=2, **further):
-    return Job("0000", {"rate": 0.1}, epochs, **further)
+def job(epochs=2, **fields):
+    return Job("0000", {"rate": 0.1}, epochs, **fields)
 
 
 def linear(**methods):
@@ -89,8 +84,8 @@ def test_a_trial_says_what_came_of_it(tmp_path):
 
 
 def test_it_is_the_same_each_time_and_another_with_another_seed(tmp_path):
-    def run(name, **further):
-        return without_seconds(run_trial(program(**further), None, job(), tmp_path / name).history)
+    def run(name, **fields):
+        return without_seconds(run_trial(program(**fields), None, job(), tmp_path / name).history)
 
     assert run("once") == run("again") != run("other", seed=1)
 
@@ -111,14 +106,14 @@ def test_a_promoted_trial_is_one_trained_straight_on(tmp_path):
     straight = run_trial(program(), None, job(4), tmp_path / "straight")
     run_trial(keeping, None, job(2), tmp_path / "source")
     checkpoint = tmp_path / "source" / layout.CHECKPOINT
-    before = checkpoint.read_bytes()
+    previous = checkpoint.read_bytes()
     reported = []
     promoted = run_trial(
         keeping, None, job(4, initial_epoch=2, source="s"), tmp_path / "promoted", checkpoint, reported.append
     )
     assert [row["epoch"] for row in reported] == [3, 4]
     assert without_seconds(promoted.history) == without_seconds(straight.history)
-    assert checkpoint.read_bytes() == before
+    assert checkpoint.read_bytes() == previous
     assert (tmp_path / "promoted" / layout.CHECKPOINT).is_file()
     # Broken off itself, it goes on from its own state, not from its source's.
     with pytest.raises(Stop):
@@ -128,10 +123,10 @@ def test_a_promoted_trial_is_one_trained_straight_on(tmp_path):
 
 
 def raising(error):
-    def first(self, hp):
+    def before_build(self, hp):
         raise error
 
-    return first
+    return before_build
 
 
 @pytest.mark.parametrize(
@@ -148,7 +143,7 @@ def raising(error):
     ],
 )
 def test_what_building_raises_is_a_failure_with_its_name(error, failure, line, tmp_path):
-    result = run_trial(program(linear(first=raising(error))), None, job(), tmp_path)
+    result = run_trial(program(linear(before_build=raising(error))), None, job(), tmp_path)
     assert (result.failure, result.error, result.history) == (failure, line, [])
     assert ("raise error" in result.traceback) == (failure == ERROR)
     assert result.parameters is None
@@ -157,7 +152,7 @@ def test_what_building_raises_is_a_failure_with_its_name(error, failure, line, t
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 def test_to_be_told_to_stop_is_no_failure(error, tmp_path):
     with pytest.raises(error):
-        run_trial(program(linear(first=raising(error()))), None, job(), tmp_path)
+        run_trial(program(linear(before_build=raising(error()))), None, job(), tmp_path)
 
 
 def test_an_exception_in_training_keeps_the_epochs_before_it(tmp_path):
@@ -236,11 +231,11 @@ def test_a_fit_that_tells_nothing_is_an_error(returned, error, tmp_path):
 
 
 def test_what_building_declares_goes_back_to_the_oracle(tmp_path):
-    def first(self, hp):
+    def before_build(self, hp):
         with hp.conditional_scope("rate", [0.1]):
             hp.Int("more", 3, 9)
 
-    result = run_trial(program(linear(first=first)), None, job(1), tmp_path)
+    result = run_trial(program(linear(before_build=before_build)), None, job(1), tmp_path)
     assert [entry["config"]["name"] for entry in result.space["space"]] == ["rate", "more"]
     assert result.space["values"] == {"rate": 0.1, "more": 3}
 
@@ -265,8 +260,8 @@ def test_a_model_that_is_built_by_training_starts_over_where_it_was_broken_off(t
     assert unbroken.parameters == 3
     with pytest.raises(Stop):
         run_trial(program(Unbuilt()), None, job(3), tmp_path / "broken", report=stop_at(3))
-    again = run_trial(program(Unbuilt()), None, job(3), tmp_path / "broken")
-    assert without_seconds(again.history) == without_seconds(unbroken.history)
+    repeated = run_trial(program(Unbuilt()), None, job(3), tmp_path / "broken")
+    assert without_seconds(repeated.history) == without_seconds(unbroken.history)
 
 
 def test_such_a_model_is_promoted_from_the_start(tmp_path):
@@ -280,17 +275,17 @@ def test_such_a_model_is_promoted_from_the_start(tmp_path):
 
 
 def test_a_hypermodel_starts_over_unless_it_says_that_it_is_resumable(tmp_path):
-    careful = program(linear(resumable=False))
+    not_resumable = program(linear(resumable=False))
     with pytest.raises(Stop):
-        run_trial(careful, None, job(3), tmp_path, report=stop_at(3))
+        run_trial(not_resumable, None, job(3), tmp_path, report=stop_at(3))
     reported = []
-    run_trial(careful, None, job(3), tmp_path, report=reported.append)
+    run_trial(not_resumable, None, job(3), tmp_path, report=reported.append)
     assert [row["epoch"] for row in reported] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_is_no_fault_of_the_trial_s(number, tmp_path):
-    result = run_trial(program(linear(first=raising(OSError(number, "full")))), None, job(), tmp_path)
+    result = run_trial(program(linear(before_build=raising(OSError(number, "full")))), None, job(), tmp_path)
     assert result.failure == NO_SPACE
     assert "full" in result.error
 
@@ -315,72 +310,8 @@ def test_a_program_is_read_as_it_was_written(tmp_path):
 
     write_program(program(Local()), path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["program.pkl"]
-    read = read_program(path)
-    assert run_trial(read, None, job(), tmp_path / "0000").history[0]["val_loss"] == 0.25
-    hp = read.hyperparameters()
+    loaded = read_program(path)
+    assert run_trial(loaded, None, job(), tmp_path / "0000").history[0]["val_loss"] == 0.25
+    hp = loaded.hyperparameters()
     hp.Choice("other", [1])
-    assert [entry.name for entry in read.hyperparameters().space] == ["rate"]
-
-
-EPOCHS = 3
-OPTIONS = {**tiny.SMALL, "epochs": EPOCHS, "dropout": 0.2}
-VALUES = {"cell": "lstm", "hidden_size_1": 4}
-
-
-class TestOurModels:
-    @pytest.fixture(scope="class")
-    @classmethod
-    def data(cls, tmp_path_factory):
-        return prepare(tiny.dataset(), TextConfig(), tmp_path_factory.mktemp("prepared") / "data")
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def program(cls):
-        options = {name: value for name, value in OPTIONS.items() if name != "hidden_size"}
-        fixed, space = search_space(
-            {**options, "cell": ["gru", "lstm"], "hidden_size": [8, 4]}, hidden_size_per_layer=True
-        )
-        return Program(
-            TextClassifierHyperModel(fixed),
-            {**space.get_config(), "values": {}},
-            "val_accuracy",
-            "max",
-            threads=2,
-            keep_checkpoints=True,
-        )
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def unbroken(cls, program, data, tmp_path_factory):
-        return run_trial(program, data, Job("0000", VALUES, EPOCHS), tmp_path_factory.mktemp("unbroken"))
-
-    def test_a_trial_reports_what_train_reports(self, unbroken, tmp_path, monkeypatch):
-        monkeypatch.setattr(evaluate_module, "plot_confusion", lambda *args: None)
-        monkeypatch.setattr(train_module, "plot_history", lambda *args: None)
-        options = {**OPTIONS, "cell": "lstm", "hidden_size": [4]}
-        run = train(tiny.dataset(), out=tmp_path / "run", console=Console(quiet=True), **options)
-        assert unbroken.failure is None, unbroken.traceback
-        expected = (run.directory / "history.csv").read_text().splitlines()
-        rows = [",".join(str(row[name]) for name in expected[0].split(",")) for row in unbroken.history]
-        assert rows == expected[1:]
-        best = run.metrics["best_epoch"]
-        assert unbroken.history[best - 1]["val_accuracy"] == run.metrics["validation"]["accuracy"]
-        assert unbroken.parameters == run.model.count_params()
-
-    def test_a_promoted_one_is_one_trained_straight_on(self, program, unbroken, data, tmp_path):
-        run_trial(program, data, Job("0000", VALUES, 1), tmp_path / "source")
-        promoted = run_trial(
-            program,
-            data,
-            Job("0001", VALUES, EPOCHS, 1, "0000"),
-            tmp_path / "promoted",
-            tmp_path / "source" / layout.CHECKPOINT,
-        )
-        assert without_seconds(promoted.history) == without_seconds(unbroken.history)
-
-    def test_it_stops_where_its_patience_ends(self, program, data, tmp_path):
-        options = {**program.hypermodel.options, "patience": 1, "learning_rate": 1e-30, "epochs": 9}
-        patient = Program(TextClassifierHyperModel(options), program.space, "val_accuracy", "max")
-        result = run_trial(patient, data, Job("0000", VALUES, 9), tmp_path)
-        assert result.failure is None
-        assert len(result.history) == 2
+    assert [entry.name for entry in loaded.hyperparameters().space] == ["rate"]

@@ -2,14 +2,14 @@ from dataclasses import replace
 
 import pytest
 
-from keras_rnn.search.scores import best_record, fence, scored
+from keras_rnn.search.scores import best_record, outer_fence, scored_records
 from tests.support.trial_records import completed, failed, running
 
 
 def test_only_completed_trials_with_a_finite_score_count():
     nan = completed(3, float("nan"), {})
     records = [running(4, {}), nan, replace(failed(2, {}), score=0.9), completed(1, 0.5, {}), completed(0, 0.4, {})]
-    assert [record.job.trial_id for record in scored(records)] == ["0000", "0001"]
+    assert [record.job.trial_id for record in scored_records(records)] == ["0000", "0001"]
 
 
 @pytest.mark.parametrize(("direction", "best"), [("max", "0001"), ("min", "0000")])
@@ -21,6 +21,6 @@ def test_the_best_is_the_earliest_of_equals(direction, best):
 
 def test_the_fence_keeps_out_only_what_is_far_worse():
     losses = [0.3, 0.31, 0.32, 0.33, 0.34, 900.0]
-    assert fence(losses, "min") == (0.3, 0.34)
-    assert fence(losses, "max") == (0.3, 900.0)
-    assert fence([0.5], "max") == (0.5, 0.5)
+    assert outer_fence(losses, "min") == (0.3, 0.34)
+    assert outer_fence(losses, "max") == (0.3, 900.0)
+    assert outer_fence([0.5], "max") == (0.5, 0.5)

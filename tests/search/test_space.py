@@ -5,15 +5,8 @@ import numpy as np
 import pytest
 
 from keras_rnn import Range, UsageError
-from keras_rnn.search.space import (
-    check_names,
-    covering_values,
-    describe,
-    differences,
-    parse,
-    search_space,
-    trial_options,
-)
+from keras_rnn.search.space import check_names, search_space
+from keras_rnn.search.space_config import describe_space
 
 
 def space(**options):
@@ -28,74 +21,8 @@ def saved(hyperparameters):
     return json.loads(json.dumps(hyperparameters.get_config()))
 
 
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("64", 64),
-        ("-1", -1),
-        ("1e-3", 0.001),
-        ("lstm", "lstm"),
-        ("none", "none"),
-        ("nan", "nan"),
-        ("True", True),
-        ("1, 2,3", [1, 2, 3]),
-        ("lstm,gru", ["lstm", "gru"]),
-        ("true,false", [True, False]),
-        ("0,0.5", [0.0, 0.5]),
-        ("32:128", Range(32, 128)),
-        ("1e-4:1e-2:log", Range(1e-4, 1e-2, log=True)),
-        ("0:0.5", Range(0, 0.5)),
-    ],
-)
-def test_texts_become_values_choices_and_ranges(text, value):
-    parsed = parse("option", text)
-    assert parsed == value
-    assert type(parsed) is type(value)
-    if isinstance(value, list):
-        assert [type(one) for one in parsed] == [type(one) for one in value]
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("", "takes a value, a choice like 1,2,3 or a range low:high[:log], got '' with an empty value"),
-        (",", "got ',' with an empty value"),
-        ("1,,2", "got '1,,2' with an empty value"),
-        ("1,2,1", "takes each value once, got 1 twice"),
-        ("1,1.0", "takes each value once, got 1.0 twice"),
-        ("1,big", "takes numbers, or strings, or True and False to choose from, got [1, 'big']"),
-        ("true,1", "got [True, 1]"),
-        ("1:", "got '1:': a range takes numbers, got high ''"),
-        ("a:2", "a range takes numbers, got low 'a'"),
-        ("1:2:lin", "or a range low:high[:log], got '1:2:lin'"),
-        ("1:2:3:4", "got '1:2:3:4'"),
-        ("8:4", "got '8:4': a range takes low below high, got low 8 and high 4"),
-        ("4:4", "low below high"),
-        ("0:1:log", "a log range takes low above 0, got 0"),
-        ("-1:1:log", "a log range takes low above 0, got -1"),
-        ("1:inf", "a range takes numbers, got high 'inf'"),
-    ],
-)
-def test_a_bad_text_is_an_error_that_names_the_option(text, words):
-    with pytest.raises(UsageError) as error:
-        parse("--hidden-size", text)
-    assert str(error.value).startswith("--hidden-size ")
-    assert words in str(error.value)
-
-
-@pytest.mark.parametrize("ends", [(1, 1), (2, 1), (True, 2), ("1", 2), (0, float("nan")), (0, 1, True), (1, 2, "log")])
-def test_a_bad_range_is_a_usage_error(ends):
-    with pytest.raises(UsageError, match=r"range|log takes True or False"):
-        Range(*ends)
-
-
-def test_numpy_ends_become_python_numbers():
-    assert Range(np.int64(1), np.float32(2)) == Range(1, 2.0)
-    assert type(Range(np.int64(1), np.float32(2)).low) is int
-
-
 def test_what_is_open_is_searched_and_the_rest_is_fixed():
-    fixed, found = search_space(
+    fixed, result = search_space(
         {
             "data": "a:b.csv",
             "text_columns": ("title", "body"),
@@ -109,27 +36,27 @@ def test_what_is_open_is_searched_and_the_rest_is_fixed():
         }
     )
     assert fixed == {"data": "a:b.csv", "text_columns": ("title", "body"), "epochs": 2, "dropout": 0.1}
-    assert describe(found) == [
+    assert describe_space(result) == [
         "num_layers: 1, 2, 3",
         "cell: lstm, gru",
         "hidden_size: 32 to 128, log",
         "bidirectional: True, False",
         "learning_rate: 0.0001 to 0.01, log",
     ]
-    assert found.values == {
+    assert result.values == {
         "num_layers": 1,
         "cell": "lstm",
         "hidden_size": 32,
         "bidirectional": True,
         "learning_rate": 0.0001,
     }
-    assert found.values["bidirectional"] is True
+    assert result.values["bidirectional"] is True
 
 
 def test_nothing_open_is_an_empty_space():
-    fixed, found = search_space({"hidden_size": 8, "num_layers": 1})
+    fixed, result = search_space({"hidden_size": 8, "num_layers": 1})
     assert fixed == {"hidden_size": 8, "num_layers": 1}
-    assert found.space == []
+    assert result.space == []
 
 
 def test_the_order_of_the_options_does_not_matter():
@@ -155,13 +82,13 @@ def test_a_grid_tries_these(option, value, values):
     tried = list(hyperparameter.values)
     assert sorted(tried) == sorted(values)
     assert hyperparameter.default == values[0]
-    assert {type(one) for one in tried} == {type(one) for one in values}
+    assert {type(element) for element in tried} == {type(element) for element in values}
 
 
 def test_a_grid_tries_the_low_end_and_ten_values_of_a_range_without_steps():
     (rate,) = space(learning_rate=Range(1e-4, 1e-2, log=True)).space
     tried = {rate.default, *rate.values}
-    assert sorted(tried) == pytest.approx([1e-4, *(1e-4 * 100 ** (place / 100) for place in range(5, 100, 10))])
+    assert sorted(tried) == pytest.approx([1e-4, *(1e-4 * 100 ** (step / 100) for step in range(5, 100, 10))])
     (size,) = space(hidden_size=Range(32, 128, log=True)).space
     assert sorted({size.default, *size.values}) == [32, 34, 39, 45, 52, 59, 68, 79, 91, 104, 120]
 
@@ -205,19 +132,19 @@ def test_bad_options_are_usage_errors(options, words):
 
 
 def test_each_layer_has_its_hidden_size_only_where_there_is_one():
-    found = per_layer(num_layers=[1, 2, 4])
-    assert describe(found) == [
+    result = per_layer(num_layers=[1, 2, 4])
+    assert describe_space(result) == [
         "num_layers: 1, 2, 4",
         "hidden_size_1: 8, 16",
         "hidden_size_2: 8, 16 where num_layers is 2 or 4",
         "hidden_size_3: 8, 16 where num_layers is 4",
         "hidden_size_4: 8, 16 where num_layers is 4",
     ]
-    assert found.values == {"num_layers": 1, "hidden_size_1": 8}
+    assert result.values == {"num_layers": 1, "hidden_size_1": 8}
 
 
 @pytest.mark.parametrize(
-    ("num_layers", "where"),
+    ("num_layers", "texts"),
     [
         ({"num_layers": "1:2"}, ["8, 16", "8, 16 where num_layers is 2"]),
         ({"num_layers": [2, 3]}, ["8, 16", "8, 16", "8, 16 where num_layers is 3"]),
@@ -227,9 +154,9 @@ def test_each_layer_has_its_hidden_size_only_where_there_is_one():
         ({"model": "bilstm_2x64"}, ["8, 16", "8, 16"]),
     ],
 )
-def test_the_depth_may_be_a_range_or_fixed_or_the_models_own(num_layers, where):
-    lines = [line for line in describe(per_layer(**num_layers)) if line.startswith("hidden_size")]
-    assert lines == [f"hidden_size_{layer}: {text}" for layer, text in enumerate(where, 1)]
+def test_the_depth_may_be_a_range_or_fixed_or_the_models_own(num_layers, texts):
+    lines = [line for line in describe_space(per_layer(**num_layers)) if line.startswith("hidden_size")]
+    assert lines == [f"hidden_size_{layer}: {text}" for layer, text in enumerate(texts, 1)]
 
 
 @pytest.mark.parametrize(
@@ -247,48 +174,15 @@ def test_a_hidden_size_per_layer_takes_sizes_and_layers(options, words):
     assert words in str(error.value)
 
 
-def test_random_search_reports_active_values_alone():
-    oracle = keras_tuner.oracles.RandomSearchOracle(
-        objective="val_accuracy", max_trials=20, hyperparameters=per_layer(num_layers=[1, 2, 3]), seed=1
-    )
-    for trial in range(20):
-        values = oracle.populate_space(str(trial))["values"]
-        assert len(values) == 1 + values["num_layers"]
-        assert len(trial_options(values)["hidden_size"]) == values["num_layers"]
-
-
-def test_trial_options_are_what_train_takes():
-    values = {"num_layers": 2, "hidden_size_2": np.int64(16), "hidden_size_1": 8, "dropout": np.float32(0.5)}
-    options = trial_options(values)
-    assert options == {"num_layers": 2, "hidden_size": [8, 16], "dropout": 0.5}
-    assert json.dumps(options)
-    many = {f"hidden_size_{layer}": layer for layer in (10, 2, 1, 3, 4, 5, 6, 7, 8, 9)}
-    assert trial_options(many) == {"hidden_size": list(range(1, 11))}
-
-
-def test_covering_values_try_every_choice_and_both_ends():
-    found = space(cell=["lstm", "gru", "simple_rnn"], hidden_size=[8, 16], learning_rate=Range(0.1, 0.5))
-    assert covering_values(found) == [
-        {"cell": "lstm", "hidden_size": 8, "learning_rate": 0.1},
-        {"cell": "gru", "hidden_size": 16, "learning_rate": 0.5},
-        {"cell": "simple_rnn", "hidden_size": 16, "learning_rate": 0.5},
-    ]
-    assert covering_values(per_layer(num_layers=[1, 2])) == [
-        {"num_layers": 1, "hidden_size_1": 8},
-        {"num_layers": 2, "hidden_size_1": 16, "hidden_size_2": 16},
-    ]
-    assert covering_values(keras_tuner.HyperParameters()) == []
-
-
-def own(*names, **further):
+def declare_ints(*names, **options):
     hyperparameters = keras_tuner.HyperParameters()
     for name in names:
-        hyperparameters.Int(name, 1, 4, **further)
+        hyperparameters.Int(name, 1, 4, **options)
     return hyperparameters
 
 
 def test_hyperparameters_of_ones_own_have_names_that_the_model_takes():
-    check_names(own("num_layers", "hidden_size_1", "hidden_size_2", "batch_size"), "bilstm_64")
+    check_names(declare_ints("num_layers", "hidden_size_1", "hidden_size_2", "batch_size"), "bilstm_64")
     check_names(per_layer(num_layers=[1, 3]), "bilstm_64")
 
 
@@ -306,47 +200,5 @@ def test_hyperparameters_of_ones_own_have_names_that_the_model_takes():
 )
 def test_other_names_are_usage_errors(names, words):
     with pytest.raises(UsageError) as error:
-        check_names(own(*names), "bilstm_64")
+        check_names(declare_ints(*names), "bilstm_64")
     assert words in str(error.value)
-
-
-def test_equal_spaces_do_not_differ_also_after_json():
-    options = {"cell": ["lstm", "gru"], "num_layers": Range(1, 3), "dropout": [0, 0.5], "bidirectional": [True, False]}
-    assert differences(saved(space(**options)), space(**options).get_config()) == []
-    assert differences(saved(per_layer(num_layers=[1, 2])), per_layer(num_layers=[1, 2]).get_config()) == []
-
-
-def test_differences_say_what_was_and_what_is():
-    before = saved(space(cell=["lstm", "gru"], hidden_size=[8, 16], learning_rate=Range(1e-4, 1e-2, log=True)))
-    now = saved(space(num_layers=[1, 2], hidden_size=[16, 8], learning_rate=Range(1e-4, 1e-2)))
-    assert differences(before, now) == [
-        "hidden_size was 8, 16, now 16, 8",
-        "learning_rate was 0.0001 to 0.01, log, now 0.0001 to 0.01",
-        "num_layers is new: 1, 2",
-        "cell is gone, it was lstm, gru",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("before", "now", "line"),
-    [
-        ({}, {"default": 3}, "n was 1 to 4, now 1 to 4, default 3"),
-        ({}, {"step": 3}, "n was 1 to 4, now 1 to 4, step 3"),
-        ({"step": 2, "sampling": "log"}, {"sampling": "log"}, "n was 1 to 4, step 2, log, now 1 to 4, log"),
-    ],
-)
-def test_differences_of_a_default_or_a_step_show(before, now, line):
-    assert differences(saved(own("n", **before)), saved(own("n", **now))) == [line]
-
-
-def test_differences_of_conditions_types_and_order_show():
-    layers = {"num_layers": [1, 2]}
-    assert differences(saved(per_layer(num_layers=[1, 2, 3])), saved(per_layer(num_layers=[1, 3])))[1] == (
-        "hidden_size_2 was 8, 16 where num_layers is 2 or 3, now 8, 16 where num_layers is 3"
-    )
-    numbers, texts = keras_tuner.HyperParameters(), keras_tuner.HyperParameters()
-    numbers.Choice("size", [1, 2])
-    texts.Choice("size", ["1", "2"])
-    assert differences(saved(numbers), saved(texts)) == ["size was 1, 2, now '1', '2'"]
-    assert differences(saved(own("a", "b")), saved(own("b", "a"))) == ["the order was a, b, now b, a"]
-    assert differences(saved(space(**layers)), saved(space(**layers))) == []

@@ -13,7 +13,7 @@ from keras_rnn.search.tensorboard import write_hparams
 from tests.support.trial_records import completed, failed, running
 
 
-def shown(folder):
+def read_logs(folder):
     """What TensorBoard makes of the folder: its runs, and the rows of its HParams tab by name."""
     runs = EventMultiplexer().AddRunsFromDirectory(str(folder))
     runs.Reload()
@@ -39,7 +39,7 @@ def test_a_run_a_trial_with_its_hyperparameters_scalars_and_end(tmp_path):
         running(2, {"cell": "gru"}),
     ]
     assert write_hparams(records, tmp_path) == 2
-    runs, rows = shown(tmp_path)
+    runs, rows = read_logs(tmp_path)
     assert set(runs.Runs()) == set(rows) == {"0000", "0001"}
     assert scalars(runs, "0000", "val_accuracy") == [(1, 0.8), (2, 0.9), (3, 0.8)]
     values = rows["0000"].hparams
@@ -58,20 +58,20 @@ def test_a_run_a_trial_with_its_hyperparameters_scalars_and_end(tmp_path):
 def test_only_what_is_new_or_has_changed_is_written(tmp_path):
     first, second = completed(0, 0.9, {"hidden_size": 64}), failed(1, {"hidden_size": 32})
     assert write_hparams([first], tmp_path) == 1
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*tfevents*")}
+    previous = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*tfevents*")}
     assert write_hparams([first, second], tmp_path) == 1
-    assert all(path.stat().st_mtime_ns == time for path, time in before.items())
+    assert all(path.stat().st_mtime_ns == time for path, time in previous.items())
 
-    left = tmp_path / "0000" / ".events.out.tfevents.1.tmp.0"  # of a process that was killed
-    left.touch()
-    os.utime(left, (0, 0))
+    temp_path = tmp_path / "0000" / ".events.out.tfevents.1.tmp.0"  # of a process that was killed
+    temp_path.touch()
+    os.utime(temp_path, (0, 0))
     assert write_hparams([replace(first, score=0.8), second], tmp_path) == 1
     (file,) = (tmp_path / "0000").iterdir()
-    assert file not in before
-    left.touch()  # of one that is at it
+    assert file not in previous
+    temp_path.touch()  # of one that is at it
     write_hparams([replace(first, score=0.7), second], tmp_path)
-    assert left.exists()
+    assert temp_path.exists()
     write_hparams([replace(first, score=0.8), second], tmp_path)
-    left.unlink()
-    runs, _ = shown(tmp_path)
+    temp_path.unlink()
+    runs, _ = read_logs(tmp_path)
     assert scalars(runs, "0000", "score") == [(2, 0.8)]

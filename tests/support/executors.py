@@ -1,16 +1,16 @@
-"""Executors tested without a driver: jobs go through one, and the processes that it began are looked for."""
+"""Runs jobs through an executor without a driver, and checks whether processes have ended."""
 
 import time
 
 import psutil
 
-from keras_rnn.search.executor import Ended
+from keras_rnn.search.executor import TrialEnded
 
-PATIENCE = 120  # seconds, on a machine that is busy with other things
+PATIENCE = 120  # seconds, enough for a busy machine
 
 
 def run_all(executor, jobs, on_event=lambda event: None, each_round=lambda: None, tick=1.0):
-    """Runs the jobs as the driver would; returns the results by id, of which each must come once, and nothing after.
+    """Runs the jobs as the driver would. Returns the results by id; each must come once, and no event after the last.
 
     `on_event` is called with each event, and `each_round` at least every `tick` seconds.
     """
@@ -23,7 +23,7 @@ def run_all(executor, jobs, on_event=lambda event: None, each_round=lambda: None
             executor.start(waiting.pop(0))
         for event in executor.wait(tick):
             on_event(event)
-            if isinstance(event, Ended):
+            if isinstance(event, TrialEnded):
                 under_way.remove(event.trial_id)
                 results[event.trial_id] = event.result
         each_round()
@@ -31,12 +31,12 @@ def run_all(executor, jobs, on_event=lambda event: None, each_round=lambda: None
     return results
 
 
-def wait_until(condition, what, seconds=PATIENCE):
+def wait_until(condition, description, seconds=PATIENCE):
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"not so after {seconds} s: {what}"
+        assert time.monotonic() < deadline, f"not so after {seconds} s: {description}"
         time.sleep(0.02)
 
 
-def gone(pid: int) -> bool:
+def is_gone(pid: int) -> bool:
     return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE

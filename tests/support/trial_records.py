@@ -1,17 +1,17 @@
-"""Trials as a sweep keeps them, made up."""
+"""Made-up records of trials."""
 
 from keras_rnn.search.trial import COMPLETED, FAILED, NAN_LOSS, RUNNING, Job, Result, TrialRecord
 
 EPOCHS = 3
 
 
-def completed(number: int, score: float, values: dict, **further) -> TrialRecord:
-    """Trained for three epochs, the second its best; `further` are fields of the result."""
+def completed(number: int, score: float, values: dict, **fields) -> TrialRecord:
+    """A trial of three epochs, of which the second is the best. `fields` are fields of the result."""
     history = [
         {"epoch": epoch, "seconds": 10.0, "loss": 1.0 / epoch, "val_accuracy": score - 0.1 * (epoch != 2)}
         for epoch in range(1, EPOCHS + 1)
     ]
-    result = Result(**{"history": history, "parameters": 1000, "seconds": 30.0, "device": "CPU"} | further)
+    result = Result(**{"history": history, "parameters": 1000, "seconds": 30.0, "device": "CPU"} | fields)
     return TrialRecord(_job(number, values), COMPLETED, attempts=1, score=score, best_epoch=2, result=result)
 
 

@@ -1,6 +1,6 @@
-"""Imported by Python as it starts, where this folder is on its search path: a slot then imports no TensorFlow.
+"""Python imports this file at its start if the folder is on its search path. A slot then imports no TensorFlow.
 
-It is ready at once, or with the variable SLOT_SECONDS after so many seconds.
+The slot is ready at once, or after as many seconds as the variable SLOT_SECONDS says.
 """
 
 import os

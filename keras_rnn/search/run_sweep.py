@@ -1,4 +1,4 @@
-"""A planned sweep, run: processes begun, data prepared, trials driven."""
+"""Runs a planned sweep: starts processes, prepares data, drives trials."""
 
 import contextlib
 import json
@@ -13,39 +13,40 @@ from keras_rnn.datasets import TextDataset
 from keras_rnn.errors import UsageError
 from keras_rnn.files import write_json
 from keras_rnn.search import layout
+from keras_rnn.search.algorithms import create_oracle, get_algorithm
 from keras_rnn.search.driver import drive
 from keras_rnn.search.executor import Executor
-from keras_rnn.search.live import SweepProgress
-from keras_rnn.search.oracles import Proposals, make_oracle, trial_count
 from keras_rnn.search.plan import Plan
-from keras_rnn.search.preparation import check_models, explore, prepare_data
-from keras_rnn.search.processes import FORKS, ProcessExecutor, Slot, call, take_slot
+from keras_rnn.search.preparation import check_models, explore_space, prepare_data
+from keras_rnn.search.processes import CAN_FORK, ProcessExecutor, Slot, call_in_slot, take_slot
 from keras_rnn.search.program import Program, write_program
+from keras_rnn.search.progress import SweepProgress
+from keras_rnn.search.proposals import Proposals, trial_count
 from keras_rnn.search.resources import slot_environments
 from keras_rnn.search.settings import Settings
-from keras_rnn.search.space import describe, differences, space_config
+from keras_rnn.search.space_config import describe_space, space_config, space_differences
 from keras_rnn.search.trial import TrialRecord
 from keras_rnn.training.prepare import open_prepared
 
 
 @dataclass(frozen=True)
-class Data:
-    """What trials train on: the plan's dataset (`dataset` where it is not loaded by name), or a HyperModel's own."""
+class TrialData:
+    """The data of all trials: the plan's dataset (in `dataset` if it is in memory) or a HyperModel's own data."""
 
-    prepared: bool = True
+    is_prepared: bool = True
     dataset: TextDataset | None = None
     fit_arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
-def run(plan: Plan, settings: Settings, data: Data, directory: Path, console: Console) -> list[TrialRecord]:
-    """The trials of a sweep, all of them ended; `directory` is claimed.
+def run_sweep(plan: Plan, settings: Settings, data: TrialData, directory: Path, console: Console) -> list[TrialRecord]:
+    """Runs the sweep in its claimed `directory` and returns its trials, all of them ended.
 
     Raises:
-        UsageError: something shows, before any trial has started, to be of no use.
+        UsageError: the check of models, data or HyperModel before the first trial fails.
     """
     with contextlib.ExitStack() as stack:
         share = _ray_share(settings, stack) if settings.executor == "ray" else None
-        # With Ray there is one process here, to prepare the data; what trials use is the cluster's.
+        # With Ray one process of this machine prepares the data; trials use the cluster.
         environments, threads = slot_environments(*((1, 0) if share else (settings.workers, settings.gpus)))
         slots = []
         for environment in environments:
@@ -56,22 +57,22 @@ def run(plan: Plan, settings: Settings, data: Data, directory: Path, console: Co
             slots[0].close()
             executor = _ray_executor(settings, share, program, data, directory)
         else:
-            if not FORKS:
-                slots[0].restart()  # what prepared the data has hidden its GPU
+            if not CAN_FORK:
+                slots[0].restart()  # preparing the data has hidden its GPU
             executor = ProcessExecutor(directory, slots, settings.trial_timeout)
         stack.callback(executor.close)
         return _drive(plan, settings, program, directory, executor, console)
 
 
 def _ray_share(settings: Settings, stack: contextlib.ExitStack) -> dict[str, int]:
-    from keras_rnn.search.ray_executor import connected, fair_share
+    from keras_rnn.search.ray_cluster import fair_share, ray_connection
 
-    stack.enter_context(connected(settings.ray_address))
+    stack.enter_context(ray_connection(settings.ray_address))
     return fair_share(settings.workers, settings.gpus)
 
 
 def _prepare(
-    plan: Plan, settings: Settings, data: Data, directory: Path, slot: Slot, threads: int, console: Console
+    plan: Plan, settings: Settings, data: TrialData, directory: Path, slot: Slot, threads: int, console: Console
 ) -> Program:
     program = Program(
         hypermodel=plan.hypermodel,
@@ -80,43 +81,43 @@ def _prepare(
         direction=plan.objective.direction,
         seed=plan.config.training.seed,
         fit_arguments=data.fit_arguments,
-        batch_size=plan.config.training.batch_size if data.prepared and not plan.ours else None,
+        batch_size=plan.config.training.batch_size if data.is_prepared and not plan.is_builtin else None,
         threads=threads,
         trial_timeout=settings.trial_timeout,
-        keep_checkpoints=plan.algorithm == "hyperband",
+        keep_checkpoints=get_algorithm(plan.algorithm).continues_trials,
     )
-    if plan.ours:
-        call(slot, check_models, plan.hypermodel.options, dict(program.space))
-    if data.prepared:
-        facts = call(slot, prepare_data, plan.config, data.dataset, directory / layout.DATA)
+    if plan.is_builtin:
+        call_in_slot(slot, check_models, plan.hypermodel.options, dict(program.space))
+    if data.is_prepared:
+        facts = call_in_slot(slot, prepare_data, plan.config, data.dataset, directory / layout.DATA)
         console.print(facts, highlight=False, soft_wrap=True)
     write_program(program, directory / layout.PROGRAM)
-    if not plan.ours:
-        program = replace(program, space=call(slot, explore, directory))
+    if not plan.is_builtin:
+        program = replace(program, space=call_in_slot(slot, explore_space, directory))
         _check_explored(directory, program.space)
         write_program(program, directory / layout.PROGRAM)
-    for line in describe(program.hyperparameters()):
+    for line in describe_space(program.hyperparameters()):
         console.print(line, highlight=False, soft_wrap=True)
     return program
 
 
 def _check_explored(directory: Path, space: Mapping[str, Any]) -> None:
-    """UsageError where a HyperModel declares another space than it did when the sweep began."""
+    """UsageError if a HyperModel declares another space than at the start of the sweep."""
     path = directory / layout.EXPLORED
     if not path.is_file():
         write_json(path, space)
-    elif differs := differences(json.loads(path.read_text(encoding="utf-8")), space):
-        raise UsageError(f"{directory} holds a sweep of another HyperModel: {'; '.join(differs)}")
+    elif changes := space_differences(json.loads(path.read_text(encoding="utf-8")), space):
+        raise UsageError(f"{directory} holds a sweep of another HyperModel: {'; '.join(changes)}")
 
 
 def _ray_executor(
-    settings: Settings, share: Mapping[str, int], program: Program, data: Data, directory: Path
+    settings: Settings, share: Mapping[str, int], program: Program, data: TrialData, directory: Path
 ) -> Executor:
     from keras_rnn.search.ray_executor import RayExecutor
 
     return RayExecutor(
         program,
-        open_prepared(directory / layout.DATA) if data.prepared else None,
+        open_prepared(directory / layout.DATA) if data.is_prepared else None,
         directory,
         retries=settings.retries,
         trial_timeout=settings.trial_timeout,
@@ -130,22 +131,22 @@ def _drive(
 ) -> list[TrialRecord]:
     epochs = plan.config.training.epochs
 
-    def oracle():
+    def new_oracle():
         hyperparameters = program.hyperparameters()
-        return make_oracle(plan.algorithm, plan.objective, hyperparameters, seed=program.seed, epochs=epochs)
+        return create_oracle(plan.algorithm, plan.objective, hyperparameters, seed=program.seed, epochs=epochs)
 
-    total = trial_count(oracle(), settings.max_trials)
+    total = trial_count(new_oracle(), settings.max_trials)
     with SweepProgress(console, total, plan.objective.name, plan.objective.direction) as progress:
         trials = drive(
             directory,
-            Proposals(oracle(), epochs),
+            Proposals(new_oracle(), epochs),
             executor,
             objective=plan.objective,
             max_trials=settings.max_trials,
             retries=settings.retries,
             show=progress.update,
         )
-    if settings.max_trials is None:  # no later call will make another from these
+    if settings.max_trials is None:  # no later call needs them: it has the same trials
         for checkpoint in (directory / layout.TRIALS).glob(f"*/{layout.CHECKPOINT}"):
             checkpoint.unlink()
     return trials

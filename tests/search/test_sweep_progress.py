@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from keras_rnn.search import live
-from keras_rnn.search.live import SweepProgress
+from keras_rnn.search import progress
+from keras_rnn.search.progress import SweepProgress
 from keras_rnn.search.trial import DIED, Result
 from tests.support.trial_records import completed, failed, running
 
@@ -17,7 +17,7 @@ DIED_BEFORE = Result(DIED, "killed by signal 9")
 @pytest.fixture
 def clock(monkeypatch):
     now = [1000.0]
-    monkeypatch.setattr(live.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     return now
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from keras_rnn.search.labels import describe, duration, failure_line, figure, short
+from keras_rnn.search.formatting import format_duration, format_failure, format_metric, format_value, format_values
 
 
 @pytest.mark.parametrize(
@@ -15,29 +15,29 @@ from keras_rnn.search.labels import describe, duration, failure_line, figure, sh
     ],
 )
 def test_describe(values, words):
-    assert describe(values) == words
+    assert format_values(values) == words
 
 
 def test_short_keeps_to_one_line_and_leaves_out_control_characters():
-    assert short("a\n  b\x1b[31m\x07") == "a b[31m"
-    assert short(float("nan")) == "nan"
-    assert short(123456) == "123456"
+    assert format_value("a\n  b\x1b[31m\x07") == "a b[31m"
+    assert format_value(float("nan")) == "nan"
+    assert format_value(123456) == "123456"
 
 
 @pytest.mark.parametrize(
     ("value", "text"), [(0.9, "0.9000"), (0.0, "0.0000"), (1.2e-5, "1.2e-05"), (123456.0, "1.235e+05")]
 )
 def test_figure(value, text):
-    assert figure(value) == text
+    assert format_metric(value) == text
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0.0 s"), (31.24, "31.2 s"), (100, "2 min"), (5940, "99 min"), (11100, "3 h 05 min")]
 )
 def test_duration(seconds, text):
-    assert duration(seconds) == text
+    assert format_duration(seconds) == text
 
 
 def test_a_failure_without_a_word_is_told_by_its_name():
-    assert failure_line("died", "") == "died"
-    assert failure_line("error", "ValueError:\n no") == "error: ValueError: no"
+    assert format_failure("died", "") == "died"
+    assert format_failure("error", "ValueError:\n no") == "error: ValueError: no"

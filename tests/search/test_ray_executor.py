@@ -1,22 +1,20 @@
-import contextlib
 import os
 import signal
-import socket
 import sys
 import time
 from pathlib import Path
 from subprocess import PIPE, Popen
 
 import numpy as np
-import psutil
 import pytest
 
 from keras_rnn.errors import UsageError
-from keras_rnn.search import ray_executor
-from keras_rnn.search.executor import EpochDone
+from keras_rnn.search import ray_cluster, ray_executor
+from keras_rnn.search.executor import EpochEnded
 from keras_rnn.search.ray_executor import RayExecutor
 from keras_rnn.search.trial import DIED, ERROR, OUT_OF_MEMORY, TIME_OUT, Job, Result
-from tests.support.executors import PATIENCE, gone, run_all, wait_until
+from tests.support.executors import PATIENCE, is_gone, run_all, wait_until
+from tests.support.ray_driver import DRIVER, read_pids
 
 # Without what no test looks at, and what takes seconds to start.
 NODE = {
@@ -26,37 +24,17 @@ NODE = {
     "include_log_monitor": False,
     "no_monitor": True,
 }
+
+
 # A node whose raylet is killed counts as alive until five checks have failed: a second, where else it is up to half a
 # minute. A check that is only answered late, on a busy machine, still has the ten seconds that Ray gives it.
 HEALTH_CHECKS = {"RAY_health_check_period_ms": "200", "RAY_health_check_initial_delay_ms": "0"}
-DRIVER = """
-import signal, sys
-from pathlib import Path
-from keras_rnn.search.ray_executor import RayExecutor
-from keras_rnn.search.trial import Job, Result
-
-def run(program, data, job, directory, source, report):
-    import ctypes, os
-    (program / job.trial_id).write_text(str(os.getpid()))
-    ctypes.PyDLL(None).sleep(1000)  # holds the interpreter: only a signal or Ray itself ends it
-
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as a sweep has it; Ray must not take it away
-folder, address, trials = Path(sys.argv[1]), sys.argv[2] or None, int(sys.argv[3])
-executor = RayExecutor(folder, None, folder, capacity=trials, address=address, run=run)
-for number in range(trials):
-    executor.start(Job(f"{number:04}", {}, 1))
-try:
-    while True:
-        executor.wait(1)
-finally:
-    executor.close()
-"""
 
 
 @pytest.fixture(scope="module")
 def cluster():
     """Two nodes of one CPU each, both on this machine; this process is connected to it."""
-    os.environ.update(ray_executor.RAY_ENVIRONMENT)
+    os.environ.update(ray_cluster.RAY_ENVIRONMENT)
     import ray
     from ray.cluster_utils import Cluster
 
@@ -66,7 +44,7 @@ def cluster():
         cluster = Cluster(initialize_head=True, head_node_args=NODE)
     try:
         cluster.add_node(**NODE)
-        ray.init(cluster.address, **ray_executor.QUIET)
+        ray.init(cluster.address, **ray_cluster.QUIET_OPTIONS)
         yield cluster
     finally:
         ray.shutdown()
@@ -91,25 +69,19 @@ def add_node(cluster):
 @pytest.fixture
 def executor(cluster, tmp_path):
     """Makes executors on the cluster, and closes them: `executor(run, program=..., **options)`."""
-    made = []
+    executors = []
 
     def make(run, program=None, data=None, *, capacity=2, **options):
-        made.append(RayExecutor(program, data, tmp_path, capacity=capacity, run=run, **options))
-        return made[-1]
+        executors.append(RayExecutor(program, data, tmp_path, capacity=capacity, run=run, **options))
+        return executors[-1]
 
     yield make
-    for one in made:
-        one.close()
+    for instance in executors:
+        instance.close()
 
 
 def jobs(count):
     return [Job(f"{number:04}", {}, epochs=1) for number in range(count)]
-
-
-def pids_in(paths):
-    """The numbers that trials wrote, once they all have; else nothing."""
-    texts = [path.read_text() for path in paths if path.exists()]
-    return [int(text) for text in texts] if len(texts) == len(paths) and all(texts) else []
 
 
 def test_each_trial_has_a_process_of_its_own_on_some_node_and_shares_the_data(executor, tmp_path):
@@ -141,14 +113,14 @@ def test_each_trial_has_a_process_of_its_own_on_some_node_and_shares_the_data(ex
     meeting.mkdir()
     reported = []
 
-    def see(event):
-        if isinstance(event, EpochDone):
+    def on_event(event):
+        if isinstance(event, EpochEnded):
             reported.append(event)
             if event.row["epoch"] == 2:
                 (meeting / event.trial_id).touch()  # the first two trials wait for that: they run at the same time
 
     running = executor(run, meeting, {"ids": np.load(tmp_path / "ids.npy", mmap_mode="r")})
-    results = run_all(running, jobs(4), see)
+    results = run_all(running, jobs(4), on_event)
     facts = [result.space for result in results.values()]
     assert len({fact["node"] for fact in facts}) == 2
     assert len({fact["pid"] for fact in facts} | {os.getpid()}) == 5
@@ -177,12 +149,12 @@ def test_processes_can_be_used_again(executor):
 
 def test_checkpoints_go_to_the_trial_and_come_back(executor, tmp_path):
     def run(program, data, job, directory, source, report):
-        own = directory / "checkpoint.npz"
-        before = own.read_bytes() if own.exists() else b"new"
+        checkpoint = directory / "checkpoint.npz"
+        previous = checkpoint.read_bytes() if checkpoint.exists() else b"new"
         if job.source:
-            own.write_bytes(source.read_bytes() + b", " + before + b", gone on")
+            checkpoint.write_bytes(source.read_bytes() + b", " + previous + b", gone on")
         else:
-            own.unlink(missing_ok=True)
+            checkpoint.unlink(missing_ok=True)
         return Result(device=str(directory))
 
     for name, content in (("0000", b"first"), ("0002", b"broken off")):
@@ -211,7 +183,6 @@ def test_an_exception_comes_back_with_its_traceback(executor):
 def test_a_trial_whose_process_dies_is_tried_again_as_often_as_asked(executor, tmp_path):
     def run(program, data, job, directory, source, report):
         import os
-        import signal
 
         with open(program / f"attempts{job.trial_id}", "a") as file:
             file.write("x")
@@ -243,7 +214,7 @@ def test_a_trial_that_hangs_ends_by_the_limit_and_is_not_tried_again(executor, t
     assert results["0001"].error == "not done after 1 s"
     pids = [int(line) for line in (tmp_path / "pids").read_text().splitlines()]
     assert len(pids) == 3
-    wait_until(lambda: all(map(gone, pids)), "the trials' processes ended")
+    wait_until(lambda: all(map(is_gone, pids)), "the trials' processes ended")
 
 
 def test_the_limit_counts_from_when_a_trial_runs(executor, monkeypatch):
@@ -275,10 +246,10 @@ def test_trials_of_a_node_that_dies_run_on_another(add_node, executor, tmp_path)
     wait, killed = running.wait, []
 
     def wait_and_kill(seconds):
-        there = [path for path in log.iterdir() if path.read_text() == doomed.node_id]
-        if there and not killed:
+        trial_files = [path for path in log.iterdir() if path.read_text() == doomed.node_id]
+        if trial_files and not killed:
             doomed.all_processes["raylet"][0].process.kill()
-            killed.extend(there)
+            killed.extend(trial_files)
         return wait(0.1)
 
     running.wait = wait_and_kill
@@ -288,7 +259,7 @@ def test_trials_of_a_node_that_dies_run_on_another(add_node, executor, tmp_path)
     assert all(result.failure is None and result.device != doomed.node_id for result in results.values())
     trial_id, pid = killed[0].name.split(".")
     assert len(list(log.glob(f"{trial_id}.*"))) == 2
-    wait_until(lambda: gone(int(pid)), "the process of the dead node's trial ended")
+    wait_until(lambda: is_gone(int(pid)), "the process of the dead node's trial ended")
 
 
 def test_a_sweep_outlives_the_death_of_its_reports(executor, tmp_path):
@@ -303,14 +274,14 @@ def test_a_sweep_outlives_the_death_of_its_reports(executor, tmp_path):
     seen = tmp_path / "seen"
     running, events = executor(run, seen, capacity=1), []
 
-    def see(event):
+    def on_event(event):
         events.append(event)
         if len(events) == 1:
             ray.kill(running._reports, no_restart=False)
         else:
             seen.touch()
 
-    assert run_all(running, jobs(1), see)["0000"] == Result()
+    assert run_all(running, jobs(1), on_event)["0000"] == Result()
     ray.kill(running._reports, no_restart=True)
     assert run_all(running, jobs(1))["0000"] == Result()
 
@@ -339,44 +310,23 @@ def test_closing_ends_trials_and_leaves_a_connection_that_was_there(executor, tm
     for job in jobs(2):
         running.start(job)
     paths = [tmp_path / job.trial_id for job in jobs(2)]
-    wait_until(lambda: pids_in(paths), "both trials run")
+    wait_until(lambda: read_pids(paths), "both trials run")
     running.close()
     running.close()
-    wait_until(lambda: all(map(gone, pids_in(paths))), "both ended")
+    wait_until(lambda: all(map(is_gone, read_pids(paths))), "both ended")
     assert ray.is_initialized()
 
 
 def test_killing_the_driver_ends_its_trials(cluster, tmp_path):
     driver = Popen([sys.executable, "-c", DRIVER, tmp_path, cluster.address, "2"], stderr=PIPE)
     paths = [tmp_path / "0000", tmp_path / "0001"]
-    wait_until(lambda: driver.poll() is not None or pids_in(paths), "both trials run")
+    wait_until(lambda: driver.poll() is not None or read_pids(paths), "both trials run")
     assert driver.poll() is None, driver.stderr.read()
-    trials = pids_in(paths)
-    assert not any(map(gone, trials))
+    trials = read_pids(paths)
+    assert not any(map(is_gone, trials))
     driver.kill()
     driver.communicate()
-    wait_until(lambda: all(map(gone, trials)), "the trials' processes ended")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_a_ray_of_the_drivers_own_ends_with_it(number, tmp_path):
-    """All of it at once where the driver can say so; after SIGKILL its trial, and idle agents within a minute."""
-    driver = Popen([sys.executable, "-c", DRIVER, tmp_path, "", "1"], stdout=PIPE, stderr=PIPE, text=True)
-    wait_until(lambda: driver.poll() is not None or pids_in([tmp_path / "0000"]), "the trial runs")
-    assert driver.poll() is None, driver.stderr.read()
-    family = psutil.Process(driver.pid).children(recursive=True)
-    assert pids_in([tmp_path / "0000"])[0] in [process.pid for process in family]
-    driver.send_signal(number)
-    written = driver.communicate()
-    if number == signal.SIGTERM:
-        assert driver.returncode == 1
-        assert written == ("", "")
-    waited_for = pids_in([tmp_path / "0000"]) if number == signal.SIGKILL else [process.pid for process in family]
-    wait_until(lambda: all(map(gone, waited_for)), "what it started has ended")
-    for process in family:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
+    wait_until(lambda: all(map(is_gone, trials)), "the trials' processes ended")
 
 
 @pytest.mark.slow
@@ -393,80 +343,6 @@ def test_what_lacks_memory_is_named_and_not_tried_again(add_node, executor, monk
     assert (result.failure, result.error) == (OUT_OF_MEMORY, "Ray killed its process for lack of memory")
 
 
-class TestConnecting:
-    """In this process, which `cluster` may have connected: so each takes the connection away."""
-
-    @pytest.fixture(autouse=True)
-    def not_connected(self, monkeypatch):
-        import ray
-
-        monkeypatch.setattr(ray, "is_initialized", lambda: False)
-        monkeypatch.delenv("RAY_ADDRESS", raising=False)
-        monkeypatch.setattr(ray_executor, "CONNECT", 4.0)
-
-    def test_nobody_listens(self, tmp_path):
-        with pytest.raises(UsageError, match=r"cannot connect to Ray at 127.0.0.1:1: no answer in 4 s; this machine"):
-            RayExecutor(None, None, tmp_path, capacity=1, address="127.0.0.1:1")
-
-    def test_somebody_else_listens_where_the_environment_says(self, tmp_path, monkeypatch):
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            address = f"127.0.0.1:{server.getsockname()[1]}"
-            monkeypatch.setenv("RAY_ADDRESS", address)
-            with pytest.raises(UsageError, match=f"cannot connect to Ray at {address}: no answer in 4 s"):
-                RayExecutor(None, None, tmp_path, capacity=1)
-
-    def test_no_address(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(ray_executor, "CONNECT", PATIENCE)
-        with pytest.raises(UsageError, match="cannot connect to Ray at nonsense: ValueError: Invalid address format"):
-            RayExecutor(None, None, tmp_path, capacity=1, address="nonsense")
-
-    def test_an_address_of_ray_client(self, tmp_path):
-        with pytest.raises(UsageError, match="ray_address takes HOST:PORT or auto, got 'ray://127.0.0.1:10001'"):
-            RayExecutor(None, None, tmp_path, capacity=1, address="ray://127.0.0.1:10001")
-
-
 def test_a_second_connection_is_refused(executor, cluster):
     with pytest.raises(UsageError, match="this process has connected to Ray before, got '.*:.*'"):
         executor(Result, address=cluster.address)
-
-
-def test_ray_is_an_extra(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(UsageError, match=r'executor ray takes the package ray: pip install "keras-rnn\[ray\]"'):
-        RayExecutor(None, None, tmp_path, capacity=1)
-
-
-FOUR_AND_TWO = [{"CPU": 4.0}, {"CPU": 2.0}]
-GPUS = [{"CPU": 8.0, "GPU": 2.0}, {"CPU": 8.0, "GPU": 1.0}]
-
-
-@pytest.mark.parametrize(
-    ("nodes", "workers", "gpus", "share"),
-    [
-        (FOUR_AND_TWO, None, None, (1, 4, 0)),  # no trial stands on two nodes
-        (FOUR_AND_TWO, 2, None, (2, 2, 0)),  # 3 would leave no room for the second
-        (FOUR_AND_TWO, 6, None, (6, 1, 0)),
-        (FOUR_AND_TWO, 7, None, (7, 1, 0)),  # which the executor refuses
-        (GPUS, None, None, (3, 4, 1)),
-        (GPUS, None, 2, (2, 8, 1)),
-        (GPUS, 1, None, (1, 8, 1)),
-        (GPUS, 4, 0, (4, 4, 0)),
-    ],
-)
-def test_trials_share_the_cluster_evenly(nodes, workers, gpus, share, monkeypatch):
-    monkeypatch.setattr(ray_executor, "_nodes", lambda ray: nodes)
-    names = ("capacity", "cpus_per_trial", "gpus_per_trial")
-    assert ray_executor.fair_share(workers, gpus) == dict(zip(names, share, strict=True))
-
-
-@pytest.mark.parametrize(
-    ("workers", "gpus", "message"),
-    [
-        (None, 4, "gpus takes at most the 3 that the Ray cluster has, got 4"),
-        (4, None, "workers takes at most one a GPU, of which the Ray cluster has 3, got 4"),
-    ],
-)
-def test_more_gpus_than_the_cluster_has(workers, gpus, message, monkeypatch):
-    monkeypatch.setattr(ray_executor, "_nodes", lambda ray: GPUS)
-    with pytest.raises(UsageError, match=message):
-        ray_executor.fair_share(workers, gpus)
