@@ -14,7 +14,7 @@ from keras_rnn.errors import UsageError
 from keras_rnn.files import make_folder, write_json
 from keras_rnn.serving.answers import answers, check_texts, rows_independent, write_answers
 from keras_rnn.serving.card import model_card, model_card_markdown
-from keras_rnn.serving.check import check_export
+from keras_rnn.serving.check import check_process
 from keras_rnn.serving.layout import CHECK, MAX_VERSION, MODEL_CARD, WARMUP_REQUESTS, versions
 from keras_rnn.serving.saved_model import write_saved_model
 from keras_rnn.serving.warmup import write_warmup_requests
@@ -61,8 +61,9 @@ def export(run: Run | str | Path, to: str | Path, *, version: int | None = None)
     temp_folder = to / f".{number}.{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
     _under_way.add(temp_folder.name)
     try:
-        _write_version(run, temp_folder, to.resolve().name)
-        check_export(temp_folder)
+        with check_process() as check:  # which imports TensorFlow while the version is written
+            _write_version(run, temp_folder, to.resolve().name)
+            check(temp_folder)
         return _publish(temp_folder, to, number, may_move=version is None)
     finally:
         shutil.rmtree(temp_folder, ignore_errors=True)
