@@ -21,7 +21,7 @@ from keras_rnn.search import sweep as sweep_module
 from keras_rnn.search.journal import locked, read_journal
 from keras_rnn.search.sweep import SearchFailedError, open_sweep
 from keras_rnn.search.trial import ERROR, NAN_LOSS, Result
-from keras_rnn.serving import export as export_module
+from keras_rnn.serving import saved_model_version
 from tests.support import tiny
 from tests.support.executors import wait_until
 from tests.support.exported import check_here
@@ -84,7 +84,7 @@ def test_its_run_is_one_like_any(swept, tmp_path):
 
 @pytest.mark.slow
 def test_its_run_can_be_exported(swept, tmp_path, monkeypatch):
-    monkeypatch.setattr(export_module, "check_process", check_here)
+    monkeypatch.setattr(saved_model_version, "check_process", check_here)
     assert (export(swept[0].run, tmp_path / "model") / "saved_model.pb").is_file()
 
 
