@@ -41,6 +41,8 @@ _HOME = {
     "Sweep": "keras_rnn.search.sweep",
     "open_sweep": "keras_rnn.search.sweep",
     "export": "keras_rnn.serving.export",
+    "list_exporters": "keras_rnn.serving.exporters",
+    "register_exporter": "keras_rnn.serving.exporters",
     "check_export": "keras_rnn.serving.check",
     "load_predictor": "keras_rnn.serving.predictor",
     "predict": "keras_rnn.serving.predictor",

@@ -171,16 +171,17 @@ def export(
         str | None, typer.Option(help="The model's folder; the SavedModel goes into its next version.")
     ] = None,
     version: Annotated[int | None, typer.Option(help="Version number. [one after the highest there]")] = None,
+    format: Annotated[str | None, typer.Option(metavar="NAME", help="A registered format. [saved_model]")] = None,
     check: Annotated[
         str | None, typer.Option(metavar="DIR", help="Instead: check a version, or the latest one of a model's folder.")
     ] = None,
 ):
-    """Write a run's model as a SavedModel in TensorFlow Serving's layout, and check it."""
+    """Write a run's model in TensorFlow Serving's layout, as a SavedModel by default, and check it."""
     import keras_rnn
 
     if check is not None:
-        if (run, to, version) != (None, None, None):
-            raise UsageError("export --check DIR takes neither RUN nor --to nor --version beside it")
+        if (run, to, version, format) != (None, None, None, None):
+            raise UsageError("export --check DIR takes neither RUN nor --to nor --version nor --format beside it")
         found = keras_rnn.check_export(check)
         print(
             f"{found.version}: {found.signatures} signatures, {found.texts} texts, "
@@ -190,7 +191,7 @@ def export(
     if run is None or to is None:
         raise UsageError("export takes RUN and --to, or --check DIR alone")
     import_tensorflow()
-    print(keras_rnn.export(run, to, version=version))
+    print(keras_rnn.export(run, to, version=version, format=format or "saved_model"))
 
 
 @app.command()

@@ -1,7 +1,8 @@
 """Whether a version does what the model did: compared by a fresh process without a GPU, Keras and the model's code.
 
-    python -m keras_rnn.serving.check DIRECTORY
+    python -m keras_rnn.serving.check [DIRECTORY]
 
+reads the directory from standard input where it is no argument,
 prints one line of JSON and exits with 0, or says on standard error what differs and exits with 1.
 """
 
@@ -9,7 +10,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -52,21 +54,40 @@ def check_export(directory: str | Path) -> Check:
         raise UsageError(f"{directory} is no version of a SavedModel, nor a folder of versions")
     if not (version / CHECK).is_file():
         raise UsageError(f"{version} has no {CHECK}, so there is nothing to compare it with")
-    command = [sys.executable, "-m", "keras_rnn.serving.check", str(version.resolve())]
-    here = Path(__file__).parents[2]  # so that it is this keras_rnn that runs, whatever stands in the working directory
-    shown = subprocess.run(command, cwd=here, stdin=subprocess.DEVNULL, capture_output=True)
-    if shown.returncode:
-        lines = shown.stderr.decode(errors="replace").strip().splitlines()
-        raise ExportError(lines[-1] if lines else f"the check of {version} ended with status {shown.returncode}")
-    return Check(version, **json.loads(shown.stdout))
+    with check_process() as check:
+        return check(version)
+
+
+@contextmanager
+def check_process() -> Iterator[Callable[[Path], Check]]:
+    """Starts a fresh process that imports TensorFlow at once, and yields the function that has it check one version.
+
+    The function raises ExportError as `check_export` does. The process is killed at the end.
+    """
+    command = [sys.executable, "-m", "keras_rnn.serving.check"]
+    here = Path(__file__).parents[2]  # so that this keras_rnn runs, whatever the working directory holds
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(command, cwd=here, **pipes) as process:
+
+        def check(version: Path) -> Check:
+            stdout, stderr = process.communicate(os.fsencode(version.resolve()))
+            if process.returncode:
+                lines = stderr.decode(errors="replace").strip().splitlines()
+                raise ExportError(lines[-1] if lines else f"the check of {version} ended with {process.returncode}")
+            return Check(version, **json.loads(stdout))
+
+        try:
+            yield check
+        finally:
+            process.kill()
 
 
 def check_version(version: Path) -> Check:
     """What `check_export` does, in this process."""
     verify_files(version)
     names, rows = _read(version)
-    with quiet_stderr():
-        import tensorflow as tf
+    import tensorflow as tf
+
     try:
         loaded = tf.saved_model.load(str(version))  # its signatures alone would not keep what they call
     except Exception as error:  # whatever TensorFlow makes of a damaged directory
@@ -184,14 +205,18 @@ def _strings(tensor) -> np.ndarray:
 
 
 def main() -> None:
-    """Checks the directory that is the one argument; for a fresh process only."""
+    """Checks the directory that is the argument, or else standard input; for a fresh process only."""
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     sys.modules["keras"] = None  # TensorFlow would import it, which takes seconds, and nothing here needs it
-    (directory,) = sys.argv[1:]
+    with quiet_stderr():
+        import tensorflow  # noqa: F401, which takes as long as writing what is to be checked
+    directory = os.fsencode(sys.argv[1]) if len(sys.argv) > 1 else sys.stdin.buffer.read()
+    if not directory:
+        return  # the process that would have it checked has gone
     try:
-        found = asdict(check_version(Path(directory)))
-        print(json.dumps({name: value for name, value in found.items() if name != "version"}))
+        result = asdict(check_version(Path(os.fsdecode(directory))))
+        print(json.dumps({name: value for name, value in result.items() if name != "version"}))
     except ExportError as error:
         sys.exit(" ".join(str(error).split()))
 

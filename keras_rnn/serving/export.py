@@ -1,4 +1,4 @@
-"""A trained run as a SavedModel: strings in, probabilities and class names out, on any machine."""
+"""A trained run written as a version of a model: beside the others, checked, then renamed to its number."""
 
 import errno
 import os
@@ -11,39 +11,32 @@ from pathlib import Path
 
 from keras_rnn.checks import whole_number
 from keras_rnn.errors import UsageError
-from keras_rnn.files import make_folder, write_json
-from keras_rnn.serving.answers import answers, check_texts, rows_independent, write_answers
-from keras_rnn.serving.card import model_card, model_card_markdown
-from keras_rnn.serving.check import check_export
-from keras_rnn.serving.layout import CHECK, MAX_VERSION, MODEL_CARD, WARMUP_REQUESTS, versions
-from keras_rnn.serving.saved_model import write_saved_model
-from keras_rnn.serving.warmup import write_warmup_requests
-from keras_rnn.training.device import recurrent_layers
-from keras_rnn.training.run_directory import MODEL, Run, load_text_model, open_run
+from keras_rnn.files import make_folder
+from keras_rnn.serving.exporters import get_exporter
+from keras_rnn.serving.layout import MAX_VERSION, versions
+from keras_rnn.training.run_directory import Run, open_run
 
 DAY_SECONDS = 86_400
 _under_way: set[str] = set()  # the hidden folders of this process' exports, by name
 
 
-def export(run: Run | str | Path, to: str | Path, *, version: int | None = None) -> Path:
+def export(run: Run | str | Path, to: str | Path, *, version: int | None = None, format: str = "saved_model") -> Path:
     """Writes a run's text model to `to/VERSION` in TensorFlow Serving's layout, checked before it appears there.
-
-    `write_saved_model` tells its three signatures. In assets.extra/ stand the model card, the texts and answers of
-    the check, and requests to warm up a server with; the last two hold texts of the run's test split. Recurrent
-    layers are exported with `use_cudnn=False`: a graph with cuDNN ops does not run without a GPU.
 
     Args:
         run: a complete run, or its directory.
         to: the model's folder, for example saved_models/NAME.
         version: a positive integer; by default the one after the highest there.
+        format: a name of `list_exporters()`; `write_saved_model_version` tells what a "saved_model" holds.
 
     Returns:
         The folder of the new version.
 
     Raises:
-        UsageError: no complete run, or the version is there already.
-        ExportError: the SavedModel, reloaded by `check_export`, is not what the model is; nothing was published.
+        UsageError: no complete run, no such format, or the version is there already.
+        ExportError: what was written does not do what the model does; nothing was published.
     """
+    write = get_exporter(format)
     run = run if isinstance(run, Run) else open_run(run)
     to = Path(to)
     if to.is_file():
@@ -61,29 +54,11 @@ def export(run: Run | str | Path, to: str | Path, *, version: int | None = None)
     temp_folder = to / f".{number}.{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
     _under_way.add(temp_folder.name)
     try:
-        _write_version(run, temp_folder, to.resolve().name)
-        check_export(temp_folder)
+        write(run, temp_folder, to.resolve().name)
         return _publish(temp_folder, to, number, may_move=version is None)
     finally:
         shutil.rmtree(temp_folder, ignore_errors=True)
         _under_way.discard(temp_folder.name)
-
-
-def _write_version(run: Run, folder: Path, name: str) -> None:
-    """A whole version of the model `name`, not checked yet."""
-    model = load_text_model(run.directory / MODEL)  # a copy of our own
-    run.check_classes(model)
-    for layer in recurrent_layers(model):
-        layer.use_cudnn = False
-    rows = answers(model, run.class_names, check_texts(model, run.sample_texts))
-    independent = rows_independent(model, rows)
-    write_saved_model(model, run.class_names, folder, rows_independent=independent)
-    card = model_card(run, model, folder, independent)
-    (folder / MODEL_CARD).parent.mkdir(exist_ok=True)
-    write_json(folder / MODEL_CARD, card)
-    (folder / MODEL_CARD).with_suffix(".md").write_text(model_card_markdown(card), encoding="utf-8")
-    write_answers(folder / CHECK, rows)
-    write_warmup_requests(folder / WARMUP_REQUESTS, name, rows)
 
 
 def _publish(temp_folder: Path, to: Path, number: int, may_move: bool) -> Path:

@@ -49,15 +49,17 @@ def write_saved_model(
     single = None
     if recurrent_layers(token_model) and sum(value.nbytes for _, value in constants) <= ONE_TEXT_BYTES:
         single = without_masks(token_model, vectorizer_of(model).vocabulary_size())
-    archive = keras.export.ExportArchive()
-    archive.track(token_ids_model)  # its lookup table; to track the model would save each variable twice
+    module = tf.Module()
+    # The models are no attributes: each of their variables would be saved twice.
+    module.weights = _other_weights(token_model, constants)
+    module.tables = _tables(token_ids_model)
 
     # Each function calls the one before, so that the recurrent layers are traced once for all three. What is not
     # inlined is optimized by itself, and costs nothing where it is not called.
     def traced(network, spec, inlined=False):
         @tf.function(input_signature=[spec], experimental_attributes={"_noinline": not inlined})
         def function(token_ids):
-            with keras.StatelessScope([(weight, tf.constant(value)) for weight, value in constants]):
+            with keras.StatelessScope([(variable, tf.constant(value)) for variable, value in constants]):
                 return network(token_ids, training=False)
 
         return function
@@ -69,24 +71,41 @@ def write_saved_model(
         one = traced(single, ONE_TEXT, inlined=in_one_op(token_model, rows=1))
         logits_of = partial(one_or_many, one, logits_of)
 
+    @_signature(TOKEN_IDS)
     def tokens(token_ids):
         return {"logits": logits_of(token_ids)}
 
-    tokens = archive.add_endpoint("tokens", tokens, [TOKEN_IDS])
-
+    @_signature(tf.TensorSpec((None,), tf.string, "text"))
     def serving_default(text):
         logits = tokens(token_ids_model(text, training=False))["logits"]
         return {"probabilities": tf.nn.softmax(logits), "label": tf.gather(names, tf.argmax(logits, axis=-1))}
 
-    texts = archive.add_endpoint("serving_default", serving_default, [tf.TensorSpec((None,), tf.string, "text")])
-
+    @_signature(tf.TensorSpec((None,), tf.string, "inputs"))
     def classify(inputs):
-        scores = texts(tf.io.parse_example(inputs, EXAMPLE)["text"])["probabilities"]
+        scores = serving_default(tf.io.parse_example(inputs, EXAMPLE)["text"])["probabilities"]
         return {"classes": tf.tile(names[tf.newaxis], (tf.shape(scores)[0], 1)), "scores": scores}
 
-    archive.add_endpoint("classify", classify, [tf.TensorSpec((None,), tf.string, "inputs")])
-    archive.write_out(str(folder), verbose=False)
+    # TensorFlow traces every function while it saves, also one that was traced before. keras.export.ExportArchive
+    # traces them before, so it takes twice as long.
+    module.tokens, module.serving_default, module.classify = tokens, serving_default, classify
+    signatures = {"tokens": tokens, "serving_default": serving_default, "classify": classify}
+    tf.saved_model.save(module, str(folder), signatures=signatures)
     _set_classify_method(str(folder))
+
+
+def _signature(spec: tf.TensorSpec):
+    return tf.function(input_signature=[spec], autograph=False)
+
+
+def _other_weights(token_model: keras.Model, constants: list[tuple]) -> list[tf.Variable]:
+    constant_ids = {id(variable) for variable, _ in constants}
+    return [weight.value for weight in token_model.weights if id(weight) not in constant_ids]
+
+
+def _tables(model: keras.Model) -> list:
+    """The lookup tables of the model's layers."""
+    nodes = tf.train.TrackableView(model).descendants()
+    return [node for node in nodes if isinstance(node, tf.saved_model.experimental.TrackableResource)]
 
 
 def _quick_token_ids(model: keras.Model) -> keras.Model:
@@ -100,11 +119,17 @@ def _quick_token_ids(model: keras.Model) -> keras.Model:
 
 
 def _constants(token_model: keras.Model) -> list[tuple]:
-    """The weights that are constants in the graph, and their values. Embeddings are looked up: nothing is gained."""
+    """The variables that are constants in the graph, and their values.
+
+    Embeddings stay variables: they are looked up, so nothing is gained. The states of random generators are constants,
+    whatever their size, since a graph without training does not change them.
+    """
     embeddings = [layer for layer in token_model.layers if isinstance(layer, keras.layers.Embedding)]
     looked_up = {weight.path for layer in embeddings for weight in layer.weights}
-    values = [(weight, weight.numpy()) for weight in token_model.weights if weight.path not in looked_up]
-    return [(weight, value) for weight, value in values if value.nbytes <= CONSTANT_BYTES]
+    weights = [(weight, weight.numpy()) for weight in token_model.weights if weight.path not in looked_up]
+    weight_ids = {id(weight) for weight in token_model.weights}
+    states = [(state, state.numpy()) for state in token_model.variables if id(state) not in weight_ids]
+    return [(weight, value) for weight, value in weights if value.nbytes <= CONSTANT_BYTES] + states
 
 
 def _set_classify_method(folder: str) -> None:

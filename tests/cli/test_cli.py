@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 
 from keras_rnn.cli import main as cli
-from keras_rnn.serving import export as export_module
-from keras_rnn.serving.check import check_version
+from keras_rnn.serving import saved_model_version
 from tests.support import tiny
+from tests.support.exported import check_here
 
 COMMAND = Path(sys.executable).parent / "keras-rnn"
 MODEL_OPTIONS = (
@@ -40,7 +40,7 @@ def in_this_process(monkeypatch):
 
     What it exports is checked in this process, too.
     """
-    monkeypatch.setattr(export_module, "check_export", check_version)
+    monkeypatch.setattr(saved_model_version, "check_process", check_here)
 
     def run(*arguments, cwd):
         monkeypatch.chdir(cwd)

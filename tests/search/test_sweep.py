@@ -5,9 +5,9 @@ from rich.console import Console
 
 from keras_rnn import UsageError, evaluate, export, predict, tune
 from keras_rnn.search.sweep import open_sweep
-from keras_rnn.serving import export as export_module
-from keras_rnn.serving.check import check_version
+from keras_rnn.serving import saved_model_version
 from tests.support import tiny
+from tests.support.exported import check_here
 
 OPTIONS = {**tiny.SMALL, "hidden_size": [8, 4], "num_layers": [1, 2], "epochs": 2}
 
@@ -67,7 +67,7 @@ def test_its_run_is_one_like_any(swept, tmp_path):
 
 @pytest.mark.slow
 def test_its_run_can_be_exported(swept, tmp_path, monkeypatch):
-    monkeypatch.setattr(export_module, "check_export", check_version)  # here, not in a process of its own
+    monkeypatch.setattr(saved_model_version, "check_process", check_here)  # here, not in a process of its own
     assert (export(swept[0].run, tmp_path / "model") / "saved_model.pb").is_file()
 
 

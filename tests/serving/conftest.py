@@ -2,9 +2,9 @@ import pytest
 from rich.console import Console
 
 from keras_rnn import export, train
-from keras_rnn.serving import export as export_module
-from keras_rnn.serving.check import check_version
+from keras_rnn.serving import saved_model_version
 from tests.support import tiny
+from tests.support.exported import check_here
 
 
 @pytest.fixture(scope="package")
@@ -19,6 +19,6 @@ def saved_model(run, tmp_path_factory):
     """A model's folder with the run's export as its version 1; to be read only."""
     folder = tmp_path_factory.mktemp("saved") / "tiny"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export_module, "check_export", check_version)  # test_check.py has it checked by a fresh process
+        patch.setattr(saved_model_version, "check_process", check_here)  # test_check.py starts the fresh process
         export(run, folder)
     return folder

@@ -18,11 +18,13 @@ from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from keras_rnn import TokenEmbedding, UsageError, create_model, export, text_model
 from keras_rnn.serving import export as export_module
+from keras_rnn.serving import saved_model_version
 from keras_rnn.serving.answers import answers, check_texts, rows_independent
 from keras_rnn.serving.card import model_card_markdown
 from keras_rnn.serving.check import check_version
 from keras_rnn.serving.integrity import ExportError
 from keras_rnn.text.vectorizer import adapt_vectorizer
+from keras_rnn.training.device import recurrent_layers
 from tests.support import tiny
 
 ROOT = Path(__file__).parents[2]
@@ -38,8 +40,7 @@ def publish_only(monkeypatch):
         folder.mkdir()
         (folder / "saved_model.pb").write_text(f"{folder.name} of {name}")
 
-    monkeypatch.setattr(export_module, "_write_version", write)
-    monkeypatch.setattr(export_module, "check_export", lambda folder: None)
+    monkeypatch.setattr(export_module, "get_exporter", lambda format: write)
     return write
 
 
@@ -172,7 +173,7 @@ def test_of_two_exports_of_one_version_the_later_takes_the_next_free_one(run, tm
             (folder.parent / number / "saved_model.pb").write_text("the other's")
         (folder.parent / "3").write_text("a file")
 
-    monkeypatch.setattr(export_module, "_write_version", write_while_others_publish)
+    monkeypatch.setattr(export_module, "get_exporter", lambda format: write_while_others_publish)
     assert export(run, tmp_path / "m") == tmp_path / "m" / "4"
     assert (tmp_path / "m" / "1" / "saved_model.pb").read_text() == "the other's"
     with pytest.raises(UsageError, match="n/9 exists already; give another version"):
@@ -185,7 +186,7 @@ def test_a_failed_check_publishes_nothing(run, saved_model, tmp_path, monkeypatc
         shutil.copytree(saved_model / "1", folder)
         (folder / "variables" / "variables.index").write_bytes(b"")
 
-    monkeypatch.setattr(export_module, "_write_version", write_other_variables)
+    monkeypatch.setattr(saved_model_version, "_write_version", write_other_variables)
     with pytest.raises(ExportError, match=r"\.1\..*variables.index is not the file that was exported"):
         export(run, tmp_path / "m")
     assert list((tmp_path / "m").iterdir()) == []
@@ -196,10 +197,10 @@ def test_the_layers_of_an_export_do_not_take_cudnn_even_with_a_gpu(run, tmp_path
         pass
 
     def look(model, *args, **options):
-        assert [layer.use_cudnn for layer in export_module.recurrent_layers(model)] == [False, False]
+        assert [layer.use_cudnn for layer in recurrent_layers(model)] == [False, False]
         raise SeenError
 
-    monkeypatch.setattr(export_module, "write_saved_model", look)
+    monkeypatch.setattr(saved_model_version, "write_saved_model", look)
     with pytest.raises(SeenError):
         export(run, tmp_path / "m")
 

@@ -170,3 +170,22 @@ def test_weights_too_large_for_a_graph_stay_variables(run, tmp_path, monkeypatch
     sizes = [int(np.prod(shape)) for name, shape in saved if name.endswith("VARIABLE_VALUE")]
     assert sum(sizes) == run.model.count_params()
     assert check_version(version).largest_difference <= 1e-5
+
+
+def test_states_of_random_generators_are_constants(tmp_path):
+    """Keras draws a layer's dropout mask in inference, too."""
+    vectorizer = adapt_vectorizer(["abc def"], tokens="character")
+    model = text_classifier(num_classes=3, vectorizer=vectorizer, cell="lstm", hidden_size=4, dropout=0.5)
+    version = write_version(model, NAMES, TEXTS, tmp_path / "1")
+    saved = tf.train.list_variables(str(version / "variables" / "variables"))
+    shapes = [shape for name, shape in saved if name.endswith("VARIABLE_VALUE")]
+    assert shapes == [list(token_model_of(model).get_layer("embedding").embeddings.shape)]
+    assert check_version(version).largest_difference <= 1e-5
+
+
+def test_the_network_of_many_texts_is_traced_once(run, tmp_path, monkeypatch):
+    traced = []
+    real = saved_model_module.one_or_many
+    monkeypatch.setattr(saved_model_module, "one_or_many", lambda *args: traced.append(1) or real(*args))
+    write_version(run.model, run.class_names, TEXTS, tmp_path / "1")
+    assert traced == [1]
