@@ -6,11 +6,11 @@ doubt Keras' loop runs. The form is chosen when a `tf.function` is traced, and t
 
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
 
 import keras
 
 from keras_rnn.layers import native
+from keras_rnn.layers.native.llvm import llvm_problem
 
 KERAS, GRAPH, MACHINE_CODE = "Keras' loop", "TensorFlow's operations", "machine code"
 _CELLS = {"simple_rnn": keras.layers.SimpleRNNCell, "lstm": keras.layers.LSTMCell, "gru": keras.layers.GRUCell}
@@ -178,20 +178,15 @@ def why_no_machine_code() -> str | None:
 
     if not native.is_enabled():
         return "keras_rnn.layers.native is switched off"
-    if machine_code() is None:
-        return "llvmlite cannot be imported"
     if tf.distribute.has_strategy():
         return "a tf.distribute strategy is in use"
-    return None
+    return llvm_problem()
 
 
-@cache
 def machine_code():
-    """The module that runs machine code, or None where there is no LLVM for it."""
-    try:
-        from keras_rnn.layers.native import sequence
-    except ImportError:
-        return None
+    """The module of machine code, which can be imported if `why_no_machine_code()` is None."""
+    from keras_rnn.layers.native import sequence
+
     return sequence
 
 
