@@ -12,7 +12,7 @@ SCALARS = 6  # 1 - beta_1, 1 - beta_2, learning rate, epsilon, learning rate of 
 @compiled_once
 def adam_code() -> Compiled:
     """`add_squares`, `adam` and `adam_rows`, compiled, for float32 arrays in C order."""
-    module = ir.Module()
+    module = ir.Module("adam")
     _add_squares(module)
     _add_adam(module)
     _add_adam_rows(module)

@@ -13,6 +13,7 @@ class Cell:
     """How a cell gets from sums to states, and from gradients of states to gradients of sums.
 
     Attributes:
+        name: the cell's name in CELLS.
         from_inputs: for each gate of the kernel, the number of the sum that its product is added to.
         from_state: for each gate of the recurrent kernel, the number of the sum that its product is added to.
         states: how many states there are: h, or h and c.
@@ -22,6 +23,7 @@ class Cell:
             of its gradient before the step that does not pass through sums, None for no such part.
     """
 
+    name: str
     from_inputs: tuple[int, ...]
     from_state: tuple[int, ...]
     states: int
@@ -94,7 +96,7 @@ def _gru_backward(code, d_states, activations, states_before, states_after):
     return [d_z, d_r, d_n, code.fmul(d_n, r)], [code.fmul(d_h, z)]
 
 
-SIMPLE_RNN = Cell((0,), (0,), 1, 0, _simple_rnn_forward, _simple_rnn_backward)
-LSTM = Cell((0, 1, 2, 3), (0, 1, 2, 3), 2, 4, _lstm_forward, _lstm_backward)
-GRU = Cell((0, 1, 2), (0, 1, 3), 1, 4, _gru_forward, _gru_backward)
-CELLS = {"simple_rnn": SIMPLE_RNN, "lstm": LSTM, "gru": GRU}
+SIMPLE_RNN = Cell("simple_rnn", (0,), (0,), 1, 0, _simple_rnn_forward, _simple_rnn_backward)
+LSTM = Cell("lstm", (0, 1, 2, 3), (0, 1, 2, 3), 2, 4, _lstm_forward, _lstm_backward)
+GRU = Cell("gru", (0, 1, 2), (0, 1, 3), 1, 4, _gru_forward, _gru_backward)
+CELLS = {cell.name: cell for cell in (SIMPLE_RNN, LSTM, GRU)}

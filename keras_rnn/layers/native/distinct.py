@@ -79,7 +79,7 @@ def write_distinct_gradients(
 @compiled_once
 def distinct_code() -> Compiled:
     """`sort_steps` and `sum_steps`, compiled. README.md of this folder has tables of their arguments."""
-    module = ir.Module()
+    module = ir.Module("distinct")
     _add_sort_steps(module)
     _add_sum_steps(module)
     return Compiled(module)

@@ -22,7 +22,7 @@ def kernels(cell: Cell, units: int) -> Compiled:
     README.md of this folder has tables of their arguments.
     """
     products()  # which both call
-    module = ir.Module()
+    module = ir.Module(f"{cell.name}_{units}")
     add_forward(module, cell, units)
     add_backward(module, cell, units)
     return Compiled(module)

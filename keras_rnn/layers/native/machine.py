@@ -6,6 +6,7 @@ from functools import cache
 
 from llvmlite import binding, ir
 
+from keras_rnn.layers.native.dump import write_ir
 from keras_rnn.layers.native.function_builder import POINTER, SYMBOL
 
 
@@ -36,10 +37,12 @@ class Compiled:
 
     def __init__(self, module: ir.Module):
         target = _target()
+        write_ir(module.name, str(module))
         parsed = binding.parse_assembly(str(module))
         parsed.verify()
         builder = binding.create_pass_builder(target, binding.create_pipeline_tuning_options(speed_level=2))
         builder.getModulePassManager().run(parsed, builder)
+        write_ir(f"{module.name}.optimized", str(parsed))
         self._engine = binding.create_mcjit_compiler(parsed, target)  # owns the code
         self._engine.finalize_object()
         for function in module.functions:

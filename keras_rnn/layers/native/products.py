@@ -21,7 +21,7 @@ def products() -> Compiled:
 
     README.md of this folder has tables of their arguments.
     """
-    module = ir.Module()
+    module = ir.Module("products")
     _add_pack(module)
     _add_matmul(module)
     _add_transposed_matmul(module)

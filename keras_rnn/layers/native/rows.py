@@ -16,7 +16,7 @@ from keras_rnn.layers.tf_gradients import differentiable
 @compiled_once
 def row_code() -> Compiled:
     """`add_rows`, compiled. README.md of this folder has a table of its arguments."""
-    module = ir.Module()
+    module = ir.Module("rows")
     _add_add_rows(module)
     return Compiled(module)
 
