@@ -20,7 +20,7 @@ from turns import seconds_per_call
 
 from keras_rnn import TextDataset
 from keras_rnn.layers.native.memory import addresses
-from keras_rnn.layers.native.products import packed
+from keras_rnn.layers.native.products import pack_matrix
 from keras_rnn.layers.native.products import products as machine_products
 from keras_rnn.training import run_directory
 from keras_rnn.training.batches import EpochBatches
@@ -119,11 +119,11 @@ def rate(size: int) -> float:
     """Floating-point operations a second of this thread's product of matrices that stay in its cache."""
     columns = GATES * UNITS
     left, right, product = (np.ones(shape, np.float32) for shape in ((ROWS, size), (size, columns), (ROWS, columns)))
-    panels = packed(right)
+    panels = pack_matrix(right)
     arrays = addresses([left, panels, product])
     began = time.perf_counter()
     for _ in range(PRODUCTS):
-        machine_products().times(*arrays, ROWS, size, columns, columns, 0)
+        machine_products().matmul(*arrays, ROWS, size, columns, columns, 0)
     return PRODUCTS * 2 * ROWS * size * columns / (time.perf_counter() - began)
 
 

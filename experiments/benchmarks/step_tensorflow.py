@@ -116,15 +116,15 @@ def checks(name: str, calls: int) -> dict:
         return with_time
 
     step, steps_a_call = steps[name]
-    functions = passes._checked_batch, adam._checked
-    passes._checked_batch, adam._checked = map(timed, functions)
+    functions = passes.checked_batch, adam._checked
+    passes.checked_batch, adam._checked = map(timed, functions)
     try:
         began = time.perf_counter()
         for _ in range(calls):
             step()
         elapsed = time.perf_counter() - began
     finally:
-        passes._checked_batch, adam._checked = functions
+        passes.checked_batch, adam._checked = functions
     return {"step": elapsed / (calls * steps_a_call), "checks": sum(seconds) / (calls * steps_a_call)}
 
 

@@ -1,4 +1,4 @@
-"""Recurrent layers and what stands around them, on `keras` and `keras.ops` alone but for the files tf_*.py."""
+"""Recurrent layers, embedding, pooling and stack. Only `native/` and the files `tf_*.py` need TensorFlow."""
 
 from keras_rnn.layers.cells import Cell, get_cell, list_cells, register_cell
 from keras_rnn.layers.character_encoder import CHARACTER_ENCODERS, CharacterEncoder

@@ -1,4 +1,4 @@
-"""The recurrent cells by name. A cell is a function that makes the layer which runs it over a sequence."""
+"""The registry of recurrent cells: from a name to a function that makes a layer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ _CELLS: Registry[Cell] = Registry("cell")
 
 
 def register_cell(name: str, *, cudnn: bool = False):
-    """Decorator that makes a function (or layer class) of `Cell.make`'s signature usable as `cell=name`.
+    """Decorator that registers a function or layer class with the signature of `Cell.make` under `name`.
 
     Raises:
-        UsageError: the name is taken.
+        UsageError: the name is registered already.
     """
 
     def register(make):
@@ -43,7 +43,11 @@ def list_cells(pattern: str = "*") -> list[str]:
 
 
 def get_cell(name: str) -> Cell:
-    """The cell of this name; UsageError with near misses where there is none."""
+    """The cell of this name.
+
+    Raises:
+        UsageError: no cell has this name; the message has the nearest names.
+    """
     return _CELLS.get(name)
 
 

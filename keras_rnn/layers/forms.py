@@ -1,27 +1,27 @@
-"""Which form a recurrent layer runs in: Keras' own loop, a graph of TensorFlow's operations, or machine code.
+"""Chooses the form a recurrent layer runs in: Keras' own loop, a graph of TensorFlow's operations, or machine code.
 
-The quick forms are taken where a layer and the arguments of a call are known to be plain: in doubt Keras' loop runs. A
-form is chosen when a `tf.function` is traced, whose dtypes and shapes are known then, and stays that of the function.
+The two fast forms need a layer with Keras' usual options, and arguments whose dtypes and shapes are known to fit. In
+doubt Keras' loop runs. The form is chosen when a `tf.function` is traced, and the function keeps it.
 """
 
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
 
 import keras
 
 from keras_rnn.layers import native
+from keras_rnn.layers.native.llvm import llvm_problem
 
 KERAS, GRAPH, MACHINE_CODE = "Keras' loop", "TensorFlow's operations", "machine code"
 _CELLS = {"simple_rnn": keras.layers.SimpleRNNCell, "lstm": keras.layers.LSTMCell, "gru": keras.layers.GRUCell}
-# What a subclass, or an attribute of an object, may put in the place of Keras' own.
+# Methods of Keras that an object's attribute may replace.
 _METHODS = ("call", "inner_loop", "get_initial_state", "get_dropout_mask")
 
 _in_this_process: ContextVar[bool] = ContextVar("in_this_process", default=False)
 
 
 def call_form(layer, sequences, initial_state, mask, training) -> str:
-    """The form that this call of a layer of `keras_rnn.layers.recurrent` takes.
+    """The form of this call of a layer of `keras_rnn.layers.recurrent`.
 
     Args:
         sequences, initial_state, mask: as `keras.layers.RNN.inner_loop` takes them.
@@ -33,7 +33,7 @@ def call_form(layer, sequences, initial_state, mask, training) -> str:
     if (
         not tracing.is_traced()
         or not (training is None or isinstance(training, (bool, int)))
-        or not _are_plain(layer, sequences, initial_state, mask)
+        or not _are_supported(layer, sequences, initial_state, mask)
         or tracing.is_for_xla()
         or tracing.needs_common_operations()
     ):
@@ -42,20 +42,20 @@ def call_form(layer, sequences, initial_state, mask, training) -> str:
 
 
 def why_keras(layer) -> str | None:
-    """Why a recurrent layer runs in Keras' loop whatever it is called with; None where it need not."""
+    """Why a recurrent layer always runs in Keras' loop; None if its calls decide."""
     kind = getattr(layer, "kind", None)
     if keras.backend.backend() != "tensorflow":
         return f"Keras' backend is {keras.backend.backend()}"
-    if kind not in _CELLS or "kind" not in vars(type(layer)):  # not that of a subclass, which may change anything
+    if kind not in _CELLS or "kind" not in vars(type(layer)):  # a subclass inherits `kind`, but may change anything
         return f"{type(layer).__name__} is no layer of keras_rnn.layers"
     if not layer.fused:
         return "its `fused` is False"
     cell = layer.cell
     if type(cell) is not _CELLS[kind]:
         return f"its cell is a {type(cell).__name__}"
-    changed = [name for owner in (layer, cell) for name in _METHODS if name in vars(owner)]
-    if changed:
-        return f"its `{changed[0]}` was replaced"
+    replaced = [name for owner in (layer, cell) for name in _METHODS if name in vars(owner)]
+    if replaced:
+        return f"its `{replaced[0]}` was replaced"
     if {layer.compute_dtype, cell.compute_dtype, cell.variable_dtype} != {"float32"}:
         return f"it computes in {cell.compute_dtype}"
     if getattr(cell, "quantization_mode", None) or getattr(layer, "quantization_mode", None):
@@ -78,7 +78,7 @@ def why_keras(layer) -> str | None:
 
 
 def training_form(layer) -> tuple[str, str | None]:
-    """The form that a recurrent layer trains in, in functions whose shapes are known, and why not in machine code."""
+    """The form a recurrent layer trains in if all shapes are known, and the reason why it is not machine code."""
     if reason := why_keras(layer):
         return KERAS, reason
     if reason := why_no_machine_code():
@@ -90,8 +90,8 @@ def _name_of(function) -> str:
     return getattr(function, "__name__", repr(function))
 
 
-def _are_plain(layer, sequences, initial_state, mask) -> bool:
-    """Whether dtypes and shapes are those that the quick forms take, as far as both are known when traced."""
+def _are_supported(layer, sequences, initial_state, mask) -> bool:
+    """Whether the dtypes and shapes, as far as the traced function knows them, are those the fast forms take."""
     import tensorflow as tf
 
     cell, gates = layer.cell, {"simple_rnn": 1, "gru": 3, "lstm": 4}[layer.kind]
@@ -119,9 +119,9 @@ def _are_plain(layer, sequences, initial_state, mask) -> bool:
 
 
 def _has_sizes(tensor, *sizes) -> bool:
-    """Whether a tensor has so many axes, of these sizes; None stands for any, known or not."""
+    """Whether a tensor has axes of these sizes; None stands for any size, known or not."""
     return tensor.shape.rank == len(sizes) and all(
-        size is None or size == known for size, known in zip(sizes, tensor.shape, strict=True)
+        size is None or size == actual for size, actual in zip(sizes, tensor.shape, strict=True)
     )
 
 
@@ -137,7 +137,7 @@ def _is_mask(mask, sequences) -> bool:
 
 
 def _is_for_cudnn(layer) -> bool:
-    """Whether Keras is to choose: it was asked for cuDNN, or could take it."""
+    """Whether Keras' layer is to run because it uses cuDNN, or may choose it."""
     import tensorflow as tf
 
     use_cudnn = getattr(layer, "use_cudnn", "auto")
@@ -145,13 +145,13 @@ def _is_for_cudnn(layer) -> bool:
 
 
 def wants_machine_code(training) -> bool:
-    """Whether layers run in it that can: they train, or predict in `for_this_process`."""
+    """Whether layers run in machine code where they can: in training, and in `for_this_process`."""
     return bool(training or _in_this_process.get()) and can_run_machine_code()
 
 
 @contextmanager
 def for_this_process():
-    """What is traced in it need not be saved: layers predict in machine code, too, where they train in it."""
+    """A context whose traced functions are never saved, so that layers predict in machine code, too."""
     token = _in_this_process.set(True)
     try:
         yield
@@ -160,7 +160,7 @@ def for_this_process():
 
 
 def can_run_machine_code() -> bool:
-    """Whether what is being traced may hold operations of `keras_rnn.layers.native`."""
+    """Whether the function that is being traced may contain operations of `keras_rnn.layers.native`."""
     if why_no_machine_code() is not None:
         return False
     from keras_rnn.layers import tracing
@@ -171,35 +171,30 @@ def can_run_machine_code() -> bool:
 
 
 def why_no_machine_code() -> str | None:
-    """Why nothing that is traced now can hold machine code; None where something can."""
+    """Why functions that are traced now contain no machine code; None if they may."""
     if keras.backend.backend() != "tensorflow":
         return f"Keras' backend is {keras.backend.backend()}"
     import tensorflow as tf
 
     if not native.is_enabled():
         return "keras_rnn.layers.native is switched off"
-    if machine_code() is None:
-        return "llvmlite cannot be imported"
     if tf.distribute.has_strategy():
         return "a tf.distribute strategy is in use"
-    return None
+    return llvm_problem()
 
 
-@cache
 def machine_code():
-    """The module that runs machine code, or None where there is no LLVM for it."""
-    try:
-        from keras_rnn.layers.native import sequence
-    except ImportError:
-        return None
+    """The module of machine code, which can be imported if `why_no_machine_code()` is None."""
+    from keras_rnn.layers.native import sequence
+
     return sequence
 
 
 def compile_ahead(layers) -> None:
-    """Begins to compile, in a thread, the machine code that these layers, whichever they are, will train in.
+    """Starts a thread that compiles the machine code which those of these layers that have some will train in.
 
-    They do so anyway while a model is traced, and wait for what is being compiled then.
+    Without this call the code is compiled while the model is traced.
     """
-    forms = {(layer.kind, layer.units) for layer in layers if why_keras(layer) is None}
-    if forms and why_no_machine_code() is None:
-        machine_code().compile_ahead(forms)
+    cells = {(layer.kind, layer.units) for layer in layers if why_keras(layer) is None}
+    if cells and why_no_machine_code() is None:
+        machine_code().compile_ahead(cells)

@@ -1,4 +1,4 @@
-"""From the outputs of every step to one vector a sequence, padding left out."""
+"""Pooling: the outputs of all unmasked steps to one vector a sequence."""
 
 import keras
 from keras import ops
@@ -13,7 +13,7 @@ def _broadcast_mask(mask, sequence):
 
 
 def masked_mean(sequence, mask=None):
-    """Mean over the unmasked steps: `(batch, time, features)` to `(batch, features)`; zeros where none is."""
+    """Mean over the unmasked steps: `(batch, time, features)` to `(batch, features)`; zeros if all are masked."""
     if mask is None:
         return ops.mean(sequence, axis=1)
     weight = _broadcast_mask(mask, sequence)
@@ -28,13 +28,13 @@ def masked_max(sequence, mask=None):
 
 
 def _lowest(sequence):
-    # float16 ends at -65504; a finite number keeps a row without real steps finite.
+    # float16 ends at -65504. A finite number keeps the result of a row without unmasked steps finite.
     return ops.cast(-6e4, sequence.dtype)
 
 
 @keras.saving.register_keras_serializable("keras_rnn")
 class SequencePooling(keras.layers.Layer):
-    """`(batch, time, features)` to `(batch, features)`, or `2 * features` for "mean_max"; masked steps never count.
+    """`(batch, time, features)` to `(batch, features)`, or `2 * features` for "mean_max". Masked steps do not count.
 
     Args:
         pooling: "mean", "max" or "mean_max" (both, concatenated; Howard and Ruder 2018, arXiv 1801.06146,
@@ -101,7 +101,7 @@ class AttentionPooling(keras.layers.Layer):
 
 
 def pool_sequence(sequence, pooling: str):
-    """Applies the named pooling to a KerasTensor `(batch, time, features)`; "last" is the recurrent layer's own."""
+    """Applies the pooling of this name to a KerasTensor `(batch, time, features)`; "last" is not among them."""
     if pooling == "attention":
         return AttentionPooling(name="pooling")(sequence)
     return SequencePooling(pooling, name="pooling")(sequence)

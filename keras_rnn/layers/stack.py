@@ -9,10 +9,10 @@ from keras_rnn.layers.recurrent import Bidirectional
 
 
 def hidden_sizes(hidden_size: int | Sequence[int], num_layers: int) -> tuple[int, ...]:
-    """One size a layer, from one int for all or one each.
+    """One size for each layer, from one int for all layers or from one for each.
 
     Raises:
-        UsageError: a size is no whole number of at least 1, or the sizes are not as many as the layers.
+        UsageError: a size is not a whole number of at least 1, or there are not as many sizes as layers.
     """
     whole_number("num_layers", num_layers, minimum=0)
     if isinstance(hidden_size, (list, tuple)):
@@ -37,7 +37,7 @@ def rnn_stack(
     use_cudnn: bool | str = "auto",
     name: str = "rnn",
 ):
-    """Recurrent layers on top of each other, each reading all outputs of the one below.
+    """Recurrent layers on top of each other; each reads all outputs of the layer below.
 
     Args:
         x: KerasTensor `(batch, time, features)`; its mask, if any, is right padding.
@@ -45,18 +45,18 @@ def rnn_stack(
         hidden_size: units of each layer and direction: one int, or one a layer.
         num_layers: how many layers; 0 returns `x`.
         bidirectional: read both ways and concatenate, `2 * hidden_size` features.
-        dropout: share of the features of each layer's input dropped in training, the same at every step.
-        recurrent_dropout: share of the state dropped in training; above 0, neither cuDNN nor XLA is used.
+        dropout: share of the input features that each layer drops in training, the same ones at every step.
+        recurrent_dropout: share of the state that is dropped in training; above 0 neither cuDNN nor XLA is used.
         return_sequences: the last layer's outputs at every step, zeros at masked ones, or only its last state
             (the last real step forwards, the first backwards).
-        use_cudnn: "auto", True or False, as in keras.layers.LSTM; cells that have no cuDNN form ignore it.
+        use_cudnn: "auto", True or False, as in keras.layers.LSTM; cells without a cuDNN form ignore it.
         name: layers are called `{name}_0`, `{name}_1`, ...
 
     Returns:
         KerasTensor `(batch, time, features)` or `(batch, features)`.
 
     Raises:
-        UsageError: an unknown cell, or a value out of its range.
+        UsageError: no cell has this name, or a value is out of its range.
     """
     make_cell = get_cell(cell)
     sizes = hidden_sizes(hidden_size, num_layers)
@@ -72,7 +72,7 @@ def rnn_stack(
         layer = make_cell.make(
             units,
             return_sequences=sequences,
-            zero_output_for_mask=sequences,  # what cuDNN does, so that CPU and GPU agree
+            zero_output_for_mask=sequences,  # as cuDNN does, so that CPU and GPU agree
             name=f"{layer_name}_cell" if bidirectional else layer_name,
             **options,
         )

@@ -1,7 +1,7 @@
 """From Keras' sequences, batch first and with any mask, to sequences that run without a mask, and back.
 
-A recurrent layer passes over a masked step: its state stays. So the unmasked steps of a row, moved together, give the
-same states; and what runs over the rest of the row, after them, does not matter. No step chooses between two states.
+A masked step changes no state of a recurrent layer. So the unmasked steps of a row, moved to its front, give the same
+states, and no step has to choose between two states. The results of the steps behind them are not used.
 """
 
 from collections.abc import Sequence
@@ -10,22 +10,20 @@ import tensorflow as tf
 
 
 def same_rows(sequences, states: Sequence, mask, go_backwards: bool, *, zero_states: bool = False):
-    """Sequences, states and a mask of as many rows, where one may stand for all, and the mask as `Sequences` has it.
-
-    Keras' loop broadcasts what it meets in each step. A mask may be of any number type, have a last axis of 1, and
-    more steps than the sequences, of which then the first count, or backwards the last.
+    """Sequences, states and mask with equally many rows, as Keras' loop broadcasts them, and the mask as bool.
 
     Args:
-        sequences: float32 `(batch, time, features)`.
-        states: each float32 `(batch, units)`.
-        mask: `(batch, at least time)`, or None.
+        sequences: float32 `(batch or 1, time, features)`.
+        states: each float32 `(batch or 1, units)`.
+        mask: None, or any number type, `(batch or 1, at least time)` or with a last axis of 1. Of a longer mask the
+            first steps count, or with `go_backwards` the last.
         zero_states: the states were made for the sequences, and have as many rows.
 
     Returns:
-        sequences, states, mask, or None for no mask.
+        The sequences, the states, and the mask, bool `(batch, time)` or None.
 
     Raises:
-        tf.errors.InvalidArgumentError: when the graph runs, of a mask that has too few steps, or of rows that differ.
+        tf.errors.InvalidArgumentError: when the graph runs, the mask has too few steps, or the rows do not fit.
     """
     others = [] if zero_states else list(states)
     if mask is not None:
@@ -55,19 +53,19 @@ def _bool_mask(mask, sequences, go_backwards: bool):
         return mask
     time = tf.shape(sequences)[1]
     steps = tf.range(time) + (tf.shape(mask)[1] - time if go_backwards else 0)
-    return tf.gather(mask, steps, axis=1)  # which fails where the mask has too few
+    return tf.gather(mask, steps, axis=1)  # fails for a mask with too few steps
 
 
 class Sequences:
-    """`(batch, time, features)` as a layer goes through it, from either end.
+    """The steps of `(batch, time, features)` in the order in which a layer runs over them.
 
     Args:
         sequences: float32 `(batch, time, features)`.
-        mask: bool `(batch, time)`, False where a step is passed over; or None.
+        mask: bool `(batch, time)`, False for masked steps; or None.
         go_backwards: the last step comes first.
 
     Attributes:
-        steps: `(time, batch, features)`, those to run over.
+        steps: `(time, batch, features)`, the steps to run over, unmasked ones first.
     """
 
     def __init__(self, sequences, mask, go_backwards: bool):
@@ -76,42 +74,42 @@ class Sequences:
             steps = tf.transpose(sequences, [1, 0, 2])
             self.steps = tf.reverse(steps, [0]) if go_backwards else steps
             return
-        # In the order in which steps are gone through: `rank` is where a step goes, and `at` what comes to a place.
+        # `rank` is the time that a step moves to, and `source` its inverse: the step that moves to a time.
         self.mask = mask = tf.reverse(mask, [1]) if go_backwards else mask
         self.batch, self.time = batch, time = tf.unstack(tf.shape(mask))
-        real = tf.cast(mask, tf.int32)
-        self.seen = tf.cumsum(real, axis=1)
-        self.count = tf.reduce_sum(real, axis=1)
-        rank = tf.where(mask, self.seen - 1, self.count[:, tf.newaxis] + tf.cumsum(1 - real, axis=1) - 1)
+        unmasked = tf.cast(mask, tf.int32)
+        self.seen = tf.cumsum(unmasked, axis=1)
+        self.count = tf.reduce_sum(unmasked, axis=1)
+        rank = tf.where(mask, self.seen - 1, self.count[:, tf.newaxis] + tf.cumsum(1 - unmasked, axis=1) - 1)
         self.rows = tf.range(batch)[:, tf.newaxis]
-        places = tf.broadcast_to(tf.range(time), [batch, time])
+        times = tf.broadcast_to(tf.range(time), [batch, time])
         indices = tf.stack([rank, tf.broadcast_to(self.rows, [batch, time])], 2)
-        at = tf.scatter_nd(indices, places, [time, batch])
-        self.to_time_first = at + tf.transpose(self.rows) * time  # of (batch * time) rows, in that order
-        self.to_batch_first = rank * batch + self.rows  # of (time * batch) rows
+        source = tf.scatter_nd(indices, times, [time, batch])
+        self.to_time_first = source + tf.transpose(self.rows) * time  # indices of (batch * time) steps
+        self.to_batch_first = rank * batch + self.rows  # indices of (time * batch) steps
 
         to, back = self.to_time_first, self.to_batch_first
         if go_backwards:
-            to = to + time - 1 - 2 * at
+            to = to + time - 1 - 2 * source
             back = tf.reverse(back, [1])
-        # What runs over masked steps is not used, but a NaN there would come back in the gradients.
-        is_real = tf.range(time)[:, tf.newaxis] < self.count
-        self.steps = tf.where(is_real[:, :, tf.newaxis], _permuted(sequences, to, back), 0.0)
+        # Results of masked steps are not used, but a NaN in their inputs would reach the gradients.
+        is_unmasked = tf.range(time)[:, tf.newaxis] < self.count
+        self.steps = tf.where(is_unmasked[:, :, tf.newaxis], _permuted(sequences, to, back), 0.0)
 
     def outputs(self, states, zero_output_for_mask: bool):
-        """`(batch, time, units)` from the states after every step, at masked steps zeros or those of the step before.
+        """Outputs `(batch, time, units)` from the states after every step, in the order of the loop, as in Keras.
 
-        In the order in which the steps were gone through, as Keras has it.
+        The output of a masked step is zeros, or the output of the step before.
         """
         if self.mask is None:
             return tf.transpose(states, [1, 0, 2])
         if not zero_output_for_mask:
-            return self._taken(states, self.seen - 1, self.rows)
+            return self._states_at(states, self.seen - 1, self.rows)
         outputs = _permuted(states, self.to_batch_first, self.to_time_first)
-        return tf.where(self.mask[:, :, tf.newaxis], outputs, 0.0)  # a product with 0 would leave a NaN one
+        return tf.where(self.mask[:, :, tf.newaxis], outputs, 0.0)  # a product with 0 would keep a NaN
 
     def last_output(self, states, zero_output_for_mask: bool):
-        """The last of `outputs`, `(batch, units)`, zeros where there is no step."""
+        """The last of `outputs`, `(batch, units)`; zeros without any step."""
         if self.mask is None:
             return _one_step_or_more(states)[-1]
         last = self._last(states)
@@ -120,34 +118,34 @@ class Sequences:
         return tf.where(tf.reduce_any(self.mask[:, -1:], axis=1, keepdims=True), last, 0.0)
 
     def last_state(self, states, initial):
-        """The state after the last unmasked step, `(batch, units)`; `initial` where there is none."""
+        """The state after the last unmasked step, `(batch, units)`; `initial` for rows without any."""
         if self.mask is not None:
             return tf.where(self.count[:, tf.newaxis] > 0, self._last(states), initial)
         last = _one_step_or_more(states)[-1]
         return last if states.shape[0] else tf.where(tf.shape(states)[0] > 0, last, initial)
 
     def _last(self, states):
-        """The states after the last unmasked step of each row, zeros where there is none."""
-        return self._taken(states, self.count - 1, self.rows[:, 0])
+        """The states after the last unmasked step of each row; zeros for rows without any."""
+        return self._states_at(states, self.count - 1, self.rows[:, 0])
 
-    def _taken(self, states, step, row):
-        """The states after these steps of these rows, zeros for step -1."""
+    def _states_at(self, states, step, row):
+        """The states after these steps of these rows; zeros for step -1."""
         flat = tf.reshape(_one_step_or_more(states), [-1, states.shape[2]])
-        taken = tf.gather(flat, tf.maximum(step, 0) * self.batch + row)
-        return tf.where(step[..., tf.newaxis] >= 0, taken, 0.0)
+        states = tf.gather(flat, tf.maximum(step, 0) * self.batch + row)
+        return tf.where(step[..., tf.newaxis] >= 0, states, 0.0)
 
 
 def _one_step_or_more(states):
-    """`(time, batch, units)`, with a step of zeros where there was none: something to gather from."""
+    """`(time, batch, units)`, or one step of zeros where there is no step to gather from."""
     if states.shape[0]:
         return states
     missing = tf.maximum(1 - tf.shape(states)[0], 0)
-    return tf.pad(states, [[0, missing], [0, 0], [0, 0]])  # which copies nothing where nothing is missing
+    return tf.pad(states, [[0, missing], [0, 0], [0, 0]])  # copies nothing if nothing is missing
 
 
 @tf.custom_gradient
 def _permuted(values, to, back):
-    """The vectors of `values` `(a, b, units)` in the order `to` `(b, a)`; `back` `(a, b)` undoes it."""
+    """The vectors of `values` `(a, b, units)` at the indices `to` `(b, a)`; `back` `(a, b)` is the inverse."""
 
     def gathered(values, order):
         vectors = tf.reshape(values, [-1, values.shape[2]])

@@ -1,4 +1,4 @@
-"""What TensorFlow is tracing at present, as far as it decides which operations a layer may use there."""
+"""Facts on what TensorFlow is tracing that decide which operations a layer may use."""
 
 import sys
 
@@ -6,30 +6,30 @@ import tensorflow as tf
 from tensorflow.python.framework.func_graph import FuncGraph
 from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
-# Modules among the callers of whoever traces.
+# Prefixes of the modules that trace for a converter, a vectorization or a SavedModel.
 _CONVERTERS = ("keras.src.export.onnx", "keras.src.export.litert", "tensorflow.lite", "tf2onnx")
 _VECTORIZERS = ("tensorflow.python.ops.parallel_for",)
 _SAVERS = ("keras.src.export", "tensorflow.python.saved_model")
 
 
 def is_traced() -> bool:
-    """Whether a `tf.function`, or what Keras makes one of, is being traced, and no call runs eagerly."""
+    """Whether a `tf.function`, or a function that Keras turns into one, is being traced."""
     graph = tf.compat.v1.get_default_graph()
     return isinstance(graph, FuncGraph) and tf.compat.v1.executing_eagerly_outside_functions()
 
 
 def is_for_xla() -> bool:
-    """Whether XLA compiles what is being traced: `jit_compile=True` of a function, or of one that calls it."""
+    """Whether XLA compiles what is being traced: a function with `jit_compile=True`, or one that it calls."""
     return GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
 
 
 def needs_common_operations() -> bool:
-    """Whether what is being traced is rewritten by a converter or vectorized, which knows common operations alone."""
+    """Whether a converter or a vectorization, which know common operations alone, rewrites what is being traced."""
     return _is_called_from(_CONVERTERS + _VECTORIZERS)
 
 
 def is_for_saving() -> bool:
-    """Whether what is being traced goes into a SavedModel, which another process has to run."""
+    """Whether what is being traced goes into a SavedModel, which other processes run."""
     return _is_called_from(_SAVERS)
 
 

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_rnn.layers.recurrent import LSTM
-from keras_rnn.layers.tf_cells import most_block_rows
+from keras_rnn.layers.tf_cells import max_block_rows
 from keras_rnn.training.device import recurrent_layers
 
 # Measured on two cores: of 64 texts fewer or more parts are slower, and so is each part of some more units than 80.
@@ -24,7 +24,7 @@ def gains_from_parts(network: keras.Model) -> bool:
 def in_one_op(network: keras.Model, rows: int) -> bool:
     """Whether all its recurrent layers are LSTMs that run so many rows in one op each, and there are some."""
     layers = recurrent_layers(network)
-    return bool(layers) and all(isinstance(layer, LSTM) and most_block_rows(layer.units) >= rows for layer in layers)
+    return bool(layers) and all(isinstance(layer, LSTM) and max_block_rows(layer.units) >= rows for layer in layers)
 
 
 def in_parts(network: Callable, token_ids):

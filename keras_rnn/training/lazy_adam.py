@@ -155,26 +155,26 @@ class LazyAdam(keras.optimizers.Adam):
         ]
 
     def _step_in_machine_code(self, gradients, variables):
-        from keras_rnn.layers.native.adam import Dense, Rates, Rows, adam
+        from keras_rnn.layers.native.adam import DenseVariable, Scalars, VariableRows, adam
 
         dense, dense_handles, rows, updated = [], [], [], []
         for gradient, variable in zip(gradients, variables, strict=True):
             index = self._get_variable_index(variable)
             handles = [_handle(of) for of in (self._momentums[index], self._velocities[index], variable)]
             if _is_rows(gradient):
-                rows.append(Rows(gradient.values, *self._rows(handles[1:], index, gradient.indices)))
+                rows.append(VariableRows(gradient.values, *self._rows(handles[1:], index, gradient.indices)))
                 updated.append((handles[1:], gradient.indices, index))
                 continue
             values = [tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.float32) for handle in handles]
             for value in values:
                 value.set_shape(variable.shape)
-            dense.append(Dense(gradient, *values))
+            dense.append(DenseVariable(gradient, *values))
             dense_handles.append(handles)
         rate, powers = tf.cast(self.learning_rate, tf.float32), self._powers(tf.float32)
         of_rows = rate * tf.sqrt(1 - powers[1])
-        rates = Rates(1 - self.beta_1, 1 - self.beta_2, of_rows / (1 - powers[0]), self.epsilon, of_rows)
+        scalars = Scalars(1 - self.beta_1, 1 - self.beta_2, of_rows / (1 - powers[0]), self.epsilon, of_rows)
         new_dense, new_rows = adam(
-            dense, rows, rates, self.global_clipnorm if (self.global_clipnorm or 0) > 0 else None
+            dense, rows, scalars, self.global_clipnorm if (self.global_clipnorm or 0) > 0 else None
         )
         for handles, values in zip(dense_handles, new_dense, strict=True):
             for handle, value in zip(handles, values, strict=True):
@@ -256,9 +256,9 @@ def _summed_rows(gradient):
         return gradient
     rows, place = tf.unique(gradient.indices)
     if _machine_code_takes([gradient]):
-        from keras_rnn.layers.native.rows import summed_rows
+        from keras_rnn.layers.native.rows import sum_rows
 
-        values = summed_rows(gradient.values, place, tf.size(rows))
+        values = sum_rows(gradient.values, place, tf.size(rows))
     else:
         shape = tf.concat([tf.shape(rows), tf.shape(gradient.values)[1:]], 0)
         values = tf.scatter_nd(place[:, tf.newaxis], gradient.values, shape)

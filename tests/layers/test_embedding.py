@@ -5,7 +5,7 @@ import tensorflow as tf
 
 import keras_rnn
 from keras_rnn import TokenEmbedding
-from keras_rnn.layers.rows import rows_of
+from keras_rnn.layers.unique_rows import unique_rows_of
 
 LAYERS = {
     "lstm": lambda: keras_rnn.LSTM(5, return_sequences=True),
@@ -61,19 +61,19 @@ def test_rows_are_said_in_training_alone_and_of_the_output_alone():
     layer.build((None, None))
     half = TokenEmbedding(9, 4, dtype="mixed_float16")
     half.build((None, None))
-    assert rows_of(layer(token_ids, training=True)) is None  # eagerly
+    assert unique_rows_of(layer(token_ids, training=True)) is None  # eagerly
 
     @tf.function
     def rows(token_ids):
-        assert rows_of(layer(token_ids)) is None
+        assert unique_rows_of(layer(token_ids)) is None
         outputs = layer(token_ids, training=True)
-        assert rows_of(2 * outputs) is None
-        assert rows_of(half(token_ids, training=True)) is None
-        return rows_of(outputs)
+        assert unique_rows_of(2 * outputs) is None
+        assert unique_rows_of(half(token_ids, training=True)) is None
+        return unique_rows_of(outputs)
 
-    vectors, places = rows(token_ids)
-    assert vectors.shape == (4, 4)
-    np.testing.assert_array_equal(tf.gather(vectors, places), layer(token_ids))
+    values, indices = rows(token_ids)
+    assert values.shape == (4, 4)
+    np.testing.assert_array_equal(tf.gather(values, indices), layer(token_ids))
 
 
 @pytest.mark.filterwarnings("error:Converting sparse IndexedSlices")

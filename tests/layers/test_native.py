@@ -5,7 +5,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_rnn.layers import tf_cells
-from keras_rnn.layers.native import guards, kernels, memory, products, sequence, threads
+from keras_rnn.layers.native import (
+    backward_kernel,
+    forward_kernel,
+    guards,
+    kernels,
+    memory,
+    products,
+    sequence,
+    steps,
+    threads,
+)
 from keras_rnn.layers.native.machine import Machine
 
 GATES = {"simple_rnn": 1, "gru": 3, "lstm": 4}
@@ -40,9 +50,8 @@ def in_machine_code(name, *given, mask=None, go_backwards=False, **options):
 
 def in_graph(name, inputs, *rest):
     """The same without masks, forwards."""
-    options = (True, True) if name == "lstm" else (True,)
-    states = getattr(tf_cells, name)(tf.transpose(inputs, [1, 0, 2]), *rest, *options)
-    states = states if name == "lstm" else [states]
+    options = {"return_cells": True} if name == "lstm" else {}
+    states = getattr(tf_cells, name)(tf.transpose(inputs, [1, 0, 2]), *rest, training=True, **options)
     return tf.transpose(states[0], [1, 0, 2]), [state[-1] for state in states]
 
 
@@ -78,14 +87,14 @@ def test_no_rows(name):
 @pytest.mark.parametrize("cached", [0, 2**30])
 def test_more_rows_than_a_call_takes(name, cached, monkeypatch):
     monkeypatch.setattr(threads, "CACHED_WEIGHTS", cached)
-    given = arguments(name, 2, kernels.MOST_ROWS + 3, 4, 5)
+    given = arguments(name, 2, steps.MAX_ROWS + 3, 4, 5)
     assert_alike(run(in_machine_code, name, given), run(in_graph, name, given))
 
 
 @pytest.mark.parametrize("name", sorted(GATES))
 @pytest.mark.parametrize("units", [5, 8, 21, 40])
 def test_of_machines_with_narrower_vectors(name, units, monkeypatch):
-    for module in (kernels, products):
+    for module in (steps, forward_kernel, backward_kernel, products):
         monkeypatch.setattr(module, "this_machine", lambda: Machine(8, (3, 2, 1)))
     kernels.kernels.cache_clear()
     products.products.cache_clear()
@@ -151,12 +160,12 @@ def test_directions_side_by_side_are_each_alone(name, one_input):
 def test_threads_change_no_bit_of_a_state(name, monkeypatch):
     given = arguments(name, 6, 13, 7, 20)
     in_one = run(in_machine_code, name, given)
-    monkeypatch.setattr(threads, "_threads", lambda: 3)
+    monkeypatch.setattr(threads, "_thread_count", lambda: 3)
     monkeypatch.setattr(threads, "FLOPS_A_THREAD", 1)
     monkeypatch.setattr(threads, "CACHED_ROWS", 4)
-    threads._tasks.cache_clear()
+    threads._task_queue.cache_clear()
     shared = [run(in_machine_code, name, given) for _ in range(2)]
-    threads._tasks.cache_clear()
+    threads._task_queue.cache_clear()
     states = 3 if name == "lstm" else 2
     for a, b in zip(in_one[:states], shared[0][:states], strict=True):
         np.testing.assert_array_equal(a, b)
@@ -171,7 +180,7 @@ def test_threads_change_no_bit_of_a_state(name, monkeypatch):
 )
 def test_rows_at_a_time_are_few_where_they_are_long_unless_the_weights_are_large(time, weights, rows):
     expected = [(begin, min(begin + rows, 40)) for begin in range(0, 40, rows)]
-    assert threads.over_rows(lambda chunks: chunks, 40, time, flops_a_row=0, weights=weights) == [expected]
+    assert threads.parallel_rows(lambda chunks: chunks, 40, time, flops_per_row=0, weights=weights) == [expected]
 
 
 @pytest.mark.parametrize(
@@ -185,15 +194,15 @@ def test_rows_at_a_time_are_few_where_they_are_long_unless_the_weights_are_large
     ],
 )
 def test_parts_have_as_much_work_each_and_none_is_empty(work, parts, monkeypatch):
-    monkeypatch.setattr(threads, "_threads", lambda: 3)
-    threads._tasks.cache_clear()
-    found = threads.in_parts(lambda *part: part, np.array(work), flops=threads.FLOPS_A_THREAD)
-    threads._tasks.cache_clear()
+    monkeypatch.setattr(threads, "_thread_count", lambda: 3)
+    threads._task_queue.cache_clear()
+    found = threads.parallel_for(lambda *part: part, np.array(work), flops=threads.FLOPS_A_THREAD)
+    threads._task_queue.cache_clear()
     assert found == parts
 
 
 def test_what_a_part_raises_is_raised_when_all_have_ended(monkeypatch):
-    monkeypatch.setattr(threads, "_threads", lambda: 2)
+    monkeypatch.setattr(threads, "_thread_count", lambda: 2)
     ended = []
 
     def run(begin, end):
@@ -202,7 +211,7 @@ def test_what_a_part_raises_is_raised_when_all_have_ended(monkeypatch):
             raise ZeroDivisionError("of the second part")
 
     with pytest.raises(ZeroDivisionError, match="of the second part"):
-        threads.in_parts(run, np.arange(1, 3), flops=threads.FLOPS_A_THREAD)
+        threads.parallel_for(run, np.arange(1, 3), flops=threads.FLOPS_A_THREAD)
     assert sorted(ended) == [0, 1]
 
 
@@ -367,9 +376,9 @@ def test_distinct_inputs_are_the_inputs_they_stand_for(
 
 @pytest.mark.parametrize("name", sorted(GATES))
 def test_two_directions_of_distinct_inputs_among_several_threads(name, monkeypatch):
-    monkeypatch.setattr(threads, "_threads", lambda: 3)
+    monkeypatch.setattr(threads, "_thread_count", lambda: 3)
     monkeypatch.setattr(threads, "FLOPS_A_THREAD", 1)
-    threads._tasks.cache_clear()
+    threads._task_queue.cache_clear()
     vectors, *first = arguments(name, 6, 13, 7, 20, seed=1)
     second = arguments(name, 6, 13, 7, 20, seed=2)[1:]
     vectors = tf.reshape(vectors, (-1, 7))[:40]
@@ -386,7 +395,7 @@ def test_two_directions_of_distinct_inputs_among_several_threads(name, monkeypat
     given = [vectors, *first, *second]
     shared = [run(both, places, given) for _ in range(2)]
     expected = run(apart, None, given)
-    threads._tasks.cache_clear()
+    threads._task_queue.cache_clear()
     assert_alike(shared[0], [tf.convert_to_tensor(array) for array in expected])
     for a, b in zip(*shared, strict=True):
         np.testing.assert_array_equal(a, b)

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from keras_rnn import layers
-from keras_rnn.layers import forms, native, recurrent, tf_cells
+from keras_rnn.layers import forms, native, recurrent, tf_cells, tf_loop, tf_lstm
 
 TIME, FEATURES, BATCH = 5, 3, 5
 LENGTHS = np.array([5, 3, 0, 1, 4])
@@ -23,13 +23,13 @@ MASKS = {
 }
 # The graph of an LSTM of few units has an op for few rows, that of many a loop for all; here of this many.
 LOOP_UNITS = 40
-BLOCK_WORK = tf_cells.BLOCK_WORK
+BLOCK_WORK = tf_lstm.BLOCK_WORK
 CELLS = [("SimpleRNN", 4), ("GRU", 4), ("LSTM", 4), ("LSTM", LOOP_UNITS)]
 
 
 @pytest.fixture(autouse=True)
 def _loop_of_fewer_units(monkeypatch):
-    monkeypatch.setattr(tf_cells, "BLOCK_WORK", LOOP_UNITS**2 - 1)
+    monkeypatch.setattr(tf_lstm, "BLOCK_WORK", LOOP_UNITS**2 - 1)
 
 
 def values(*shape, seed=0):
@@ -116,7 +116,7 @@ def test_outputs_states_and_gradients_are_those_of_keras(name, units, mask, each
     for number, options in enumerate(cases):
         theirs, layer = pair(name, units, return_state=number % 2 == 0, **options)
         expected.append(everything(theirs, x, mask, states if number % 4 < 2 else ()))
-        layer.alone = False
+        layer.runs_alone = False
         ours.append(layer)
     never_keras_loop()
     for training in each_way():
@@ -225,7 +225,7 @@ def test_one_graph_takes_sequences_of_any_length(name, units, each_way):
 
 
 def test_products_of_the_inputs_are_taken_ahead_where_both_kernels_are_large(monkeypatch):
-    monkeypatch.setattr(tf_cells, "ONE_PRODUCT_UNITS", LOOP_UNITS - 1)
+    monkeypatch.setattr(tf_loop, "ONE_PRODUCT_UNITS", LOOP_UNITS - 1)
     x, mask = values(BATCH, TIME, FEATURES), MASKS["holes"]
     theirs, ours = pair("LSTM", LOOP_UNITS, return_sequences=True)
     assert_alike(everything(theirs, x, mask), everything(ours, x, mask))
@@ -235,7 +235,7 @@ def test_products_of_the_inputs_are_taken_ahead_where_both_kernels_are_large(mon
 
 @pytest.mark.parametrize("rows", [32, 33])  # where one form of an LSTM of 64 gives way to the other
 def test_few_and_many_rows_of_one_graph(rows, monkeypatch):
-    monkeypatch.setattr(tf_cells, "BLOCK_WORK", BLOCK_WORK)
+    monkeypatch.setattr(tf_lstm, "BLOCK_WORK", BLOCK_WORK)
     theirs, ours = pair("LSTM", 64, return_sequences=True, return_state=True)
     x = values(rows, TIME, FEATURES)
     mask = np.arange(TIME) < np.arange(rows)[:, np.newaxis] % (TIME + 1)
@@ -253,7 +253,7 @@ def test_few_and_many_rows_of_one_graph(rows, monkeypatch):
     ],
 )
 def test_a_graph_of_so_many_rows_holds_only_the_form_of_an_lstm_that_they_take(rows, ops, monkeypatch):
-    monkeypatch.setattr(tf_cells, "BLOCK_WORK", BLOCK_WORK)
+    monkeypatch.setattr(tf_lstm, "BLOCK_WORK", BLOCK_WORK)
     _, ours = pair("LSTM", 64, return_sequences=True)
     graph = tf.function(ours).get_concrete_function(tf.TensorSpec((rows, None, FEATURES))).graph.as_graph_def()
     nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
@@ -356,15 +356,15 @@ def test_keras_loop_on_request():
 @pytest.mark.parametrize(
     ("name", "units", "mask", "bidirectional", "theirs"),
     [
-        ("LSTM", recurrent.KERAS_UNITS + 1, None, False, True),
-        ("GRU", recurrent.KERAS_UNITS + 1, None, False, True),
+        ("LSTM", recurrent.KERAS_LOOP_UNITS + 1, None, False, True),
+        ("GRU", recurrent.KERAS_LOOP_UNITS + 1, None, False, True),
         ("SimpleRNN", 4, None, False, True),
         ("SimpleRNN", 4, None, True, False),
-        ("GRU", recurrent.KERAS_UNITS, None, False, False),
-        ("GRU", recurrent.KERAS_UNITS + 1, MASKS["holes"], False, False),
-        ("GRU", recurrent.KERAS_UNITS + 1, MASKS["holes"], True, False),
-        ("GRU", recurrent.KERAS_UNITS + 1, None, True, True),
-        ("LSTM", recurrent.KERAS_UNITS + 1, None, True, False),
+        ("GRU", recurrent.KERAS_LOOP_UNITS, None, False, False),
+        ("GRU", recurrent.KERAS_LOOP_UNITS + 1, MASKS["holes"], False, False),
+        ("GRU", recurrent.KERAS_LOOP_UNITS + 1, MASKS["holes"], True, False),
+        ("GRU", recurrent.KERAS_LOOP_UNITS + 1, None, True, True),
+        ("LSTM", recurrent.KERAS_LOOP_UNITS + 1, None, True, False),
     ],
 )
 def test_predictions_take_keras_loop_where_it_is_quicker(name, units, mask, bidirectional, theirs, never_keras_loop):
@@ -382,7 +382,7 @@ def test_predictions_take_keras_loop_where_it_is_quicker(name, units, mask, bidi
 
 @pytest.mark.parametrize("name", ["LSTM", "GRU", "SimpleRNN"])
 def test_a_prediction_of_one_row_never_takes_keras_loop(name, never_keras_loop):
-    theirs, ours = pair(name, recurrent.KERAS_UNITS + 1)
+    theirs, ours = pair(name, recurrent.KERAS_LOOP_UNITS + 1)
     x = values(1, TIME, FEATURES)
     expected = theirs(x)
     never_keras_loop()

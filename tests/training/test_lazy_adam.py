@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from keras_rnn import TokenEmbedding
-from keras_rnn.layers.native.rows import summed_rows
+from keras_rnn.layers.native.rows import sum_rows
 from keras_rnn.training import lazy_adam
 from keras_rnn.training.lazy_adam import LazyAdam, LazyLossScaleOptimizer
 
@@ -129,7 +129,7 @@ def test_rows_of_any_width_are_summed(width):
     places = np.array([2, 0, 2, 4, 4, 4, 0], np.int32)
     expected = np.zeros((5, width), np.float32)
     np.add.at(expected, places, values)
-    np.testing.assert_allclose(summed_rows(values, places, 5), expected, rtol=1e-6)
+    np.testing.assert_allclose(sum_rows(values, places, 5), expected, rtol=1e-6)
 
 
 def test_config_round_trip():

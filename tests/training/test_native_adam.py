@@ -19,11 +19,11 @@ def arrays(seed):
 
 @pytest.fixture(params=[1, 3])
 def several_threads(request, monkeypatch):
-    monkeypatch.setattr(threads, "_threads", lambda: request.param)
+    monkeypatch.setattr(threads, "_thread_count", lambda: request.param)
     monkeypatch.setattr(threads, "FLOPS_A_THREAD", 1)
-    threads._tasks.cache_clear()
+    threads._task_queue.cache_clear()
     yield
-    threads._tasks.cache_clear()
+    threads._task_queue.cache_clear()
 
 
 def in_float64(scale, rates):
@@ -47,12 +47,12 @@ def step():
     """A step's variables, with gradients of known norm."""
     g, m, v, w = (arrays(seed) for seed in range(4))
     v = [np.abs(array) for array in v]
-    dense = [adam.Dense(*of) for of in zip(g, m, v, w, strict=True)]
+    dense = [adam.DenseVariable(*of) for of in zip(g, m, v, w, strict=True)]
     g, v, w = g[::3], v[::3], w[::3]
     kept = [np.linspace(0.5, 1, len(array), dtype=np.float32) for array in g]
-    rows = [adam.Rows(*of) for of in zip(g, v, w, kept, strict=True)]
+    rows = [adam.VariableRows(*of) for of in zip(g, v, w, kept, strict=True)]
     norm = np.sqrt(sum(float((of.gradient.astype("float64") ** 2).sum()) for of in (*dense, *rows)))
-    return dense, rows, adam.Rates(0.1, 0.01, 0.5, 1e-3, 0.25), norm
+    return dense, rows, adam.Scalars(0.1, 0.01, 0.5, 1e-3, 0.25), norm
 
 
 @pytest.mark.parametrize("clip", [None, 0.25, 4.0])
@@ -76,8 +76,8 @@ def test_one_gradient_that_is_not_finite_makes_all_weights_nan(value):
 
 def test_gradients_that_are_all_zero_are_not_divided_by_their_norm():
     w = np.ones((2, 3), np.float32)
-    of = adam.Dense(0 * w, 0 * w, 0 * w, w)
-    ((m, v, new),), _ = adam.adam([of], [], adam.Rates(0.1, 0.01, 0.5, 1e-3, 0.25), 1.0)
+    of = adam.DenseVariable(0 * w, 0 * w, 0 * w, w)
+    ((m, v, new),), _ = adam.adam([of], [], adam.Scalars(0.1, 0.01, 0.5, 1e-3, 0.25), 1.0)
     np.testing.assert_array_equal([m, v, new], [0 * w, 0 * w, w])
 
 

@@ -1,6 +1,6 @@
-"""Code that is compiled once, whichever thread asks first, and may be asked for ahead of its time.
+"""Compilation once for all threads, and ahead of the first use.
 
-LLVM takes some 0.2 s for a module, and no other thread's turn: it lets go of Python's lock meanwhile.
+LLVM takes some 0.2 s for a module, and releases Python's lock meanwhile, so that other threads run.
 """
 
 import os
@@ -10,33 +10,36 @@ from contextlib import suppress
 from functools import wraps
 
 _compiling = threading.RLock()
-# A child has no thread that would go on with what its parent's had begun, nor let go of the lock.
+# A child process has no thread that could finish a compilation of its parent, or release the lock.
 os.register_at_fork(before=_compiling.acquire, after_in_parent=_compiling.release, after_in_child=_compiling.release)
 
 
-def compiled_once(make: Callable) -> Callable:
-    """`functools.cache` for functions that compile: in one thread at a time, and others wait for what is being made."""
-    made = {}
+def compiled_once(compile_code: Callable) -> Callable:
+    """`functools.cache` for functions that compile: one thread compiles at a time, and the others wait for it."""
+    results = {}
 
-    @wraps(make)
-    def code(*of):
-        if of not in made:
+    @wraps(compile_code)
+    def code(*args):
+        if args not in results:
             with _compiling:
-                if of not in made:
-                    made[of] = make(*of)
-        return made[of]
+                if args not in results:
+                    results[args] = compile_code(*args)
+        return results[args]
 
-    code.cache_clear = made.clear
+    code.cache_clear = results.clear
     return code
 
 
-def compile_ahead(makes: Iterable[Callable[[], object]]) -> threading.Thread:
-    """Calls functions of `compiled_once` in a thread, which it returns; what fails there fails for who needs it."""
+def compile_ahead(functions: Iterable[Callable[[], object]]) -> threading.Thread:
+    """Starts a thread that calls functions of `compiled_once`, and returns it.
+
+    The thread suppresses errors: whoever calls the function again gets them.
+    """
 
     def compile_all():
-        for make in makes:
+        for function in functions:
             with suppress(Exception):
-                make()
+                function()
 
     thread = threading.Thread(target=compile_all, name="keras_rnn compiling")
     thread.start()

@@ -1,4 +1,4 @@
-"""The one way by which arrays reach machine code, which trusts what it is told of their types and sizes."""
+"""Checks of every array that is passed to machine code, which trusts its arguments."""
 
 from collections.abc import Sequence
 
@@ -10,10 +10,10 @@ BOOL, FLOAT32, INT32 = np.dtype(np.bool_), np.dtype(np.float32), np.dtype(np.int
 
 
 def checked(name: str, array, dtype: np.dtype, shape: Sequence[int]) -> np.ndarray:
-    """`array` as machine code reads it: of this dtype and shape, in C order.
+    """`array` in C order, for machine code that takes this dtype and shape.
 
     Raises:
-        ValueError: its dtype or shape is another; the message names the array.
+        ValueError: the array has another dtype or shape; the message names the array.
     """
     if (
         type(array) is np.ndarray
@@ -22,20 +22,20 @@ def checked(name: str, array, dtype: np.dtype, shape: Sequence[int]) -> np.ndarr
         and array.flags.c_contiguous
         and not guards.ENABLED
     ):
-        return array  # as TensorFlow hands them over: the checks of a step are to cost no more than this
+        return array  # the usual case of arrays from TensorFlow, which must cost little
     shape = tuple(shape)
-    if isinstance(array, np.generic):  # as an array of no axes comes
+    if isinstance(array, np.generic):  # TensorFlow's form of an array without axes
         array = np.asarray(array)
     if type(array) is not np.ndarray or array.dtype != dtype or array.shape != shape:
-        found = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
-        raise ValueError(f"{name} has to be {dtype} {shape}, got {found}")
+        actual = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
+        raise ValueError(f"{name} has to be {dtype} {shape}, got {actual}")
     if not (array.flags.c_contiguous and array.flags.aligned):
         array = np.array(array, order="C")
     return guards.guarded_copy(array) if guards.ENABLED else array
 
 
 def checked_alike(names: Sequence[str], arrays: Sequence, dtype: np.dtype, shape: Sequence[int]) -> list[np.ndarray]:
-    """As `checked`, of arrays that are alike."""
+    """Each array as `checked` returns it; all have one dtype and shape."""
     for array in arrays:
         if not (array.shape == shape and array.dtype is dtype and array.flags.c_contiguous) or guards.ENABLED:
             return [checked(name, array, dtype, shape) for name, array in zip(names, arrays, strict=True)]
@@ -43,10 +43,10 @@ def checked_alike(names: Sequence[str], arrays: Sequence, dtype: np.dtype, shape
 
 
 def checked_rows(name: str, array, dtype: np.dtype, rows: int, shape: Sequence[int]) -> np.ndarray:
-    """As `checked`, of `rows` rows of this shape; one row stands for all of them.
+    """`checked` for an array of `rows` rows, each of this shape. An array of one row is repeated for all rows.
 
     Raises:
-        ValueError: the dtype, the shape or the number of rows is another.
+        ValueError: the array has another dtype, shape or number of rows.
     """
     if rows != 1 and isinstance(array, np.ndarray) and array.ndim and len(array) == 1:
         checked(name, array, dtype, (1, *shape))
@@ -55,14 +55,14 @@ def checked_rows(name: str, array, dtype: np.dtype, rows: int, shape: Sequence[i
 
 
 def checked_mask(mask, rows: int, steps: int, *, last: bool) -> np.ndarray:
-    """A mask as bool `(rows, steps)`: of any number type, with steps that a sequence has not, and one row for all.
+    """A mask as bool `(rows, steps)`.
 
     Args:
-        mask: `(rows or 1, at least steps)`, or with a last axis of 1.
-        last: its last steps are those of the sequence, not its first ones.
+        mask: any number type, `(rows or 1, at least steps)`, or with another axis of size 1 behind.
+        last: of a mask with more steps the last ones count, not the first ones.
 
     Raises:
-        ValueError: its shape is another.
+        ValueError: the mask has another shape.
     """
     mask = np.asarray(mask)
     if mask.ndim == 3 and mask.shape[2] == 1:
@@ -74,5 +74,5 @@ def checked_mask(mask, rows: int, steps: int, *, last: bool) -> np.ndarray:
 
 
 def common_rows(arrays: Sequence[np.ndarray]) -> int:
-    """The most rows that an array has, one row standing for all: `checked_rows` names those that have others."""
+    """The largest number of rows of an array; `checked_rows` then names arrays that have neither that nor one row."""
     return max({len(array) for array in arrays} - {1}, default=1)

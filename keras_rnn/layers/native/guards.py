@@ -1,8 +1,8 @@
-"""Arrays between pages that may not be touched: machine code that reads or writes past one ends the process at once.
+"""Arrays in front of protected pages: machine code that reads or writes past one of them ends the process at once.
 
-A debugging switch, by `KERAS_RNN_NATIVE_GUARDS=1` in the environment before this package is imported. Every array that
-machine code is given is then copied, and every array that it fills is made, right before such a page; what lies in
-front of an array has a pattern that is checked when the array is given back.
+A debugging switch: set `KERAS_RNN_NATIVE_GUARDS=1` in the environment before this package is imported. Every array that
+machine code reads or writes then ends right before a page without access. The memory in front of an array holds a
+pattern, which is checked when the array is freed.
 """
 
 import ctypes
@@ -19,7 +19,7 @@ _NO_ACCESS = 0  # PROT_NONE
 
 
 def guarded(shape: tuple[int, ...], dtype) -> np.ndarray:
-    """An array of any content whose last byte is the last that may be read or written."""
+    """An uninitialized array that ends where a page without access begins."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
     whole = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE + mmap.PAGESIZE
     memory = mmap.mmap(-1, whole)

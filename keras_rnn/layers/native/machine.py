@@ -1,4 +1,4 @@
-"""The machine's vectors, and its code for functions that `code` has written."""
+"""The machine's vectors, and compilation of modules for it."""
 
 import ctypes
 from dataclasses import dataclass
@@ -6,12 +6,18 @@ from functools import cache
 
 from llvmlite import binding, ir
 
-from keras_rnn.layers.native.code import POINTER, SYMBOL
+from keras_rnn.layers.native.dump import write_ir
+from keras_rnn.layers.native.function_builder import POINTER, SYMBOL
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Float32 in a vector, and the rows, most first, whose products with four vectors stay in registers."""
+    """The machine's registers.
+
+    Attributes:
+        lanes: float32 in a vector.
+        rows: sizes of a block of rows whose products with four vectors stay in registers, largest first.
+    """
 
     lanes: int
     rows: tuple[int, ...]
@@ -19,29 +25,31 @@ class Machine:
 
 @cache
 def this_machine() -> Machine:
-    wide = binding.get_host_cpu_features().get("avx512f", False)
-    return Machine(16, (6, 4, 2, 1)) if wide else Machine(8, (3, 2, 1))
+    has_avx512 = binding.get_host_cpu_features().get("avx512f", False)
+    return Machine(16, (6, 4, 2, 1)) if has_avx512 else Machine(8, (3, 2, 1))
 
 
 class Compiled:
-    """The functions of a module, called with the addresses of arrays and whole numbers; other threads run meanwhile.
+    """The compiled functions of a module, as methods that take addresses of arrays and integers.
 
-    Modules that are compiled later may call them (`Code.call`).
+    They release Python's lock. Modules that are compiled later may call them (`FunctionBuilder.call`).
     """
 
     def __init__(self, module: ir.Module):
         target = _target()
+        write_ir(module.name, str(module))
         parsed = binding.parse_assembly(str(module))
         parsed.verify()
         builder = binding.create_pass_builder(target, binding.create_pipeline_tuning_options(speed_level=2))
         builder.getModulePassManager().run(parsed, builder)
+        write_ir(f"{module.name}.optimized", str(parsed))
         self._engine = binding.create_mcjit_compiler(parsed, target)  # owns the code
         self._engine.finalize_object()
         for function in module.functions:
             if function.blocks:
-                kinds = [ctypes.c_void_p if argument.type == POINTER else ctypes.c_int64 for argument in function.args]
+                types = [ctypes.c_void_p if argument.type == POINTER else ctypes.c_int64 for argument in function.args]
                 address = self._engine.get_function_address(function.name)
-                setattr(self, function.name, ctypes.CFUNCTYPE(None, *kinds)(address))
+                setattr(self, function.name, ctypes.CFUNCTYPE(None, *types)(address))
                 binding.add_symbol(SYMBOL.format(function.name), address)
 
 

@@ -1,4 +1,4 @@
-"""Arrays whose memory is used again: the pages of fresh memory cost a training step up to a seventh of its time."""
+"""Arrays whose memory is reused: fresh pages would cost a training step up to a seventh of its time."""
 
 import ctypes
 import math
@@ -15,11 +15,11 @@ from keras_rnn.layers.native import guards
 ALIGNMENT = 64  # bytes; TensorFlow copies arrays that begin elsewhere
 LINE = ALIGNMENT // 4  # float32
 POOL_BYTES = 2**30
-# Buffers that so many allocations passed over are given back: a step takes some ten, and batches of like length come
-# again within a few dozen steps.
+# A buffer is freed after this many allocations without it. A step makes some ten allocations, and batches of similar
+# length come again within a few dozen steps.
 POOL_AGE = 1000
-SMALL_BYTES = 2**17  # fresh memory of so little comes without fresh pages
-UNUSED_REFERENCES = 3  # to memory that nothing uses: the buffer's, the name's and the call's
+SMALL_BYTES = 2**17  # the allocator reuses pages for arrays of fewer bytes
+UNUSED_REFERENCES = 3  # of memory that no array uses: the buffer's, the local name's and the call's
 
 
 @dataclass(eq=False)
@@ -42,14 +42,14 @@ _allocations = 0
 
 
 class PackedBuffer(NamedTuple):
-    """Float32 arrays, and all of them in one, `(lines, LINE)`, in which each begins with a line."""
+    """Float32 arrays, and `lines`, `(count, LINE)`, which holds all of them; each array begins at a line."""
 
     arrays: list[np.ndarray]
     lines: np.ndarray
 
 
 def allocate(*shapes: tuple[int, ...]) -> list[np.ndarray]:
-    """Float32 arrays of any content. They may share memory, which is used again when nothing uses any of them."""
+    """Uninitialized float32 arrays. They may share memory, which is reused when none of them is in use any more."""
     if guards.ENABLED:
         return [guards.guarded(shape, np.float32) for shape in shapes]
     if sum(map(math.prod, shapes)) < SMALL_BYTES // 4:
@@ -58,7 +58,7 @@ def allocate(*shapes: tuple[int, ...]) -> list[np.ndarray]:
 
 
 def allocate_packed(*shapes: tuple[int, ...]) -> PackedBuffer:
-    """Arrays as `allocate` returns them that may be handed on as one; what fills up their last lines is 0."""
+    """Uninitialized float32 arrays in one PackedBuffer. The padding of their last lines is 0."""
     buffer, end = _allocate_packed(shapes), 0
     flat = buffer.lines.reshape(-1)
     for array in buffer.arrays:
@@ -80,7 +80,7 @@ def _allocate_packed(shapes: Sequence[tuple[int, ...]]) -> PackedBuffer:
 
 
 def _take(needed: int) -> np.ndarray:
-    """At least so many bytes that nothing uses, of the pool's or in it from now on."""
+    """Unused memory of at least this many bytes, from the pool or added to it."""
     global _allocations
     with _lock:
         _allocations += 1
@@ -90,21 +90,21 @@ def _take(needed: int) -> np.ndarray:
             if needed <= buffer.memory.nbytes <= 2 * needed and buffer.is_unused():
                 break
         else:
-            # In place of one that was for a batch a little smaller: each length would have its own in the end.
+            # It replaces an unused buffer that is a little too small. Otherwise each length would get one of its own.
             for buffer in _pool:
                 if buffer.memory.nbytes < needed <= 2 * buffer.memory.nbytes and buffer.is_unused():
                     _pool.remove(buffer)
                     break
             buffer = _Buffer(np.empty(needed, np.uint8))
             _pool.append(buffer)
-            while sum(kept.memory.nbytes for kept in _pool) > POOL_BYTES:
-                del _pool[0]  # what uses it keeps it
+            while sum(pooled.memory.nbytes for pooled in _pool) > POOL_BYTES:
+                del _pool[0]  # arrays that use it keep its memory
         buffer.last_allocation = _allocations
         return buffer.memory
 
 
 def unpack(lines: np.ndarray, *shapes: tuple[int, ...]) -> list[np.ndarray]:
-    """The arrays of a PackedBuffer from its `lines`."""
+    """The arrays of a PackedBuffer, from its `lines` and their shapes."""
     return _unpack(lines, 0, shapes).arrays
 
 
@@ -117,14 +117,14 @@ def _unpack(memory: np.ndarray, start: int, shapes: Sequence[tuple[int, ...]]) -
 
 
 def lines_of(shape: Sequence[int]) -> int:
-    """How many an array takes."""
+    """How many lines an array of this shape takes."""
     return -(-math.prod(shape) // LINE)
 
 
 def addresses(arrays) -> list[int]:
-    """Where arrays begin. They are C-contiguous."""
+    """The addresses of C-contiguous arrays."""
     return [
-        ctypes.addressof(_CHAR(array))  # a fifth of the time that the interface takes
+        ctypes.addressof(_CHAR(array))  # takes a fifth of the interface's time
         if array.size and array.flags.writeable
         else array.__array_interface__["data"][0]
         for array in arrays

@@ -1,7 +1,7 @@
-"""Whole sequences of SimpleRNN, LSTM and GRU as TensorFlow operations that run the kernels of this machine.
+"""Whole sequences of SimpleRNN, LSTM and GRU as TensorFlow operations in machine code.
 
-They are for use in this process: a graph with them cannot be saved, nor compiled by XLA. The equations are those of
-`keras_rnn.layers.tf_cells`.
+A graph with these operations runs in this process alone: it cannot be saved, nor compiled by XLA. The equations are
+those of `keras_rnn.layers.tf_cells`.
 """
 
 import threading
@@ -13,12 +13,13 @@ import tensorflow as tf
 
 from keras_rnn.layers import tf_cells, tf_sequence
 from keras_rnn.layers.native import ahead
-from keras_rnn.layers.native.adam import adam_code
+from keras_rnn.layers.native.adam_kernels import adam_code
+from keras_rnn.layers.native.batch import Layer, split
 from keras_rnn.layers.native.cells import CELLS
 from keras_rnn.layers.native.distinct import distinct_code
 from keras_rnn.layers.native.kernels import kernels
 from keras_rnn.layers.native.operation import forbid_saving, in_process
-from keras_rnn.layers.native.passes import Layer, backward_pass, forward_pass, parts
+from keras_rnn.layers.native.passes import backward_pass, forward_pass
 from keras_rnn.layers.tf_gradients import differentiable, sum_to_shape
 
 
@@ -27,11 +28,11 @@ class Direction:
     """One loop over the steps.
 
     Attributes:
-        inputs: float32 `(batch, time, features)`, or `(distinct, features)` of which each step takes one.
+        inputs: float32 `(batch, time, features)`, or `(distinct, features)` where `indices` say which a step takes.
         kernel, recurrent_kernel: float32 `(features, gates * units)` and `(units, gates * units)`.
-        biases: that of the kernel's gates, `(gates * units,)`, and where a cell has one that of the recurrent kernel's.
+        biases: each `(gates * units,)`: that of the kernel, and for a GRU that of the recurrent kernel.
         states: those before the first step, each `(batch, units)`, or `(1, units)` for all rows.
-        go_backwards: begins with the last step.
+        go_backwards: the loop begins with the last step.
     """
 
     inputs: tf.Tensor
@@ -52,36 +53,39 @@ def sequence(
     zero_output_for_mask: bool = False,
     zero_states: bool = False,
 ):
-    """A recurrent layer, of one direction or more, which all have as many features and units.
+    """A recurrent layer of one or more directions, which all have equally many features and units.
 
     Args:
-        kind: the cell's name, of CELLS.
-        mask: `(batch, time)` or `(1, time)`, of any number type, 0 where a step is passed over; with a last axis of 1,
-            or without; or None. Of more steps than the sequence's the first count, or backwards the last.
-        directions: their inputs may be one tensor, which is then read and its gradient written but once.
-        indices: which of its distinct inputs each step takes, int32 `(batch, time)`, in all directions; then their
-            inputs are one tensor. None where each step has an input of its own.
-        return_sequences: whether the outputs of all steps are wanted, or those of the last one alone.
-        zero_output_for_mask: outputs of masked steps are zeros, not those of the step before.
+        kind: the cell's name in CELLS.
+        mask: None, or any number type, `(batch or 1, time)` or with a last axis of 1; a 0 masks a step. Of a mask with
+            more steps than the sequence the first ones count, and for a direction that goes backwards the last ones.
+        directions: directions with one and the same input tensor read it once, and its gradient is written once.
+        indices: None, or int32 `(batch, time)`: which of its distinct inputs each step takes. All directions then share
+            one tensor of inputs.
+        return_sequences: return the outputs of all steps, not the last output alone.
+        zero_output_for_mask: the output of a masked step is zeros, not the output of the step before.
         zero_states: the states were made for the inputs, and have as many rows.
 
     Returns:
-        Outputs `(batch, time, directions * units)`, a step's where its input stands, or `(batch, directions * units)`
-        of the last step that each loop comes to; and for each direction the states after its last step.
+        Outputs `(batch, time, directions * units)` at the steps of their inputs, or `(batch, directions * units)` of
+        each loop's last step; and for each direction the states after its last step.
+
+    Raises:
+        ValueError: when the graph runs, an array does not have the shape that the others call for.
     """
     cell, features, units = CELLS[kind], directions[0].kernel.shape[0], directions[0].recurrent_kernel.shape[0]
     inputs = {id(direction.inputs): direction.inputs for direction in directions}
-    inputs_of = tuple(list(inputs).index(id(direction.inputs)) for direction in directions)
+    input_of = tuple(list(inputs).index(id(direction.inputs)) for direction in directions)
     inputs = list(inputs.values())
     forbid_saving()
     if indices is not None:
-        distinct_code()
+        distinct_code()  # compiled while the graph is made, unless `compile_ahead` has done so
     layer = Layer(
         cell,
-        kernels(cell, units),  # compiled while the graph is made, if not ahead
+        kernels(cell, units),
         features,
         units,
-        inputs_of,
+        input_of,
         tuple(direction.go_backwards for direction in directions),
         len(directions[0].biases),
         return_sequences,
@@ -96,27 +100,29 @@ def sequence(
         *(bias for direction in directions for bias in direction.biases),
     ]
     masks = [tensor for tensor in (mask, indices) if tensor is not None]
-    of_steps = inputs[0] if indices is None else indices
+    steps = inputs[0] if indices is None else indices
     rows = _static_rows([*masks, *([] if indices is not None else inputs), *states])
-    shape_of_outputs = [rows, of_steps.shape[1], len(directions) * units]
+    output_shape = [rows, steps.shape[1], len(directions) * units]
     if not return_sequences:
-        del shape_of_outputs[1]
+        del output_shape[1]
 
     def forward(masks, *args):
         outputs, last_states, saved = in_process(partial(forward_pass, layer), [*masks, *args], [tf.float32] * 3)
-        outputs.set_shape(shape_of_outputs)
+        outputs.set_shape(output_shape)
         last_states.set_shape([len(states), rows, units])
 
         def backward(*d_outputs_and_states):
             states = args[len(args) - len(directions) * cell.states :]
-            read = [*args[: len(inputs) + 2 * len(directions)], *states]
+            inputs_and_kernels = args[: len(inputs) + 2 * len(directions)]
             dtypes = [tf.float32] * (len(inputs) + 2)
             *d_inputs, d_weights, d_states = in_process(
-                partial(backward_pass, layer), [*masks, *read, saved, *d_outputs_and_states], dtypes
+                partial(backward_pass, layer),
+                [*masks, *inputs_and_kernels, *states, saved, *d_outputs_and_states],
+                dtypes,
             )
             for gradient, tensor in zip(d_inputs, inputs, strict=True):
                 gradient.set_shape(tensor.shape)
-            # A split of numbers, not of lines, copies them: who keeps one gradient keeps no other.
+            # A split of a vector copies its parts, so whoever holds one gradient holds no memory of the others.
             d_weights = tf.split(d_weights, [weight.shape.num_elements() for weight in weights])
             d_weights = [tf.reshape(d, weight.shape) for d, weight in zip(d_weights, weights, strict=True)]
             d_states.set_shape([len(states), rows, units])
@@ -131,45 +137,46 @@ def sequence(
         return _in_graph(kind, layer, masks, args)
 
     outputs, *last_states = differentiable(forward, plain, masks)(*inputs, *weights, *states)
-    return outputs, parts(last_states, *[cell.states] * len(directions))
+    return outputs, split(last_states, *[cell.states] * len(directions))
 
 
 def _static_rows(tensors: Sequence[tf.Tensor]) -> int | None:
-    """The number of rows of tensors of which some have one row for all, as far as it is known."""
+    """How many rows the tensors have together, where one row stands for all; None where that is not known."""
     sizes = {tensor.shape[0] for tensor in tensors}
     several = sizes - {1, None}
     return several.pop() if len(several) == 1 else (None if several or None in sizes else 1)
 
 
 def _in_graph(kind: str, layer: Layer, masks: Sequence, args: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """What the operation makes, in operations of TensorFlow: for gradients of its gradients."""
-    count = len(layer.inputs_of)
+    """The results of the operation in TensorFlow's own operations, which gradients of its gradients are taken of."""
+    count = layer.directions
     mask = masks[0] if layer.masked else None
-    inputs, kernels, recurrent_kernels, biases, states = parts(
-        args, len(set(layer.inputs_of)), count, count, count * layer.biases, count * layer.cell.states
+    inputs, kernels, recurrent_kernels, biases, states = split(
+        args, layer.inputs, count, count, count * layer.biases, count * layer.cell.states
     )
     if layer.indexed:
         inputs = [tf.gather(inputs[0], masks[-1])]
     outputs, last_states = [], []
     for n, go_backwards in enumerate(layer.go_backwards):
-        x, of_states, of_mask = tf_sequence.same_rows(
-            inputs[layer.inputs_of[n]], layer.part(n, states), mask, go_backwards
+        x, initial_states, direction_mask = tf_sequence.same_rows(
+            inputs[layer.input_of[n]], layer.direction_slice(n, states), mask, go_backwards
         )
-        steps = tf_sequence.Sequences(x, of_mask, go_backwards)
-        weights = kernels[n], recurrent_kernels[n], *layer.part(n, biases)
+        steps = tf_sequence.Sequences(x, direction_mask, go_backwards)
+        weights = kernels[n], recurrent_kernels[n], *layer.direction_slice(n, biases)
         options = {"return_cells": True} if kind == "lstm" else {}
-        after = getattr(tf_cells, kind)(steps.steps, *weights, *of_states, training=True, plain=True, **options)
-        after = after if kind == "lstm" else [after]
+        step_states = getattr(tf_cells, kind)(
+            steps.steps, *weights, *initial_states, training=True, gradient=tf_cells.Gradient.AUTOMATIC, **options
+        )
         if layer.return_sequences:
-            output = steps.outputs(after[0], layer.zero_output_for_mask)
+            output = steps.outputs(step_states[0], layer.zero_output_for_mask)
             outputs.append(tf.reverse(output, [1]) if go_backwards else output)
         else:
-            outputs.append(steps.last_output(after[0], layer.zero_output_for_mask))
-        last_states += [steps.last_state(*both) for both in zip(after, of_states, strict=True)]
+            outputs.append(steps.last_output(step_states[0], layer.zero_output_for_mask))
+        last_states += [steps.last_state(*pair) for pair in zip(step_states, initial_states, strict=True)]
     return [tf.concat(outputs, -1), *last_states]
 
 
-def compile_ahead(forms: Iterable[tuple[str, int]]) -> threading.Thread:
-    """Begins to compile, in the thread that it returns, what a step takes whose layers have these cells and units."""
-    layers = [partial(kernels, CELLS[kind], units) for kind, units in forms]
+def compile_ahead(cells: Iterable[tuple[str, int]]) -> threading.Thread:
+    """Starts a thread that compiles what a training step with layers of these cells and units needs, and returns it."""
+    layers = [partial(kernels, CELLS[kind], units) for kind, units in cells]
     return ahead.compile_ahead([*layers, distinct_code, adam_code])
