@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import sysconfig
 import traceback
 from importlib.util import find_spec
 from pathlib import Path
@@ -157,9 +158,21 @@ def predict(
 
 
 def default_model() -> Path:
-    """The pretrained model that comes with the source tree, also when the command runs elsewhere."""
+    """The pretrained model: of the working directory, of the source tree, or installed with the package.
+
+    Raises:
+        UsageError: it is nowhere.
+    """
     bundled = Path("saved_models/negated_reviews")
-    return bundled if bundled.is_dir() else Path(__file__).parents[2] / bundled
+    schemes = (sysconfig.get_default_scheme(), sysconfig.get_preferred_scheme("user"))
+    installed = [Path(sysconfig.get_path("data", scheme)) / "share" / "keras_rnn" for scheme in schemes]
+    for folder in (Path(), Path(__file__).parents[2], *installed):
+        if (folder / bundled).is_dir():
+            return folder / bundled
+    raise UsageError(
+        f"predict takes {bundled} where no RUN is named, and it is not installed; "
+        "name a RUN, which `keras-rnn train` makes in about a minute"
+    )
 
 
 @app.command()
