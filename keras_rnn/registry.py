@@ -1,4 +1,4 @@
-"""Entries by name: what the registries of cells, models and search algorithms share."""
+"""Entries by name: what all registries share."""
 
 from fnmatch import fnmatchcase
 from typing import Generic, TypeVar

@@ -5,13 +5,14 @@ import os
 import sys
 import sysconfig
 import traceback
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from keras_rnn.cli import options
+from keras_rnn.cli.options import RunDirectory, evaluation_options, hidden_size, run_options, with_options
 from keras_rnn.cli.quiet import import_tensorflow
 from keras_rnn.cli.tune import tune
 from keras_rnn.errors import UsageError
@@ -20,7 +21,7 @@ from keras_rnn.serving.server.settings import ServerSettings
 
 app = typer.Typer(
     name="keras-rnn",
-    help="Recurrent text classifiers in Keras: train, tune, evaluate, predict, export, serve.",
+    help="Recurrent networks in Keras: train, tune, evaluate, predict, export, serve.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -35,61 +36,23 @@ def _common(
 
 
 @app.command()
+@with_options(run_options(), after="context")
 def train(
     context: typer.Context,
-    dataset: options.Dataset = None,
-    data: options.Data = None,
-    text_columns: options.TextColumn = None,
-    label_column: options.LabelColumn = None,
-    header: options.Header = None,
-    tfds_manual_dir: options.TfdsManualDir = None,
-    validation_fraction: options.ValidationFraction = None,
-    limit: options.Limit = None,
-    model: options.Model = None,
-    cell: Annotated[
-        str | None, typer.Option(help="simple_rnn, lstm or gru; this and the next replace the model's.")
-    ] = None,
-    hidden_size: Annotated[
-        str | None, typer.Option(help="Units of every layer, or one number a layer: 128,64.")
-    ] = None,
-    num_layers: Annotated[int | None, typer.Option(help="Recurrent layers.")] = None,
-    bidirectional: Annotated[bool | None, typer.Option("--bidirectional/--no-bidirectional")] = None,
-    embedding_size: Annotated[int | None, typer.Option(help="Features of a token.")] = None,
-    pooling: Annotated[str | None, typer.Option(help="last, mean, max, mean_max or attention.")] = None,
-    embedding_dropout: Annotated[float | None, typer.Option(help="Share of the embedding dropped in training.")] = None,
-    dropout: Annotated[float | None, typer.Option(help="Share of a layer's input dropped in training.")] = None,
-    recurrent_dropout: Annotated[float | None, typer.Option(help="Share of the state dropped; slow, no cuDNN.")] = None,
-    embeddings: options.Embeddings = None,
-    trainable_embeddings: Annotated[
-        bool | None, typer.Option("--trainable-embeddings/--frozen-embeddings", help="Train on the embeddings, or not.")
-    ] = None,
-    tokens: options.Tokens = None,
-    vocabulary_size: options.VocabularySize = None,
-    max_length: options.MaxLength = None,
-    epochs: options.Epochs = None,
-    batch_size: Annotated[int | None, typer.Option(help="Texts a step. [64]")] = None,
-    batch_tokens: options.BatchTokens = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Adam's rate at the start. [0.003]")] = None,
-    learning_rate_decay: Annotated[str | None, typer.Option(help="cosine or none. [cosine]")] = None,
-    clip_norm: Annotated[float | None, typer.Option(help="Largest norm of the gradient. [1.0]")] = None,
-    patience: options.Patience = None,
-    seed: options.Seed = None,
-    mixed_precision: options.MixedPrecision = None,
-    multi_gpu: Annotated[bool | None, typer.Option("--multi-gpu", help="All GPUs, by MirroredStrategy.")] = None,
     out: Annotated[str | None, typer.Option(help="Run directory. [runs/DATASET-MODEL-NUMBER]")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run of the same options.")] = False,
     export: Annotated[bool, typer.Option("--export/--no-export", help="Leave a SavedModel in the run.")] = True,
+    **options,
 ):
-    """Train a classifier; leave a run directory with the model, its metrics and a SavedModel."""
-    not_for_train = {"out", "resume", "export"}
-    given = {name: value for name, value in context.params.items() if value is not None and name not in not_for_train}
-    if hidden_size is not None:
-        given["hidden_size"] = options.hidden_size(hidden_size)
+    """Train a network; leave a run directory with the model, its metrics and a SavedModel."""
+    options = {name: value for name, value in options.items() if value is not None}
+    if "hidden_size" in options:
+        options["hidden_size"] = hidden_size(options["hidden_size"])
     import_tensorflow()
     import keras_rnn
     from keras_rnn.serving.layout import versions
 
-    run = keras_rnn.train(out=out, resume=resume, **given)
+    run = keras_rnn.train(out=out, resume=resume, **options)
     saved_model = run.directory / "saved_model"
     if export and not versions(saved_model):
         keras_rnn.export(run, saved_model)
@@ -100,26 +63,22 @@ app.command()(tune)
 
 
 @app.command()
+@with_options(evaluation_options(), after="run")
 def evaluate(
-    run: options.RunDirectory,
-    data: options.Data = None,
-    text_columns: options.TextColumn = None,
-    label_column: options.LabelColumn = None,
-    header: options.Header = None,
+    run: RunDirectory,
     baseline: Annotated[
-        bool, typer.Option("--baseline", help="Also the majority class and TF-IDF + logistic regression.")
+        bool, typer.Option("--baseline", help="Simpler systems, too, such as TF-IDF + logistic regression.")
     ] = False,
+    **options,
 ):
-    """Evaluate a run on its test data, or on a labelled file: accuracy, per-class figures, confusion matrix."""
+    """Evaluate a run on its test data, or on a labelled file: figures, tables and a picture."""
     import_tensorflow()
     import keras_rnn
     from keras_rnn.cli.tables import print_evaluation
 
-    evaluations = keras_rnn.evaluate(
-        run, data=data, text_columns=text_columns or (), label_column=label_column, header=header, baseline=baseline
-    )
-    for split, evaluation in evaluations.items():
-        print_evaluation(split, evaluation, Path(run) / f"confusion-{split}.png")
+    options["text_columns"] = options["text_columns"] or ()
+    for split, evaluation in keras_rnn.evaluate(run, baseline=baseline, **options).items():
+        print_evaluation(Path(run), split, evaluation)
 
 
 @app.command()
@@ -134,7 +93,7 @@ def predict(
         list[str] | None, typer.Argument(metavar="[TEXT]... | -", help="Without any: standard input.")
     ] = None,
 ):
-    """Print a JSON line with label and probabilities for each text, or for each line of standard input."""
+    """Print a JSON line with the answer to each text, or to each line of standard input."""
     import_tensorflow()
     from keras_rnn.cli.lines import decoded, standard_input
     from keras_rnn.serving.predictor import BATCH, load_predictor
@@ -153,8 +112,7 @@ def predict(
     batch = 1 if typed else BATCH
     lines = standard_input() if from_input else map(decoded, map(os.fsencode, texts))
     for prediction in predict_texts(predictor, lines, batch):
-        row = {"text": prediction.text, "label": prediction.label, "probabilities": prediction.probabilities}
-        print(json.dumps(row, ensure_ascii=False), flush=typed)
+        print(json.dumps(asdict(prediction), ensure_ascii=False), flush=typed)
 
 
 def default_model() -> Path:
@@ -286,12 +244,15 @@ def serve(
 
 
 @app.command()
-def models(pattern: Annotated[str, typer.Argument(help='A shell pattern such as "*lstm*".')] = "*"):
+def models(
+    pattern: Annotated[str, typer.Argument(help='A shell pattern such as "*lstm*".')] = "*",
+    task: Annotated[str | None, typer.Option(help="Those of this task alone.")] = None,
+):
     """List the registered models."""
     import_tensorflow()
     from keras_rnn.models import get_model_entry, list_models
 
-    names = list_models(pattern)
+    names = list_models(pattern, task=task)
     for name in names:
         print(f"{name:34}{get_model_entry(name).description}")
     if not names:
@@ -302,8 +263,9 @@ def models(pattern: Annotated[str, typer.Argument(help='A shell pattern such as 
 def datasets():
     """List the datasets known by name."""
     from keras_rnn.datasets import list_datasets
+    from keras_rnn.tasks import list_tasks
 
-    for name in list_datasets():
+    for name in dict.fromkeys(name for task in list_tasks() for name in list_datasets(task)):
         print(name)
 
 

@@ -1,42 +1,111 @@
-"""The options that several commands take, and how their texts are read."""
+"""Options of commands, made of the dataclasses that hold them: each stands in one place, with its type and its help."""
 
-from typing import Annotated
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Iterable
+from inspect import Parameter, signature
+from typing import Annotated, Any
 
 import typer
 
+from keras_rnn.cli.hyperparameters import HYPERPARAMETERS
+from keras_rnn.datasets.options import DataOptions
 from keras_rnn.errors import UsageError
+from keras_rnn.tasks import DEFAULT_TASK, get_contract, list_tasks
+from keras_rnn.training.options import ModelOptions, TrainingOptions
 
-Dataset = Annotated[
-    str | None, typer.Option(help="A dataset by name; see `keras-rnn datasets`. Default: negated_reviews.")
-]
-Data = Annotated[
-    str | None,
-    typer.Option(help="A CSV, TSV or JSONL file (.gz too), a folder of train and test files, or of classes."),
-]
-TextColumn = Annotated[
-    list[str] | None, typer.Option("--text-column", help="Column of the text; several are joined by a space.")
-]
-LabelColumn = Annotated[str | None, typer.Option(help="Column of the label.")]
-Header = Annotated[
-    bool | None,
-    typer.Option("--header/--no-header", help="Whether the first row names the columns; else it is guessed."),
-]
-TfdsManualDir = Annotated[str | None, typer.Option(help="Folder of an archive fetched by hand, for TFDS.")]
-ValidationFraction = Annotated[float | None, typer.Option(help="Share of train held for validation [0.1].")]
-Limit = Annotated[int | None, typer.Option(help="Train on at most so many rows.")]
-Model = Annotated[str | None, typer.Option(help="A model by name; see `keras-rnn models`. Default: bilstm_64.")]
-Embeddings = Annotated[str | None, typer.Option(help="Word vectors as GloVe text (.gz too).")]
-Tokens = Annotated[str | None, typer.Option(help="word or character. Default: word.")]
-VocabularySize = Annotated[int | None, typer.Option(help="Token ids, padding and unknown included. [20000]")]
-MaxLength = Annotated[int | None, typer.Option(help="Tokens of a text that are read. [400]")]
-Epochs = Annotated[int | None, typer.Option(help="Most epochs to train. [6]")]
-BatchTokens = Annotated[
-    int | None, typer.Option(help="Tokens a step, padding included: as many texts of like length as fit in.")
-]
-Patience = Annotated[int | None, typer.Option(help="Epochs without a better validation accuracy. [2]")]
-Seed = Annotated[int | None, typer.Option(help="Seed of everything random. [0]")]
-MixedPrecision = Annotated[bool | None, typer.Option("--mixed-precision", help="float16 where it is safe.")]
 RunDirectory = Annotated[str, typer.Argument(metavar="RUN", help="A run directory that `keras-rnn train` made.")]
+
+
+def with_options(parameters: Iterable[Parameter], after: str) -> Callable[[Callable], Callable]:
+    """A decorator that gives a command further options, which it takes as `**options`.
+
+    Args:
+        parameters: the options, in the order of the help.
+        after: the name of the parameter that they stand after.
+    """
+
+    def decorate(command: Callable) -> Callable:
+        own = [value for value in signature(command).parameters.values() if value.kind is not Parameter.VAR_KEYWORD]
+        start = [value.name for value in own].index(after) + 1
+        whole = [*own[:start], *parameters, *own[start:]]
+        command.__signature__ = signature(command).replace(parameters=whole)
+        command.__annotations__ = {value.name: value.annotation for value in whole}
+        return command
+
+    return decorate
+
+
+def task_option() -> Parameter:
+    return _parameter("task", str, f"What is learned: {', '.join(list_tasks())}. Default: {DEFAULT_TASK}.")
+
+
+def data_options() -> list[Parameter]:
+    """Where the rows come from."""
+    return _field_options(DataOptions)
+
+
+def evaluation_options() -> list[Parameter]:
+    """Where the rows to evaluate on come from."""
+    names = ("data", "text_columns", "label_column", "header")
+    return [parameter for parameter in data_options() if parameter.name in names]
+
+
+def run_options(*, sweep: bool = False) -> list[Parameter]:
+    """The options of a run, or of the runs of a sweep, whose hyperparameters may be choices and ranges."""
+    text = {
+        parameter.name: parameter
+        for task in list_tasks()
+        for parameter in _field_options(get_contract(task).TEXT_OPTIONS, sweep)
+    }
+    hyperparameters = [
+        _parameter(
+            name, str if sweep else one.type, one.sweep_help if sweep else one.help, None if sweep else one.declaration
+        )
+        for name, one in HYPERPARAMETERS.items()
+    ]
+    model = _field_options(ModelOptions, sweep)
+    return [
+        task_option(),
+        *data_options(),
+        *model,
+        *hyperparameters,
+        *text.values(),
+        *_field_options(TrainingOptions, sweep),
+    ]
+
+
+def searched_options() -> list[str]:
+    """The options that may be a choice or a range in a sweep."""
+    training = [field.name for field in dataclasses.fields(TrainingOptions) if field.metadata.get("sweep_help")]
+    return [*HYPERPARAMETERS, *training]
+
+
+def _field_options(kind: type, sweep: bool = False) -> list[Parameter]:
+    hints = typing.get_type_hints(kind)
+    return [
+        _parameter(
+            field.name,
+            str if sweep and field.metadata.get("sweep_help") else _option_type(hints[field.name]),
+            field.metadata.get("sweep_help" if sweep and "sweep_help" in field.metadata else "help"),
+            field.metadata.get("option"),
+        )
+        for field in dataclasses.fields(kind)
+        if field.metadata and not (sweep and field.metadata.get("sweep_help", "") is None)
+    ]
+
+
+def _option_type(hint: Any) -> Any:
+    """Of `int | None` int, of a tuple of strings a list."""
+    if isinstance(hint, types.UnionType):
+        hint = next(kind for kind in typing.get_args(hint) if kind is not type(None))
+    return list[str] if typing.get_origin(hint) is tuple else hint
+
+
+def _parameter(name: str, kind: Any, text: str, declaration: str | None = None) -> Parameter:
+    option = typer.Option(*([declaration] if declaration else []), help=text)
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option])
 
 
 def hidden_size(text: str | None) -> int | list[int] | None:

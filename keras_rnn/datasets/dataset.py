@@ -1,7 +1,8 @@
-"""What every dataset becomes: class names, and texts with integer labels for train, validation and test."""
+"""What every dataset becomes: splits of named columns, for training, validation and test."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -10,37 +11,67 @@ from keras_rnn.datasets.stored_texts import StoredTexts
 from keras_rnn.errors import UsageError
 
 
-@dataclass(frozen=True)
 class Split:
-    """Texts (`str`, one a row) and their labels (int32, shape `(rows,)`, indices into the class names).
+    """Rows as named columns of one length: `Split(text=[...], label=np.array([...]))`.
 
-    A list of texts will do. Those of files and of TFDS are `StoredTexts`, which take hardly any memory.
+    A column is a list, a NumPy array whose first axis is that of the rows, or `StoredTexts`, which take hardly any
+    memory. A classifier's columns are `text` (`str`) and `label` (int32 indices into the class names);
+    `Split(texts, labels)` makes such a split.
     """
 
-    texts: Sequence[str]
-    labels: np.ndarray
-
-    def __post_init__(self):
-        if len(self.texts) != len(self.labels):
-            raise ValueError(
-                f"a split takes one label a text, got {len(self.texts)} texts and {len(self.labels)} labels"
-            )
+    def __init__(self, texts: Sequence[str] | None = None, labels: Any = None, /, **columns: Sequence):
+        self.columns: Mapping[str, Sequence] = dict(columns)
+        if texts is not None:
+            self.columns = {"text": texts, "label": labels, **columns}
+        for plural, name in (("texts", "text"), ("labels", "label")):
+            if plural in columns:
+                self.columns = {name if key == plural else key: value for key, value in self.columns.items()}
+        lengths = {name: len(column) for name, column in self.columns.items()}
+        if len(set(lengths.values())) > 1:
+            sizes = ", ".join(f"{name} {length}" for name, length in lengths.items())
+            raise ValueError(f"a split takes columns of one length, got {sizes}")
 
     def __len__(self) -> int:
-        return len(self.texts)
+        return len(next(iter(self.columns.values()), ()))
+
+    def __getitem__(self, column: str) -> Sequence:
+        return self.columns[column]
+
+    @property
+    def texts(self) -> Sequence[str]:
+        """The column `text`."""
+        return self["text"]
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The column `label`."""
+        return self["label"]
 
     def take(self, rows: np.ndarray) -> "Split":
         """The split of these row numbers, in this order."""
-        texts = self.texts.take(rows) if isinstance(self.texts, StoredTexts) else [self.texts[row] for row in rows]
-        return Split(texts, np.asarray(self.labels)[rows])
+        return Split(**{name: _take(column, rows) for name, column in self.columns.items()})
+
+
+def _take(column: Sequence, rows: np.ndarray) -> Sequence:
+    if isinstance(column, StoredTexts):
+        return column.take(rows)
+    return column[rows] if isinstance(column, np.ndarray) else [column[row] for row in rows]
 
 
 @dataclass(frozen=True)
-class TextDataset:
-    """A text classification dataset.
+class Dataset:
+    """A dataset, divided.
 
-    `test` is None where there is none. `extra` holds further labelled splits by name (for example
-    `negated_reviews`' "held_out"), evaluated beside the test split and never trained on.
+    Args:
+        name: the dataset's name.
+        class_names: the names of the classes that a column `label` holds the indices of; () without such a column.
+        train, validation: the rows to train on and to validate with.
+        test: the rows to test on; None where there are none.
+        extra: further splits by name (for example `negated_reviews`' "held_out"), evaluated beside the test split and
+            never trained on.
+
+    Raises:
+        UsageError: a label is no index of a class.
     """
 
     name: str
@@ -51,9 +82,8 @@ class TextDataset:
     extra: Mapping[str, Split] = field(default_factory=dict)
 
     def __post_init__(self):
-        splits = {"train": self.train, "validation": self.validation, "test": self.test, **self.extra}
-        for name, split in splits.items():
-            if split is None or not len(split):
+        for name, split in self.splits.items():
+            if "label" not in split.columns or not len(split):
                 continue
             lowest, highest, last = np.min(split.labels), np.max(split.labels), len(self.class_names) - 1
             if lowest < 0 or highest > last:
@@ -61,20 +91,48 @@ class TextDataset:
                     f"dataset {self.name!r}: labels of the {name} split take 0 to {last}, got {lowest} to {highest}"
                 )
 
+    @property
+    def splits(self) -> dict[str, Split]:
+        """All splits by name, "train" first."""
+        splits = {"train": self.train, "validation": self.validation, "test": self.test, **self.extra}
+        return {name: split for name, split in splits.items() if split is not None}
+
+    @property
+    def evaluation_splits(self) -> dict[str, Split]:
+        """The splits to evaluate on: the test split and the extra ones.
+
+        Raises:
+            UsageError: there are none.
+        """
+        splits = {name: split for name, split in self.splits.items() if name not in ("train", "validation")}
+        if not splits:
+            raise UsageError(f"dataset {self.name!r} has no test split; give labelled rows with --data")
+        return splits
+
+
+# The name that datasets of texts and labels had before there were others.
+TextDataset = Dataset
+
 
 def carve(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
-    """Cuts `split` into (rest, carved), stratified by label and seeded; both keep the order of the rows.
+    """Cuts `split` into (rest, carved), seeded; both keep the order of the rows.
 
-    Each class gives `fraction` of its rows, rounded; one of two or more rows gives at least one and keeps at
-    least one, so that no class leaves the training data.
+    Where there is a column `label`, each class gives `fraction` of its rows, rounded; a class of two or more rows gives
+    at least one and keeps at least one, so that no class leaves the training data. Other rows are one class.
     """
     checks.fraction("fraction", fraction)
     rng = np.random.default_rng(seed)
     carved = np.zeros(len(split), dtype=bool)
-    for label in np.unique(split.labels):
-        rows = np.flatnonzero(split.labels == label)
+    labels = strata(split)
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
         if len(rows) < 2:
             continue
         count = min(max(round(fraction * len(rows)), 1), len(rows) - 1)
         carved[rng.choice(rows, size=count, replace=False)] = True
     return split.take(np.flatnonzero(~carved)), split.take(np.flatnonzero(carved))
+
+
+def strata(split: Split) -> np.ndarray:
+    """What the rows are drawn by, in proportion: int `(rows,)`, the labels, or zeros where there are none."""
+    return np.asarray(split.labels) if "label" in split.columns else np.zeros(len(split), np.int32)

@@ -1,45 +1,35 @@
-"""One function from a name or a path to a `TextDataset`."""
+"""One function from a name or a path to a Dataset of texts and labels."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from keras_rnn.checks import fraction, whole_number
-from keras_rnn.datasets.dataset import Split, TextDataset, carve
+from keras_rnn.datasets.dataset import Dataset, Split
+from keras_rnn.datasets.divide import divide, limited
 from keras_rnn.datasets.local import load_local, load_split
+from keras_rnn.datasets.options import DataOptions
+from keras_rnn.datasets.registry import embedded_datasets
 from keras_rnn.datasets.tfds import KNOWN_SETS, load_tfds
 from keras_rnn.errors import UsageError
 
-__all__ = ["list_datasets", "load_dataset", "load_split"]
+__all__ = ["list_datasets", "load_dataset", "load_from", "load_split"]
 
-EMBEDDED = "negated_reviews"
+DEFAULT_DATASET = "negated_reviews"
 
-# Data that comes undivided gives this part to a test split, if it has this many rows a class.
-TEST_FRACTION = 0.1
-ROWS_A_CLASS_TO_TEST = 10
+# From options to class names and splits, which `divide` makes a Dataset of.
+Reader = Callable[[DataOptions], tuple[tuple[str, ...], dict[str, Split]]]
 
 
-def list_datasets() -> list[str]:
-    """The names of the built-in data sets; `load_dataset` takes every other TFDS name too."""
-    return [EMBEDDED, *KNOWN_SETS]
+def list_datasets(task: str = "classification") -> list[str]:
+    """The names of a task's built-in data sets; `load_dataset` takes every other TFDS name too."""
+    return [*embedded_datasets(task), *(KNOWN_SETS if task == "classification" else ())]
 
 
 def load_dataset(
-    dataset: str | None = None,
-    *,
-    data: str | Path | None = None,
-    text_columns: Sequence[str] = (),
-    label_column: str | None = None,
-    header: bool | None = None,
-    tfds_manual_dir: str | Path | None = None,
-    tfds_data_dir: str | Path | None = None,
-    validation_fraction: float = 0.1,
-    limit: int | None = None,
-    seed: int = 0,
-) -> TextDataset:
-    """Loads a data set by name, or from local files.
+    dataset: str | None = None, *, seed: int = 0, tfds_data_dir: str | Path | None = None, **options: Any
+) -> Dataset:
+    """Loads a data set of texts and labels by name, or from local files.
 
     Undivided data of 10 rows a class or more first gives a tenth to the test split. The validation split is
     the data's own where it has one, else it is cut from the training rows, never from the test split. All
@@ -49,104 +39,57 @@ def load_dataset(
 
     Parameters:
         dataset: one of `list_datasets()`, or any TFDS name; "negated_reviews" if `data` is not given either.
-        data: a local file or folder instead, see `keras_rnn.datasets.local`.
-        text_columns: the columns (TFDS: features) that make the text, joined by a space; empty to find them.
-        label_column: the label column (TFDS: feature); None to find it.
-        header: whether local CSV and TSV files start with a header; None to find out.
-        tfds_manual_dir: a folder with files that TFDS would otherwise download, such as `ag_news_csv.tar.gz`.
-        tfds_data_dir: the folder of TFDS' prepared sets; None for its own.
-        validation_fraction: how much of the training rows is cut off for validation.
-        limit: keeps at most so many training rows, chosen before the validation split is cut from them, each
-            class in proportion; None for all. The data's own validation and test splits are untouched.
         seed: of all cuts.
+        tfds_data_dir: the folder of TFDS' prepared sets; None for its own.
+        options: the other fields of `DataOptions`: data, text_columns, label_column, header, tfds_manual_dir,
+            validation_fraction, limit.
 
     Raises:
         UsageError: the name is unknown, or the data is missing, malformed, unclear or too little.
         OSError: there is no space for the temporary file.
     """
-    if dataset is not None and data is not None:
-        raise UsageError(f"takes --dataset or --data, got both: {dataset!r} and {str(data)!r}")
-    if limit is not None:
-        whole_number("limit", limit, minimum=2)
-    fraction("validation_fraction", validation_fraction)
-    texts = (text_columns,) if isinstance(text_columns, str) else tuple(text_columns)
-    of_columns = {"--text-column": texts, "--label-column": label_column}
-    of_files = {"--header or --no-header": header}
-    of_tfds = {"--tfds-manual-dir": tfds_manual_dir, "--tfds-data-dir": tfds_data_dir}
+    if options.get("data") is None and dataset is None:
+        dataset = DEFAULT_DATASET
 
-    if data is not None:
-        _refuse("local data", of_tfds)
-        name = Path(data).resolve().name
-        class_names, splits = load_local(data, text_columns=texts, label_column=label_column, header=header)
-    elif dataset in (None, EMBEDDED):
-        from keras_rnn.datasets.negated_reviews import negated_reviews
+    def read_files(options: DataOptions):
+        return load_local(
+            options.data,
+            text_columns=options.text_columns,
+            label_column=options.label_column,
+            header=options.header,
+        )
 
-        _refuse(EMBEDDED, of_columns | of_files | of_tfds)
-        whole = negated_reviews()
-        return dataclasses.replace(whole, train=_limited(whole.name, whole.train, limit, seed))
-    else:
-        if Path(dataset).exists():
-            raise UsageError(f"{dataset!r} is a file or folder; give it as --data")
-        _refuse("TFDS", of_files)
-        name = dataset
-        class_names, splits = load_tfds(
-            dataset,
-            text_columns=texts,
-            label_column=label_column,
-            manual_dir=tfds_manual_dir,
+    def read_tfds(options: DataOptions):
+        options.refuse("TFDS", "header")
+        return load_tfds(
+            options.dataset,
+            text_columns=options.text_columns,
+            label_column=options.label_column,
+            manual_dir=options.tfds_manual_dir,
             data_dir=tfds_data_dir,
-            other_names=[EMBEDDED],
+            other_names=list(embedded_datasets()),
         )
-    return _divided(name, class_names, splits, validation_fraction, limit, seed)
+
+    return load_from(DataOptions(dataset=dataset, **options), seed, read_files, read_tfds)
 
 
-def _refuse(kind: str, options: dict[str, object]) -> None:
-    for option, value in options.items():
-        if value is not None and value != ():
-            raise UsageError(f"{kind} takes no {option}, got {value!r}")
+def load_from(options: DataOptions, seed: int, read_files: Reader, read_tfds: Reader) -> Dataset:
+    """The Dataset that options name: embedded, from local files, or from TFDS.
 
-
-def _divided(
-    name: str,
-    class_names: tuple[str, ...],
-    splits: dict[str, Split],
-    validation_fraction: float,
-    limit: int | None,
-    seed: int,
-) -> TextDataset:
-    test, validation = splits.get("test"), splits.get("validation")
-    train = splits["all"] if "all" in splits else splits["train"]
-    if "all" in splits and len(train) >= ROWS_A_CLASS_TO_TEST * len(class_names):
-        train, test = carve(train, TEST_FRACTION, seed)
-    train = _limited(name, train, limit, seed)
-    if len(np.unique(train.labels)) < 2:
-        raise UsageError(f"{name}: takes at least two classes to train on, got {len(train)} rows of one")
-    if validation is None:
-        train, validation = carve(train, validation_fraction, seed)
-    if not len(validation):
-        raise UsageError(
-            f"{name}: no validation split, for each of its {len(train)} training rows is alone in its class"
-        )
-    return TextDataset(name, class_names, train, validation, test)
-
-
-def _limited(name: str, split: Split, limit: int | None, seed: int) -> Split:
-    """At most `limit` rows, in order, each class in proportion and with one row at least."""
-    if limit is None or limit >= len(split):
-        return split
-    labels, counts = np.unique(split.labels, return_counts=True)
-    if limit < len(labels):
-        raise UsageError(f"limit takes at least one row a class, {len(labels)} for {name}, got {limit}")
-    shares = counts * (limit / len(split))
-    keep = np.maximum(np.floor(shares).astype(int), 1)
-    while excess := keep.sum() - limit:
-        if excess < 0:
-            keep[np.argmax(shares - keep)] += 1
-        else:
-            keep[np.argmin(np.where(keep > 1, shares - keep, np.inf))] -= 1
-    rng = np.random.default_rng(seed)
-    rows = [
-        rng.choice(np.flatnonzero(split.labels == label), size=count, replace=False)
-        for label, count in zip(labels, keep, strict=True)
-    ]
-    return split.take(np.sort(np.concatenate(rows)))
+    Args:
+        options: name a dataset or data.
+        seed: of all cuts.
+        read_files, read_tfds: read the two other sources, as a task has them.
+    """
+    if options.data is not None:
+        options.refuse("local data", "tfds_manual_dir")
+        name = Path(options.data).resolve().name
+        return divide(name, *read_files(options), options, seed)
+    embedded = embedded_datasets()
+    if options.dataset in embedded:
+        options.refuse(options.dataset, "text_columns", "label_column", "header", "tfds_manual_dir")
+        dataset = embedded[options.dataset].load()
+        return dataclasses.replace(dataset, train=limited(dataset.name, dataset.train, options.limit, seed))
+    if Path(options.dataset).exists():
+        raise UsageError(f"{options.dataset!r} is a file or folder; give it as --data")
+    return divide(options.dataset, *read_tfds(options), options, seed)

@@ -1,5 +1,6 @@
 """Builders: functions from hyperparameters to an uncompiled functional keras.Model, and the names for them."""
 
+from keras_rnn.models import tagger_catalog  # noqa: F401  registers the taggers
 from keras_rnn.models.catalog import DEFAULT_MODEL
 from keras_rnn.models.registry import ModelEntry, create_model, get_model_entry, list_models, register_model
 from keras_rnn.models.tag_objectives import CRFLoss, TagAccuracy, tag_loss

@@ -15,7 +15,7 @@ from keras_rnn.registry import Registry
 class ModelEntry:
     """What a name stands for.
 
-    `build(num_classes=..., vocabulary_size=..., **hyperparameters)` returns an uncompiled keras.Model;
+    `build(**sizes_of_the_data, **hyperparameters)` returns an uncompiled keras.Model for the task `task`;
     `training` overrides the defaults of `keras_rnn.train`; `source` is a paper or page.
     """
 
@@ -24,6 +24,7 @@ class ModelEntry:
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
+    task: str = "classification"
 
 
 _MODELS: Registry[ModelEntry] = Registry("model")
@@ -43,9 +44,9 @@ def register_model(name: str, /, **entry):
     return register
 
 
-def list_models(pattern: str = "*") -> list[str]:
-    """The registered names that match a shell pattern such as "*lstm*", sorted."""
-    return _MODELS.names(pattern)
+def list_models(pattern: str = "*", *, task: str | None = None) -> list[str]:
+    """The registered names that match a shell pattern such as "*lstm*", of all tasks or of one, sorted."""
+    return [name for name in _MODELS.names(pattern) if task in (None, _MODELS.get(name).task)]
 
 
 def get_model_entry(name: str) -> ModelEntry:

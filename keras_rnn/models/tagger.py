@@ -55,7 +55,7 @@ def sequence_tagger(
         embedding_dropout: share of the features of tokens and characters dropped in training, each by itself.
         characters: "cnn" or "lstm", see `CharacterEncoder`, or None: the model then sees no characters.
         character_vocabulary_size, character_embedding_size, character_hidden_size: see `CharacterEncoder`; the first
-            only, and always, with `characters`.
+            is not read without `characters`.
         cell, hidden_size, num_layers, bidirectional, recurrent_dropout, use_cudnn: see `rnn_stack`.
         dropout: share dropped in training from the input of each recurrent layer and of the dense layer.
         head: "crf" or "softmax".
@@ -75,11 +75,8 @@ def sequence_tagger(
     checks.vocabulary_size(vocabulary_size)
     if characters is not None:
         one_of("characters", characters, CHARACTER_ENCODERS)
-    if (characters is None) != (character_vocabulary_size is None):
-        raise UsageError(
-            "characters and character_vocabulary_size go together,"
-            f" got {characters!r} and {character_vocabulary_size!r}"
-        )
+    if characters is not None and character_vocabulary_size is None:
+        raise UsageError(f"characters {characters!r} takes a character_vocabulary_size beside it, got none")
     if embeddings is not None:
         shape = np.shape(embeddings)
         if len(shape) != 2 or shape[0] != vocabulary_size:

@@ -1,4 +1,4 @@
-"""The text classifiers of `keras_rnn.train` as a keras-tuner HyperModel."""
+"""The models of `keras_rnn.train` as a keras-tuner HyperModel."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,17 +7,16 @@ import keras
 import keras_tuner
 
 from keras_rnn.search.space_values import trial_options
+from keras_rnn.tasks import DEFAULT_TASK, Task, get_task
+from keras_rnn.tasks.prepared import PreparedData
+from keras_rnn.tasks.task import Network
 from keras_rnn.training.batches import EpochBatches
 from keras_rnn.training.config import RunConfig, run_config
 from keras_rnn.training.history import should_stop
-from keras_rnn.training.logits import classification_metrics, logits_function
-from keras_rnn.training.prepare import EncodedSplit, PreparedData
 from keras_rnn.training.token_model import compile_model, prepared_model
 
-REPORTED_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
-
-class TextClassifierHyperModel(keras_tuner.HyperModel):
+class RunHyperModel(keras_tuner.HyperModel):
     """Builds and trains what `keras_rnn.train(**options)` would, with a trial's hyperparameters among the options.
 
     Args:
@@ -28,51 +27,55 @@ class TextClassifierHyperModel(keras_tuner.HyperModel):
     resumable = True  # `fit` depends on the model and the number of the epoch only
 
     def __init__(self, options: Mapping[str, Any]):
-        super().__init__(name="text_classifier")
+        super().__init__(name="keras_rnn")
         self.options = dict(options)
+
+    @property
+    def task(self) -> Task:
+        return get_task(self.options.get("task", DEFAULT_TASK))
 
     def config(self, values: Mapping[str, Any]) -> RunConfig:
         """The config of a run with a trial's hyperparameters."""
         return run_config(**{**self.options, **trial_options(values)})
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """The compiled token model: int32 token ids `(batch, time)` to float32 logits `(batch, classes)`."""
+        """The compiled token model."""
         config = self.config(hp.values)
         model = prepared_model(config, self.data)
-        compile_model(model, config, self._batches(config).steps)
+        compile_model(model, config, self._batches(config, model).steps)
         return model
 
     def fit(self, hp, model, *, epochs: int, initial_epoch: int, callbacks: list, **_) -> keras.callbacks.History:
-        """Trains as `keras_rnn.train` does; the logs of an epoch hold REPORTED."""
+        """Trains as `keras_rnn.train` does; the logs of an epoch hold the task's `reported_metrics`."""
         config = self.config(hp.values)
-        batches = self._batches(config)
+        batches = self._batches(config, model)
         return model.fit(
             batches.dataset,
             epochs=epochs,
             initial_epoch=initial_epoch,
-            callbacks=[batches, _Validation(self.data.splits["validation"]), *callbacks],
+            callbacks=[batches, _Validation(self.task.network, self.data), *callbacks],
             shuffle=False,  # the batches are shuffled already
             verbose=0,
         )
 
     def should_stop(self, hp, history: list[dict]) -> bool:
         """True once as many epochs as the config's patience have passed without a better one."""
-        return should_stop(history, self.config(hp.values).training.patience)
+        return should_stop(history, self.config(hp.values).training.patience, self.task.objective)
 
-    def _batches(self, config: RunConfig) -> EpochBatches:
-        return EpochBatches(self.data.splits["train"], config.training)
+    def _batches(self, config: RunConfig, model: keras.Model) -> EpochBatches:
+        return EpochBatches(self.data.splits["train"].for_model(model), config.training)
 
 
 class _Validation(keras.callbacks.Callback):
-    """Adds val_loss and val_accuracy to an epoch's logs, for the callbacks after it."""
+    """Adds the figures of the validation split to an epoch's logs, for the callbacks after it."""
 
-    def __init__(self, split: EncodedSplit):
+    def __init__(self, network: Network, data: PreparedData):
         super().__init__()
-        self.split = split
+        self.network, self.data = network, data
 
     def on_train_begin(self, logs=None):
-        self.logits = logits_function(self.model)
+        self.figures = self.network.figures_function(self.model, self.data.facts)
 
     def on_epoch_end(self, epoch, logs=None):
-        figures = classification_metrics(self.logits(self.split.texts), self.split.labels)
+        figures = self.figures(self.data.splits["validation"])
         logs.update({f"val_{name}": value for name, value in figures.items()})

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,28 +13,22 @@ from typing import Any
 import keras_tuner
 import numpy as np
 
-from keras_rnn.datasets import TextDataset
+from keras_rnn.datasets import DataOptions, Dataset
 from keras_rnn.errors import UsageError, unknown_name
 from keras_rnn.files import make_folder, remove_debris, write_json
 from keras_rnn.search import layout
 from keras_rnn.search.algorithms import get_algorithm
-from keras_rnn.search.hypermodel import REPORTED_METRICS, TextClassifierHyperModel
+from keras_rnn.search.hypermodel import RunHyperModel
 from keras_rnn.search.journal import locked
 from keras_rnn.search.run_trial import check_objective
 from keras_rnn.search.space import check_names, search_space
 from keras_rnn.search.space_config import space_config, space_differences, space_from_config
-from keras_rnn.training.config import DataConfig, RunConfig, TextConfig, config_from_dict, config_to_dict, run_config
+from keras_rnn.tasks import DEFAULT_TASK, get_contract, get_task
+from keras_rnn.training.config import RunConfig, config_from_dict, config_to_dict, run_config
 from keras_rnn.training.config import differences as config_differences
 
 # The keys of sweep.json.
 IDENTITY_FIELDS = ("algorithm", "objective", "direction", "hypermodel", "config", "fingerprint", "space")
-# The options that can be combined with a HyperModel of the user's.
-OPTIONS_WITH_HYPERMODEL = [
-    *(field.name for kind in (DataConfig, TextConfig) for field in dataclasses.fields(kind)),
-    "epochs",
-    "batch_size",
-    "seed",
-]
 
 
 @dataclass(frozen=True)
@@ -75,22 +69,27 @@ class Plan:
 def make_plan(
     options: Mapping[str, Any],
     *,
-    dataset: TextDataset | None,
+    dataset: Dataset | None,
     hypermodel: keras_tuner.HyperModel | Callable | None,
     hyperparameters: keras_tuner.HyperParameters | None,
-    objective: str | keras_tuner.Objective,
+    objective: str | keras_tuner.Objective | None,
     algorithm: str,
     hidden_size_per_layer: bool,
 ) -> Plan:
     """The plan of these arguments of `keras_rnn.tune`; UsageError where they do not fit together."""
     get_algorithm(algorithm)  # UsageError where there is none
+    task = get_task(options.get("task", DEFAULT_TASK))
+    default = task.objective
     if hypermodel is None and isinstance(objective, str):
-        check_objective(objective, REPORTED_METRICS)
+        check_objective(objective, task.reported_metrics)
+    if objective in (None, default.metric):
+        objective = keras_tuner.Objective(default.metric, default.direction)
     objective = _objective(objective)
     if hypermodel is not None:
+        known = options_with_hypermodel(task.name)
         for option in options:
-            if option not in OPTIONS_WITH_HYPERMODEL:
-                raise unknown_name("option beside a HyperModel", option, OPTIONS_WITH_HYPERMODEL)
+            if option not in known:
+                raise unknown_name("option beside a HyperModel", option, known)
         if hidden_size_per_layer:
             raise UsageError(
                 "hidden_size_per_layer is of keras_rnn's own models, and this sweep has another HyperModel"
@@ -107,16 +106,23 @@ def make_plan(
     config = run_config(**fixed)
     check_names(space, config.model.model)
     digest = fingerprint(config, dataset)
-    return Plan(TextClassifierHyperModel(fixed), True, space, objective, algorithm, config, digest)
+    return Plan(RunHyperModel(fixed), True, space, objective, algorithm, config, digest)
 
 
-def fingerprint(config: RunConfig, dataset: TextDataset | None) -> str:
+def options_with_hypermodel(task: str) -> list[str]:
+    """The options that can be combined with a HyperModel of the user's."""
+    kinds = DataOptions, get_contract(task).TEXT_OPTIONS
+    names = [field.name for kind in kinds for field in dataclasses.fields(kind)]
+    return ["task", *names, "epochs", "batch_size", "seed"]
+
+
+def fingerprint(config: RunConfig, dataset: Dataset | None) -> str:
     """A digest of a dataset in memory, or of the names and sizes of its files; "" for a dataset known by name."""
     digest = hashlib.sha256()
     if dataset is not None:
         for split in (dataset.train, dataset.validation):
-            digest.update("\0".join(split.texts).encode(errors="surrogatepass"))
-            digest.update(np.asarray(split.labels, np.int64).tobytes())
+            for column in split.columns.values():
+                digest.update(_column_bytes(column))
     elif config.data.data is not None:
         path = Path(config.data.data)
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
@@ -125,6 +131,13 @@ def fingerprint(config: RunConfig, dataset: TextDataset | None) -> str:
     else:
         return ""
     return digest.hexdigest()
+
+
+def _column_bytes(column: Sequence) -> bytes:
+    if len(column) and isinstance(column[0], (int, np.integer)):
+        return np.asarray(column, np.int64).tobytes()
+    rows = (row if isinstance(row, str) else "\x01".join(row) for row in column)
+    return "\0".join(rows).encode(errors="surrogatepass")
 
 
 def _objective(objective: str | keras_tuner.Objective) -> keras_tuner.Objective:

@@ -11,16 +11,17 @@ import keras
 import keras_tuner
 import tensorflow as tf
 
-from keras_rnn.datasets import TextDataset
+from keras_rnn.datasets import Dataset
 from keras_rnn.errors import UsageError
 from keras_rnn.search import layout
-from keras_rnn.search.hypermodel import TextClassifierHyperModel
+from keras_rnn.search.hypermodel import RunHyperModel
 from keras_rnn.search.program import Program, read_program
 from keras_rnn.search.run_trial import check_objective, fit_arguments, metric_rows, set_up_device
 from keras_rnn.search.space_config import space_config, space_from_config
 from keras_rnn.search.space_values import covering_values
+from keras_rnn.tasks.prepared import PreparedData
 from keras_rnn.training.config import RunConfig
-from keras_rnn.training.prepare import MANIFEST, PreparedData, open_prepared, prepare_configured
+from keras_rnn.training.prepare import MANIFEST, open_prepared, prepare_configured
 from keras_rnn.training.token_model import check_hyperparameters
 
 MAX_BUILDS = 50  # of a user's HyperModel, before the first trial
@@ -29,12 +30,12 @@ MAX_BUILDS = 50  # of a user's HyperModel, before the first trial
 def check_models(options: dict[str, Any], space: dict[str, Any], report: Callable) -> None:
     """Builds keras_rnn's own model with each hyperparameter value at least once; UsageError where it refuses one."""
     tf.config.set_visible_devices([], "GPU")
-    hypermodel = TextClassifierHyperModel(options)
+    hypermodel = RunHyperModel(options)
     for values in covering_values(space_from_config(space)):
         check_hyperparameters(hypermodel.config(values))
 
 
-def prepare_data(config: RunConfig, dataset: TextDataset | None, folder: Path, report: Callable) -> str:
+def prepare_data(config: RunConfig, dataset: Dataset | None, folder: Path, report: Callable) -> str:
     """Prepares the token ids, unless the folder holds them, and returns a line that describes them."""
     tf.config.set_visible_devices([], "GPU")
     is_prepared = (folder / MANIFEST).is_file()

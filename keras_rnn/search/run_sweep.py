@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from keras_rnn.datasets import TextDataset
+from keras_rnn.datasets import Dataset
 from keras_rnn.errors import UsageError
 from keras_rnn.files import write_json
 from keras_rnn.search import layout
@@ -34,7 +34,7 @@ class TrialData:
     """The data of all trials: the plan's dataset (in `dataset` if it is in memory) or a HyperModel's own data."""
 
     is_prepared: bool = True
-    dataset: TextDataset | None = None
+    dataset: Dataset | None = None
     fit_arguments: Mapping[str, Any] = field(default_factory=dict)
 
 

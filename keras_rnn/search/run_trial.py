@@ -18,10 +18,10 @@ from keras_rnn.errors import UsageError
 from keras_rnn.search import layout
 from keras_rnn.search.program import Program
 from keras_rnn.search.trial import ERROR, NAN_LOSS, NO_SPACE, OUT_OF_MEMORY, TIME_OUT, Job, Result, time_out_message
+from keras_rnn.tasks.prepared import PreparedData
 from keras_rnn.training.batches import training_batches, validation_batches
 from keras_rnn.training.checkpoint import load_checkpoint, save_checkpoint
 from keras_rnn.training.device import gpu_names, grow_gpu_memory
-from keras_rnn.training.prepare import PreparedData
 
 NO_SPACE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
@@ -119,9 +119,9 @@ def fit_arguments(program: Program, data: PreparedData | None, initial_epoch: in
         return dict(program.fit_arguments)
     training, validation = data.splits["train"], data.splits["validation"]
     return {
-        "x": training_batches(training.texts, training.labels, program.batch_size, program.seed, initial_epoch),
+        "x": training_batches(training, program.batch_size, program.seed, initial_epoch),
         "steps_per_epoch": math.ceil(len(training) / program.batch_size),
-        "validation_data": validation_batches(validation.texts, validation.labels, program.batch_size),
+        "validation_data": validation_batches(validation, program.batch_size),
         "shuffle": False,
         **program.fit_arguments,
     }

@@ -12,14 +12,19 @@ from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
 
 from keras_rnn.checks import whole_number
+from keras_rnn.datasets.options import DataOptions
 from keras_rnn.errors import UsageError, unknown_name
 from keras_rnn.search.ranges import Range, check_choices, parse_range
 from keras_rnn.search.space_values import LAYER_SIZE_NAME
+from keras_rnn.tasks import get_contract
+from keras_rnn.training.options import TrainingOptions
 
 if TYPE_CHECKING:  # it imports TensorFlow, which reading a command line does not need
     import keras_tuner
 
-SEARCHED_TRAINING = ("batch_size", "learning_rate", "learning_rate_decay", "clip_norm")
+SEARCHED_TRAINING = tuple(
+    field.name for field in dataclasses.fields(TrainingOptions) if field.metadata.get("sweep_help")
+)
 ONE_VALUE, ONE_MODEL = "takes a single value in a sweep", "its space is that of one model's hyperparameters"
 
 
@@ -46,9 +51,10 @@ def search_space(
     """
     import keras_tuner
 
-    from keras_rnn.training.config import DEFAULT_MODEL, run_config
+    from keras_rnn.tasks import DEFAULT_TASK, get_task
+    from keras_rnn.training.config import run_config
 
-    model = options.get("model", DEFAULT_MODEL)
+    model = options.get("model", get_task(options.get("task", DEFAULT_TASK)).default_model)
     if not isinstance(model, str):
         raise UsageError(f"model {ONE_VALUE}, got {model}: {ONE_MODEL}")
     fixed, searched = {}, {}
@@ -116,7 +122,7 @@ def _declare_each_layer(space: "keras_tuner.HyperParameters", sizes: list | Rang
 def _searchable_names(model: str) -> list[str]:
     """The names that can be searched, in the order of the space: parents before children, so num_layers first."""
     from keras_rnn.models import get_model_entry
-    from keras_rnn.training.config import hyperparameter_names
+    from keras_rnn.training.hyperparameters import hyperparameter_names
 
     takes = hyperparameter_names(model)
     ordered = [name for name in signature(get_model_entry(model).build).parameters if name in takes]
@@ -126,10 +132,9 @@ def _searchable_names(model: str) -> list[str]:
 def _default(option: str, model: str) -> Any:
     """The default of an option; None where it has none."""
     from keras_rnn.models import get_model_entry
-    from keras_rnn.training.config import TrainingConfig
 
     if option in SEARCHED_TRAINING:
-        return getattr(TrainingConfig(), option)
+        return getattr(TrainingOptions(), option)
     entry = get_model_entry(model)
     parameter = signature(entry.build).parameters.get(option)
     builder_default = None if parameter is None or parameter.default is Parameter.empty else parameter.default
@@ -138,15 +143,16 @@ def _default(option: str, model: str) -> Any:
 
 def _check_searchable(option: str, model: str, got: str) -> None:
     """UsageError with the reason unless the option can be searched."""
-    from keras_rnn.training.config import DataConfig, TextConfig, TrainingConfig
+    from keras_rnn.models import get_model_entry
 
     searchable = _searchable_names(model)
     if option in searchable:
         return
     data, text, training = (
-        [field.name for field in dataclasses.fields(kind)] for kind in (DataConfig, TextConfig, TrainingConfig)
+        [field.name for field in dataclasses.fields(kind)]
+        for kind in (DataOptions, get_contract(get_model_entry(model).task).TEXT_OPTIONS, TrainingOptions)
     )
-    if option in data + text:
+    if option in [*data, *text, "task"]:
         reason = "token ids are made once for all trials"
     elif option == "model":
         reason = ONE_MODEL

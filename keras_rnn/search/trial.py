@@ -51,8 +51,8 @@ class Result:
         failure: None if it completed; else ERROR, DIED, NAN_LOSS, OUT_OF_MEMORY or TIME_OUT.
         error: one line that describes the failure; "" without one.
         traceback: that of the exception, or the last lines of output of the process; "" without them.
-        history: one dict an epoch: "epoch" (from 1), "seconds", and whatever training reported (loss, accuracy,
-            val_loss, val_accuracy, ...).
+        history: one dict an epoch: "epoch" (from 1), "seconds", and whatever training reported (loss,
+            val_loss, ...).
         parameters: the number of the model's parameters; None if it was not built.
         seconds: wall time of the attempt and of the epochs that it restored from earlier ones.
         peak_memory: the largest number of resident bytes; None if unknown.

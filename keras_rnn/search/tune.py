@@ -13,7 +13,7 @@ from typing import Any
 import keras_tuner
 from rich.console import Console
 
-from keras_rnn.datasets import TextDataset
+from keras_rnn.datasets import DataOptions, Dataset
 from keras_rnn.errors import UsageError
 from keras_rnn.search import layout
 from keras_rnn.search.algorithms import get_algorithm
@@ -22,7 +22,7 @@ from keras_rnn.search.report import write_report
 from keras_rnn.search.run_sweep import TrialData, run_sweep
 from keras_rnn.search.settings import Settings
 from keras_rnn.search.sweep import Sweep
-from keras_rnn.training.config import DataConfig, differences
+from keras_rnn.training.config import differences
 from keras_rnn.training.run_directory import CONFIG, Run, read_config
 from keras_rnn.training.train import train
 
@@ -32,12 +32,12 @@ class SearchFailedError(RuntimeError):
 
 
 def tune(
-    dataset: str | TextDataset | None = None,
+    dataset: str | Dataset | None = None,
     *,
     hypermodel: keras_tuner.HyperModel | Callable | None = None,
     hyperparameters: keras_tuner.HyperParameters | None = None,
     fit_arguments: Mapping[str, Any] | None = None,
-    objective: str | keras_tuner.Objective = "val_accuracy",
+    objective: str | keras_tuner.Objective | None = None,
     algorithm: str = "random",
     max_trials: int | None = None,
     out: str | Path | None = None,
@@ -61,10 +61,10 @@ def tune(
         dataset: as `keras_rnn.train` takes it; None for a HyperModel with its own data.
         hypermodel: a keras-tuner HyperModel (or a function from hyperparameters to a compiled model), in place of
             keras_rnn's own models. With a dataset its attribute `data` is the PreparedData, and `fit` gets batches of
-            int32 token ids `(batch, time)` and labels; else `fit` gets `fit_arguments`.
+            inputs and targets, such as int32 token ids `(batch, time)` and labels; else `fit` gets `fit_arguments`.
         hyperparameters: the space or a part of it, in place of lists and ranges among the options.
         fit_arguments: more arguments of `HyperModel.fit`, such as x, y and validation_data.
-        objective: a metric that training reports, or a keras_tuner.Objective.
+        objective: a metric that training reports, or a keras_tuner.Objective; by default the task's.
         algorithm: a name of `keras_rnn.list_algorithms`: "random", "grid", "hyperband" (of at most `epochs` epochs),
             "bayesian".
         max_trials: most trials; by default 10 for random and bayesian, no limit for grid and hyperband.
@@ -90,7 +90,7 @@ def tune(
         UsageError: an option or the directory cannot be used. It is raised before any trial starts.
         SearchFailedError: no trial completed.
     """
-    in_memory = dataset if isinstance(dataset, TextDataset) else None
+    in_memory = dataset if isinstance(dataset, Dataset) else None
     plan = make_plan(
         _with_dataset(options, dataset),
         dataset=in_memory,
@@ -129,12 +129,12 @@ def tune(
     return sweep
 
 
-def _with_dataset(options: Mapping[str, Any], dataset: str | TextDataset | None) -> dict[str, Any]:
-    if not isinstance(dataset, TextDataset):
+def _with_dataset(options: Mapping[str, Any], dataset: str | Dataset | None) -> dict[str, Any]:
+    if not isinstance(dataset, Dataset):
         return {**options, "dataset": dataset}
-    rejected = [field.name for field in dataclasses.fields(DataConfig) if field.name in options]
+    rejected = [field.name for field in dataclasses.fields(DataOptions) if field.name in options]
     if rejected:
-        raise UsageError(f"a TextDataset comes as it is; it takes no {rejected[0]}, which is for loading one")
+        raise UsageError(f"a Dataset comes divided; it takes no {rejected[0]}, which is for loading one")
     return {**options, "dataset": dataset.name}
 
 
@@ -165,7 +165,7 @@ def _failure_summary(sweep: Sweep) -> str:
     return f"all {len(sweep.trials)} trials failed, the last of them: {result.failure}: {result.error}; see {path}"
 
 
-def _train_best(plan: Plan, sweep: Sweep, dataset: TextDataset | None, console: Console) -> Run:
+def _train_best(plan: Plan, sweep: Sweep, dataset: Dataset | None, console: Console) -> Run:
     """The run of the best trial, in `best`. It replaces the run of an earlier best trial."""
     folder = sweep.directory / layout.BEST
     config = plan.hypermodel.config(sweep.best.job.values)

@@ -20,11 +20,12 @@ class EncodedTexts:
     """The token ids of many texts in one array.
 
     `ids` is int32, shape `(tokens,)`, every row's ids after the last row's; `offsets` is int64, shape
-    `(rows + 1,)`: row i is `ids[offsets[i]:offsets[i + 1]]`.
+    `(rows + 1,)`: row i is `ids[offsets[i]:offsets[i + 1]]`. A batch is padded with `padding`.
     """
 
     ids: np.ndarray
     offsets: np.ndarray
+    padding: int = 0
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -35,20 +36,21 @@ class EncodedTexts:
         return np.diff(self.offsets)
 
     def padded(self, rows: np.ndarray) -> np.ndarray:
-        """The ids of these rows as int32 `(len(rows), longest of them)`, right-padded with 0."""
+        """The ids of these rows as int32 `(len(rows), longest of them)`, right-padded with `padding`."""
         starts, ends = self.offsets[rows], self.offsets[np.asarray(rows) + 1]
         lengths = ends - starts
-        batch = np.zeros((len(rows), int(lengths.max(initial=0))), np.int32)
+        batch = np.full((len(rows), int(lengths.max(initial=0))), self.padding, np.int32)
         for row, (start, end) in enumerate(zip(starts, ends, strict=True)):
             batch[row, : end - start] = self.ids[start:end]
         return batch
 
     @classmethod
-    def open(cls, folder: Path, name: str) -> "EncodedTexts":
+    def open(cls, folder: Path, name: str, padding: int = 0) -> "EncodedTexts":
         """The texts that `save` wrote under `name`, memory-mapped and read-only."""
         return cls(
             np.load(folder / f"{name}.ids.npy", mmap_mode="r"),
             np.load(folder / f"{name}.offsets.npy", mmap_mode="r"),
+            padding,
         )
 
 

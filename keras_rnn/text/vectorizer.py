@@ -32,7 +32,8 @@ WORD_REWRITES = (
 )
 
 
-def _lower(texts):
+def lower_case(texts):
+    """Strings of any shape in lower case."""
     # The Unicode lower-casing ends a text at its first NUL.
     return tf.strings.lower(tf.strings.regex_replace(texts, r"\x00", " "), encoding="utf-8")
 
@@ -44,7 +45,7 @@ def _unknown_if_empty(texts, unknown: str):
 @keras.saving.register_keras_serializable("keras_rnn")
 def standardize_words(texts):
     """Lower-cases, splits off contractions, drops most punctuation; spaces part the words. Strings, any shape."""
-    texts = _lower(texts)
+    texts = lower_case(texts)
     for pattern, replacement in WORD_REWRITES:
         texts = tf.strings.regex_replace(texts, pattern, replacement)
     return _unknown_if_empty(texts, UNKNOWN)
@@ -53,7 +54,7 @@ def standardize_words(texts):
 @keras.saving.register_keras_serializable("keras_rnn")
 def standardize_characters(texts):
     """Lower-cases and makes every run of white space one space. Strings, any shape."""
-    texts = _lower(texts)
+    texts = lower_case(texts)
     texts = tf.strings.regex_replace(texts, r"[\pZ\pC]+", " ")
     return _unknown_if_empty(texts, UNKNOWN_CHARACTER)
 

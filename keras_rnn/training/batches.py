@@ -12,9 +12,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_rnn.text.encoded import EncodedTexts, length_batches
-from keras_rnn.training.config import TrainingConfig
-from keras_rnn.training.prepare import EncodedSplit
+from keras_rnn.tasks.prepared import EncodedSplit
+from keras_rnn.text.encoded import length_batches
+from keras_rnn.text.gather import gather_function
+from keras_rnn.training.options import TrainingOptions
 
 POOL_BATCHES = 50  # rows are sorted by length within so many batches: random enough, and hardly any padding
 
@@ -53,73 +54,73 @@ class EpochBatches(keras.callbacks.Callback):
 
     Args:
         split: the rows.
-        config: says how many rows or tokens a batch takes, and the seed.
+        options: say how many rows or tokens a batch takes, and the seed.
 
     Attributes:
         steps: batches of an epoch.
-        dataset: (token_ids int32 `(batch, time)`, labels int32 `(batch,)`) of the epoch under way, and then its end,
-            so that the last of several steps that are taken at a time are those that are left.
+        dataset: the inputs and the targets of each batch of the epoch under way (see `encoded_batches`), and then its
+            end, so that the last of several steps that are taken at a time are those that are left.
     """
 
-    def __init__(self, split: EncodedSplit, config: TrainingConfig):
+    def __init__(self, split: EncodedSplit, options: TrainingOptions):
         super().__init__()
-        self.split, self.config, self.epoch = split, config, 0
-        if config.batch_tokens is None:
-            self.steps = math.ceil(len(split) / config.batch_size)
+        self.split, self.options, self.epoch = split, options, 0
+        if options.batch_tokens is None:
+            self.steps = math.ceil(len(split) / options.batch_size)
         else:
-            self.steps = len(length_batches(split.texts.lengths, config.batch_tokens))
+            self.steps = len(length_batches(split.lengths, options.batch_tokens))
 
     @cached_property
     def dataset(self) -> tf.data.Dataset:
-        dataset = _dataset(self.split.texts, self.split.labels, lambda: map(EpochBatches.batches, [self]))
+        dataset = encoded_batches(self.split, lambda: map(EpochBatches.batches, [self]))
         return dataset.apply(tf.data.experimental.assert_cardinality(self.steps))
 
     def batches(self) -> list[np.ndarray]:
         """The rows of each batch of the epoch under way."""
-        lengths, config = self.split.texts.lengths, self.config
-        if config.batch_tokens is None:
-            return epoch_batches(lengths, config.batch_size, config.seed, self.epoch)
-        return epoch_token_batches(lengths, config.batch_tokens, config.seed, self.epoch)
+        lengths, options = self.split.lengths, self.options
+        if options.batch_tokens is None:
+            return epoch_batches(lengths, options.batch_size, options.seed, self.epoch)
+        return epoch_token_batches(lengths, options.batch_tokens, options.seed, self.epoch)
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
 
 
-def training_batches(
-    texts: EncodedTexts, labels: np.ndarray, batch_size: int, seed: int, first_epoch: int = 0
-) -> tf.data.Dataset:
-    """Epoch after epoch of (token_ids int32 `(batch, time)`, labels int32 `(batch,)`), without end."""
+def training_batches(split: EncodedSplit, batch_size: int, seed: int, first_epoch: int = 0) -> tf.data.Dataset:
+    """Epoch after epoch of a split's batches (see `encoded_batches`), without end."""
 
     def epochs() -> Iterator[list[np.ndarray]]:
         epoch = first_epoch
         while True:
-            yield epoch_batches(texts.lengths, batch_size, seed, epoch)
+            yield epoch_batches(split.lengths, batch_size, seed, epoch)
             epoch += 1
 
-    return _dataset(texts, labels, epochs)
+    return encoded_batches(split, epochs)
 
 
-def validation_batches(texts: EncodedTexts, labels: np.ndarray, batch_size: int) -> tf.data.Dataset:
-    """Every row once, rows of like length together: token_ids int32 `(batch, time)`, labels int32 `(batch,)`."""
-    order = np.argsort(texts.lengths, kind="stable").astype(np.int32)
+def validation_batches(split: EncodedSplit, batch_size: int) -> tf.data.Dataset:
+    """Every row once, rows of like length together (see `encoded_batches`)."""
+    order = np.argsort(split.lengths, kind="stable").astype(np.int32)
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-    return _dataset(texts, labels, lambda: iter([batches]))
+    return encoded_batches(split, lambda: iter([batches]))
 
 
-def _dataset(
-    texts: EncodedTexts, labels: np.ndarray, epochs: Callable[[], Iterator[list[np.ndarray]]]
-) -> tf.data.Dataset:
-    """The batches of these rows, one epoch after the other."""
-    ids, offsets, labels = map(_held, (texts.ids, texts.offsets, np.asanyarray(labels, np.int32)))
+def encoded_batches(split: EncodedSplit, epochs: Callable[[], Iterator[list[np.ndarray]]]) -> tf.data.Dataset:
+    """The batches of these rows, one epoch after the other.
 
-    def batch(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        # `value`, since a gather from a variable itself makes a copy first.
-        starts = tf.gather(offsets.value(), rows)
-        lengths = tf.gather(offsets.value(), rows + 1) - starts
-        places = tf.range(tf.reduce_max(lengths))
-        real = places < lengths[:, tf.newaxis]
-        at = tf.where(real, starts[:, tf.newaxis] + places, 0)
-        return tf.where(real, tf.gather(ids.value(), at), 0), tf.gather(labels.value(), rows)
+    Each is a pair of inputs and targets: an int32 tensor, or a dict of them by name where there are several columns.
+    Ids are `(batch, time)`, right-padded; a classifier's labels are `(batch,)`.
+    """
+    input_columns, target_columns = (
+        {name: gather_function(column) for name, column in columns.items()} for columns in (split.inputs, split.targets)
+    )
+
+    def gather(columns: dict[str, Callable], rows: tf.Tensor):
+        batch = {name: column(rows) for name, column in columns.items()}
+        return batch if len(batch) > 1 else next(iter(batch.values()))
+
+    def batch(rows: tf.Tensor) -> tuple:
+        return gather(input_columns, rows), gather(target_columns, rows)
 
     def epoch(order: tf.Tensor, splits: tf.Tensor) -> tf.data.Dataset:
         batches = tf.data.Dataset.range(tf.size(splits, tf.int64) - 1)
@@ -141,17 +142,3 @@ def _dataset(
 def _order(batches: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """The rows of all batches, and where each batch begins and the last one ends."""
     return np.concatenate(batches), np.cumsum([0, *map(len, batches)])
-
-
-def _held(array: np.ndarray) -> tf.Variable:
-    """The array for use in a dataset; of a file that is memory-mapped no copy is made.
-
-    It is a variable since tf.data copies tensors that a function refers to whenever it rewrites the function.
-    """
-    with tf.device("CPU:0"):
-        if not isinstance(array, np.memmap):
-            return tf.Variable(array, trainable=False)
-        # DLPack hands over none that is read-only. Nothing writes to this one.
-        mapped = np.memmap(array.filename, array.dtype, "c", array.offset, array.shape)
-        tensor = tf.experimental.dlpack.from_dlpack(np.asarray(mapped).__dlpack__())
-        return tf.Variable(tensor, trainable=False)

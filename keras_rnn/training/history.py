@@ -6,18 +6,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from keras_rnn.files import atomic_write
+from keras_rnn.tasks import Objective
 
 Epoch = Mapping[str, float]
 
 
-def best_epoch(history: Sequence[Epoch]) -> int:
-    """The index of the epoch of highest validation accuracy; among equals, of lowest validation loss."""
-    return max(range(len(history)), key=lambda i: (history[i]["val_accuracy"], -history[i]["val_loss"]))
+def best_epoch(history: Sequence[Epoch], objective: Objective) -> int:
+    """The index of the best epoch by the objective."""
+    return max(range(len(history)), key=lambda i: objective.rank(history[i]))
 
 
-def should_stop(history: Sequence[Epoch], patience: int) -> bool:
+def should_stop(history: Sequence[Epoch], patience: int, objective: Objective) -> bool:
     """True once the last `patience` epochs brought nothing better."""
-    return len(history) - 1 - best_epoch(history) >= patience
+    return len(history) - 1 - best_epoch(history, objective) >= patience
 
 
 def diverged(history: Sequence[Epoch]) -> bool:

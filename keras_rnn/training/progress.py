@@ -52,7 +52,7 @@ class TrainingProgress(keras.callbacks.Callback):
         if self.first_step_seconds is None:
             self.first_step_seconds = time.perf_counter() - self.train_began
         if self.bar:
-            figures = f"loss {logs['loss']:.4f} accuracy {logs['accuracy']:.4f}" if logs else ""
+            figures = " ".join(f"{name} {logs[name]:.4f}" for name in sorted(logs or (), key="loss".__ne__))
             done = min(batch + 1, self.steps)  # the last of the steps that might have been taken together
             self.bar.update(self.task, completed=self.epoch * self.steps + done, figures=figures)
 
@@ -66,9 +66,9 @@ class TrainingProgress(keras.callbacks.Callback):
 
     def report(self, row: Epoch, seconds: float) -> None:
         """Prints an epoch's line; `seconds` is the training alone, without validation."""
+        figures = ", ".join(f"{name} {value:.4f}" for name, value in row.items() if name != "epoch")
         self.console.print(
-            f"epoch {row['epoch']}/{self.epochs}: loss {row['loss']:.4f}, accuracy {row['accuracy']:.4f}, "
-            f"val_loss {row['val_loss']:.4f}, val_accuracy {row['val_accuracy']:.4f}, "
+            f"epoch {row['epoch']}/{self.epochs}: {figures}, "
             f"{seconds:.1f} s, {self.examples / seconds:,.0f} examples/s",
             highlight=False,
             soft_wrap=True,

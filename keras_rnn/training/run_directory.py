@@ -3,12 +3,12 @@
     config.json       the run's configuration, enough to run it again
     environment.json  machine, versions and times
     vocabulary.json   the tokens, most frequent first, padding and the unknown token left out
-    classes.json      the class names, in the order of the logits
-    history.csv       loss and accuracy of each epoch; curves.png draws them, logs/ holds them for TensorBoard
-    model.keras       the best epoch's text model: strings to logits
+    classes.json      facts that the task keeps (`Task.run_files`): of a classifier, the names of its classes
+    history.csv       loss and metrics of each epoch; curves.png draws them, logs/ holds them for TensorBoard
+    model.keras       the best epoch's model: strings in, logits out
     sample_texts.json 16 texts of the test split (of the validation split where there is none) and its longest one;
                       an export is checked and warmed up on them, and carries them
-    evaluation-SPLIT.json, confusion-SPLIT.png   the figures of each split that was not trained on
+    evaluation-SPLIT.json and a picture   the figures of each split that was not trained on
     metrics.json      validation and test metrics; written last, so a run that has it is complete
 
 While a run goes on, checkpoint.npz holds its state after the last whole epoch, of which the history is enough once the
@@ -34,11 +34,11 @@ import keras_rnn.text.vectorizer  # noqa: F401  with the models, all that a mode
 from keras_rnn.errors import UsageError
 from keras_rnn.files import make_folder, remove_debris, write_json
 from keras_rnn.layers import FUSED
+from keras_rnn.tasks import Task, get_task
 from keras_rnn.training.config import RunConfig, config_from_dict, config_to_dict, differences
 
 CONFIG, ENVIRONMENT, METRICS = "config.json", "environment.json", "metrics.json"
-CLASSES, VOCABULARY, HISTORY = "classes.json", "vocabulary.json", "history.csv"
-SAMPLE_TEXTS = "sample_texts.json"
+HISTORY, SAMPLE_TEXTS = "history.csv", "sample_texts.json"
 MODEL, CHECKPOINT, CURVES = "model.keras", "checkpoint.npz", "curves.png"
 CACHE, LOGS = "cache", "logs"
 PACKAGES = ("keras_rnn", "tensorflow", "keras", "numpy")
@@ -46,7 +46,7 @@ PACKAGES = ("keras_rnn", "tensorflow", "keras", "numpy")
 
 @dataclass(frozen=True)
 class Run:
-    """A complete run directory."""
+    """A complete run directory. What its task keeps of the data is an attribute, too: a classifier's `class_names`."""
 
     directory: Path
 
@@ -54,44 +54,64 @@ class Run:
     def config(self) -> RunConfig:
         return read_config(self.directory)
 
+    @property
+    def task(self) -> Task:
+        return get_task(self.config.task)
+
     @cached_property
-    def class_names(self) -> tuple[str, ...]:
-        names = _read_json(self.directory / CLASSES)
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise UsageError(f"{self.directory / CLASSES} takes a list of class names")
-        return tuple(names)
+    def facts(self) -> dict[str, tuple[str, ...]]:
+        """What the task keeps of the data, by name."""
+        return read_facts(self.directory, self.task)
+
+    def __getattr__(self, name: str) -> tuple[str, ...]:
+        if name.startswith("_") or name not in self.task.run_files:
+            raise AttributeError(f"a run has no attribute {name!r}")
+        return self.facts[name]
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
-        """Loss (nats) and accuracy of each split by name; "best_epoch" and "epochs", counted from 1."""
+        """The figures of each split by name; "best_epoch" and "epochs", counted from 1."""
         metrics = _read_json(self.directory / METRICS)
         if not isinstance(metrics, dict) or not {"best_epoch", "epochs", "validation"} <= set(metrics):
             raise UsageError(f"{self.directory / METRICS} does not hold the metrics of a run")
         return metrics
 
     @cached_property
-    def sample_texts(self) -> list[str]:
-        """Texts of the test split; none in a run made before they were kept."""
+    def sample_texts(self) -> list:
+        """Inputs of the test split; none in a run made before they were kept."""
         path = self.directory / SAMPLE_TEXTS
         texts = _read_json(path) if path.is_file() else []
-        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        if not isinstance(texts, list) or not all(_is_text(text) for text in texts):
             raise UsageError(f"{path} takes a list of texts")
         return texts
 
     @cached_property
     def model(self) -> keras.Model:
-        """The text model: strings `(batch,)` to float32 logits `(batch, classes)`."""
-        model = load_text_model(self.directory / MODEL)
-        self.check_classes(model)
+        """The model: strings in, float32 logits out."""
+        return self.load_model()
+
+    def load_model(self) -> keras.Model:
+        """A copy of the model of one's own."""
+        path = self.directory / MODEL
+        model = load_text_model(path)
+        self.task.network.check_model(model, self.facts, path)
         return model
 
-    def check_classes(self, model: keras.Model) -> None:
-        """UsageError unless `model` has as many logits as the run has classes."""
-        if model.output_shape[-1] != len(self.class_names):
-            raise UsageError(
-                f"{self.directory / CLASSES} names {len(self.class_names)} classes, "
-                f"but the model has {model.output_shape[-1]}"
-            )
+
+def _is_text(value: Any) -> bool:
+    """Whether it is a string, or one string a token."""
+    return isinstance(value, str) or (isinstance(value, list) and all(isinstance(token, str) for token in value))
+
+
+def read_facts(directory: Path, task: Task) -> dict[str, tuple[str, ...]]:
+    """What a task keeps of the data in a run directory, by name."""
+    facts = {}
+    for name, file in task.run_files.items():
+        values = _read_json(directory / file)
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            raise UsageError(f"{directory / file} takes a list of strings")
+        facts[name] = tuple(values)
+    return facts
 
 
 def open_run(directory: str | Path) -> Run:
@@ -111,7 +131,7 @@ def open_run(directory: str | Path) -> Run:
 
 
 def load_text_model(path: str | Path) -> keras.Model:
-    """A `.keras` file that keras_rnn wrote, loaded in safe mode: strings `(batch,)` to float32 logits.
+    """A `.keras` file that keras_rnn wrote, loaded in safe mode: strings in, float32 logits out.
 
     Raises:
         UsageError: it is missing, damaged, unsafe, or takes no strings.
@@ -191,9 +211,16 @@ def _numbered(parent: Path, name: str, resumed: RunConfig | None) -> Path:
     if resumed is not None:
         for number in sorted(taken, reverse=True):
             config = taken[number] / CONFIG
-            if config.is_file() and _read_json(config) == config_to_dict(resumed):
+            if config.is_file() and _is_of_config(taken[number], resumed):
                 return taken[number]
     return parent / f"{slug}-{max(taken, default=0) + 1}"
+
+
+def _is_of_config(directory: Path, config: RunConfig) -> bool:
+    try:
+        return read_config(directory) == config
+    except UsageError:  # a run of a later version, or of a model that is registered no more
+        return False
 
 
 def write_environment(directory: Path, **further) -> None:

@@ -3,9 +3,10 @@
 import keras
 
 from keras_rnn.models import create_model
+from keras_rnn.tasks import get_task
+from keras_rnn.tasks.prepared import PreparedData
 from keras_rnn.training.config import RunConfig
 from keras_rnn.training.lazy_adam import LazyAdam, LazyLossScaleOptimizer
-from keras_rnn.training.prepare import PreparedData
 
 FINAL_LEARNING_RATE = 0.05  # share of the initial one at the end of a cosine decay
 # That Python starts at a time: more save little, and a user, a time limit and the progress wait for all of them.
@@ -16,27 +17,18 @@ def check_hyperparameters(config: RunConfig) -> keras.Model:
     """UsageError where no model can be built from the config's hyperparameters; needs no data.
 
     Returns:
-        The model that was built, which differs from the data's in its vocabulary and classes.
+        The model that was built, which differs from the data's in the sizes that the data gives.
     """
-    return token_model(config, num_classes=2, vocabulary_size=3)
+    return prepared_model(config, None)
 
 
-def prepared_model(config: RunConfig, prepared: PreparedData) -> keras.Model:
-    """The model for this data: int32 token ids `(batch, time)` to float32 logits `(batch, classes)`, not compiled."""
-    return token_model(
-        config,
-        num_classes=len(prepared.class_names),
-        vocabulary_size=prepared.vocabulary_size,
-        embeddings=prepared.embeddings,
-    )
-
-
-def token_model(config: RunConfig, **from_data) -> keras.Model:
-    """The model of a config, and of what its builder takes from the data."""
+def prepared_model(config: RunConfig, prepared: PreparedData | None) -> keras.Model:
+    """The token model of a config for this data, not compiled; None: for the smallest data that there may be."""
+    arguments = get_task(config.task).network.builder_arguments(prepared)
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16" if config.training.mixed_precision else "float32")
     try:
-        return create_model(config.model.model, name="token_model", **from_data, **config.model.hyperparameters)
+        return create_model(config.model.model, name="token_model", **arguments, **config.model.hyperparameters)
     finally:
         keras.config.set_dtype_policy(policy)
 
@@ -51,14 +43,14 @@ def compile_model(model: keras.Model, config: RunConfig, steps: int) -> None:
     optimizer = LazyAdam(learning_rate, global_clipnorm=config.training.clip_norm)
     if config.training.mixed_precision:
         optimizer = LazyLossScaleOptimizer(optimizer)
+    loss, metrics = get_task(config.task).network.loss_and_metrics(model)
     model.compile(
         optimizer=optimizer,
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        loss=loss,
+        metrics=metrics,
         jit_compile=False,  # XLA would take the place of cuDNN
         # Keras' loop over steps does not run replicas.
         steps_per_execution=1 if config.training.multi_gpu else STEPS_PER_EXECUTION,
     )
-    # A first step that had to make variables (the optimizer's here, those of a metric named "accuracy" above) would be
-    # traced twice: seconds for a deep stack.
+    # A first step that had to make variables would be traced twice: seconds for a deep stack.
     model.optimizer.build(model.trainable_variables)

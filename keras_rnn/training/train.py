@@ -2,28 +2,28 @@
 
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 from rich.console import Console
 
-from keras_rnn.datasets import TextDataset
+from keras_rnn.datasets import DataOptions, Dataset
 from keras_rnn.errors import UsageError
 from keras_rnn.files import atomic_write, write_json
 from keras_rnn.layers.forms import compile_ahead
-from keras_rnn.models import text_model, token_model_of
+from keras_rnn.tasks import Task, get_task
+from keras_rnn.tasks.prepared import PreparedData
 from keras_rnn.training import run_directory as run_files
 from keras_rnn.training.batches import EpochBatches
 from keras_rnn.training.checkpoint import load_checkpoint, save_checkpoint
-from keras_rnn.training.config import DataConfig, RunConfig, run_config
+from keras_rnn.training.config import RunConfig, run_config
 from keras_rnn.training.device import device_line, forms_line, grow_gpu_memory, recurrent_layers
-from keras_rnn.training.evaluate import evaluate_logits, write_evaluation
 from keras_rnn.training.garbage import earlier_objects_kept
 from keras_rnn.training.history import best_epoch, diverged, should_stop, write_history
-from keras_rnn.training.logits import classification_metrics, logits_function
 from keras_rnn.training.plots import plot_history
-from keras_rnn.training.prepare import MANIFEST, PreparedData, open_prepared, prepare_configured
+from keras_rnn.training.prepare import MANIFEST, open_prepared, prepare_configured
 from keras_rnn.training.progress import TrainingProgress
 from keras_rnn.training.run_directory import Run
 from keras_rnn.training.token_model import check_hyperparameters, compile_model, prepared_model
@@ -34,24 +34,24 @@ class TrainingDivergedError(RuntimeError):
 
 
 def train(
-    dataset: str | TextDataset | None = None,
+    dataset: str | Dataset | None = None,
     *,
     out: str | Path | None = None,
     resume: bool = False,
     console: Console | None = None,
     **options,
 ) -> Run:
-    """Trains a text classifier and leaves a run directory with the best epoch's model.
+    """Trains a network and leaves a run directory with the best epoch's model.
 
     `train("imdb_reviews", model="bilstm_128", epochs=3, embeddings="glove.6B.50d.txt.gz")`
 
     Args:
-        dataset: a dataset's name, or a TextDataset of your own; by default the embedded `negated_reviews`.
+        dataset: a dataset's name, or a Dataset of your own; by default the task's embedded one.
         out: the run directory; by default `runs/DATASET-MODEL-NUMBER`.
         resume: go on with the run there, from its last whole epoch. It ends with the metrics of an unbroken run.
         console: where progress is printed; by default standard error.
-        options: fields of `DataConfig`, `TextConfig`, `ModelConfig` and `TrainingConfig`, and hyperparameters of
-            the model (for `text_classifier`: cell, hidden_size, num_layers, bidirectional, pooling, ...).
+        options: `task`, fields of `DataOptions`, of the task's text options, of `ModelOptions` and `TrainingOptions`,
+            and hyperparameters of the model (cell, hidden_size, num_layers, bidirectional, ...).
 
     Returns:
         The complete run.
@@ -62,10 +62,10 @@ def train(
     """
     grow_gpu_memory()
     console = console or Console(stderr=True, markup=False)
-    given = dataset if isinstance(dataset, TextDataset) else None
-    config = run_config(dataset=given.name if given else dataset, **options)
-    if given and config.data != DataConfig(dataset=given.name):
-        raise UsageError("a TextDataset comes as it is; it takes none of the options that load and split a dataset")
+    dataset_object = dataset if isinstance(dataset, Dataset) else None
+    config = run_config(dataset=dataset_object.name if dataset_object else dataset, **options)
+    if dataset_object and config.data != DataOptions(dataset=dataset_object.name):
+        raise UsageError("a Dataset comes divided; it takes none of the options that load and split a dataset")
     if config.text.embeddings and not Path(config.text.embeddings).is_file():
         raise UsageError(f"no embeddings file {config.text.embeddings}")
     checked = check_hyperparameters(config)  # before any data is read
@@ -76,7 +76,7 @@ def train(
         began = time.perf_counter()
         with earlier_objects_kept():
             try:
-                prepared = _prepared(config, directory, given, console)
+                prepared = _prepared(config, directory, dataset_object, console)
             except UsageError:
                 run_files.abandon(directory)
                 raise
@@ -89,8 +89,13 @@ def train(
     run = run_files.open_run(directory)
     for split, metrics in run.metrics.items():
         if isinstance(metrics, dict):
-            console.print(f"{split}: accuracy {metrics['accuracy']:.4f}, loss {metrics['loss']:.4f}", highlight=False)
+            console.print(f"{split}: {figures_line(metrics)}", highlight=False, soft_wrap=True)
     return run
+
+
+def figures_line(figures: Mapping[str, float]) -> str:
+    """ "accuracy 0.9900, loss 0.0310" """
+    return ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
 
 
 def _strategy(config: RunConfig) -> tf.distribute.Strategy:
@@ -105,12 +110,12 @@ def _strategy(config: RunConfig) -> tf.distribute.Strategy:
     return strategy
 
 
-def _prepared(config: RunConfig, directory: Path, dataset: TextDataset | None, console: Console) -> PreparedData:
+def _prepared(config: RunConfig, directory: Path, dataset: Dataset | None, console: Console) -> PreparedData:
     began = time.perf_counter()
     cache = directory / run_files.CACHE
-    found = (cache / MANIFEST).is_file()
-    prepared = open_prepared(cache) if found else prepare_configured(config, cache, dataset)
-    if not found:
+    is_prepared = (cache / MANIFEST).is_file()
+    prepared = open_prepared(cache) if is_prepared else prepare_configured(config, cache, dataset)
+    if not is_prepared:
         console.print(f"{prepared}, {time.perf_counter() - began:.1f} s", highlight=False, soft_wrap=True)
     return prepared
 
@@ -125,14 +130,15 @@ def _fit(
 ) -> None:
     keras.utils.set_random_seed(config.training.seed)
     tf.config.experimental.enable_op_determinism()
-    write_json(directory / run_files.VOCABULARY, prepared.vocabulary)
-    write_json(directory / run_files.CLASSES, list(prepared.class_names))
+    task = get_task(config.task)
+    for name, file in task.run_files.items():
+        write_json(directory / file, list(prepared.facts[name]))
 
-    training = prepared.splits["train"]
-    batches = EpochBatches(training, config.training)
     checkpoint = directory / run_files.CHECKPOINT
     with strategy.scope():
         model = prepared_model(config, prepared)
+        training = prepared.splits["train"].for_model(model)
+        batches = EpochBatches(training, config.training)
         compile_model(model, config, batches.steps)
         history = load_checkpoint(checkpoint, model) if checkpoint.is_file() else []
         forms = forms_line(model)
@@ -146,7 +152,9 @@ def _fit(
     first = len(history)
     if history:
         console.print(f"going on after epoch {first}", highlight=False, soft_wrap=True)
-    if first < config.training.epochs and not (history and should_stop(history, config.training.patience)):
+    if first < config.training.epochs and not (
+        history and should_stop(history, config.training.patience, task.objective)
+    ):
         try:
             model.fit(
                 batches.dataset,
@@ -176,13 +184,14 @@ class _EpochKeeper(keras.callbacks.Callback):
     def __init__(self, config, prepared, directory: Path, model, history: list[dict], progress: TrainingProgress):
         super().__init__()
         self.config, self.directory, self.history, self.progress = config, directory, history, progress
-        self.validation = prepared.splits["validation"]
+        self.task: Task = get_task(config.task)
+        self.validation, self.facts = prepared.splits["validation"], prepared.facts
         # Of the same layers, but not compiled: what is saved carries no optimizer.
-        tokens = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
-        self.saved_model = text_model(tokens, prepared.vectorizer(), config.text.max_length, name=config.model.model)
+        network = keras.Model(model.input, model.output, name=model.name)
+        self.saved_model = self.task.network.full_model(network, prepared, config.text, config.model.model)
 
     def on_train_begin(self, logs=None):
-        self.logits = logits_function(self.model)
+        self.figures = self.task.network.figures_function(self.model, self.facts)
         logs_folder = self.directory / run_files.LOGS
         shutil.rmtree(logs_folder, ignore_errors=True)
         self.tensorboard = tf.summary.create_file_writer(str(logs_folder))
@@ -191,19 +200,20 @@ class _EpochKeeper(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         seconds = self.progress.train_seconds()
-        validation = classification_metrics(self.logits(self.validation.texts), self.validation.labels)
-        row = {"epoch": epoch + 1, "loss": float(logs["loss"]), "accuracy": float(logs["accuracy"])}
-        row |= {f"val_{name}": value for name, value in validation.items()}
+        training = {name: float(logs[name]) for name in sorted(logs, key="loss".__ne__)}  # the loss comes first
+        validation = {f"val_{name}": value for name, value in self.figures(self.validation).items()}
+        row = {"epoch": epoch + 1, **training, **validation}
         self.history.append(row)
         if diverged(self.history):
             raise TrainingDivergedError(
                 f"the loss of epoch {epoch + 1} is {row['loss']}; a learning_rate below "
                 f"{self.config.training.learning_rate} or a smaller clip_norm may hold it"
             )
-        if best_epoch(self.history) == len(self.history) - 1:
+        objective, patience = self.task.objective, self.config.training.patience
+        if best_epoch(self.history, objective) == len(self.history) - 1:
             with atomic_write(self.directory / run_files.MODEL) as temp_path:
                 self.saved_model.save(temp_path)
-        ended = epoch + 1 == self.config.training.epochs or should_stop(self.history, self.config.training.patience)
+        ended = epoch + 1 == self.config.training.epochs or should_stop(self.history, patience, objective)
         save_checkpoint(self.directory / run_files.CHECKPOINT, None if ended else self.model, self.history)
         write_history(self.history, self.directory / run_files.HISTORY)
         self._log(row)
@@ -223,17 +233,20 @@ class _EpochKeeper(keras.callbacks.Callback):
 
 
 def _finish(config: RunConfig, prepared: PreparedData, directory: Path, history: list, facts: dict) -> None:
-    best = best_epoch(history)
+    task = get_task(config.task)
+    best = best_epoch(history, task.objective)
     write_history(history, directory / run_files.HISTORY)
-    plot_history(history, directory / run_files.CURVES, f"{config.model.model} on {prepared.name}")
-    logits = logits_function(token_model_of(run_files.load_text_model(directory / run_files.MODEL)))
-    metrics = {}
+    metrics = ["loss", task.objective.metric.removeprefix("val_")]
+    title = f"{config.model.model} on {prepared.name}"
+    plot_history(history, best, list(dict.fromkeys(metrics)), directory / run_files.CURVES, title)
+    model = run_files.load_text_model(directory / run_files.MODEL)
+    evaluator = task.evaluation.encoded_evaluator(model, prepared.facts)
+    figures = {}
     for name, split in prepared.splits.items():
-        if name == "train":
-            continue
-        evaluation = evaluate_logits(logits(split.texts), split.labels, prepared.class_names)
-        metrics[name] = {"accuracy": evaluation.accuracy, "loss": evaluation.loss}
-        write_evaluation(evaluation, directory, name, config.model.model)
+        if name != "train":
+            evaluation = evaluator(split)
+            figures[name] = dict(evaluation.figures)
+            task.evaluation.write(evaluation, directory, name, config.model.model)
     run_files.write_environment(directory, **facts)
-    write_json(directory / run_files.SAMPLE_TEXTS, prepared.sample_texts)
-    write_json(directory / run_files.METRICS, {"best_epoch": best + 1, "epochs": len(history), **metrics})
+    write_json(directory / run_files.SAMPLE_TEXTS, prepared.samples)
+    write_json(directory / run_files.METRICS, {"best_epoch": best + 1, "epochs": len(history), **figures})

@@ -85,11 +85,16 @@ def test_what_is_not_typed_is_left_to_tune(command):
 def test_every_open_option_is_one_of_search_and_of_the_command():
     from inspect import signature
 
+    from keras_rnn.cli.hyperparameters import FROM_PYTHON_ALONE
+    from keras_rnn.cli.options import searched_options
+    from keras_rnn.models import list_models
     from keras_rnn.search.space import SEARCHED_TRAINING, check_names, search_space
-    from keras_rnn.training.config import hyperparameter_names
+    from keras_rnn.training.hyperparameters import hyperparameter_names
 
-    assert set(tune.OPEN) <= set(signature(tune.tune).parameters)
-    assert set(tune.OPEN) == (hyperparameter_names("bilstm_64") | set(SEARCHED_TRAINING)) - {"mask_padding"}
+    searched = set(searched_options())
+    assert searched <= set(signature(tune.tune).parameters)
+    names = set().union(*(hyperparameter_names(model) for model in list_models()))
+    assert searched == (names | set(SEARCHED_TRAINING)) - FROM_PYTHON_ALONE
     check_names(search_space({"cell": ["lstm"]})[1], "bilstm_64")
 
 

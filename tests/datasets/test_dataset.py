@@ -10,7 +10,7 @@ def split_of(*labels: int) -> Split:
 
 
 def test_a_split_takes_one_label_a_text():
-    with pytest.raises(ValueError, match="got 2 texts and 1 labels"):
+    with pytest.raises(ValueError, match="got text 2, label 1"):
         Split(["a", "b"], np.array([0]))
 
 

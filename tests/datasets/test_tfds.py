@@ -177,7 +177,9 @@ def test_any_other_set_by_its_supervised_pair(tmp_path, config, validation, test
     else:
         assert sorted(data.validation.texts) == validation
         assert len(data.train) == 20
-    assert all(int(text.split()[1]) % 2 == label for text, label in zip(*vars(data.train).values(), strict=True))
+    assert all(
+        int(text.split()[1]) % 2 == label for text, label in zip(data.train.texts, data.train.labels, strict=True)
+    )
 
 
 def test_any_other_set_by_named_features(tmp_path):

@@ -3,14 +3,14 @@ from rich.console import Console
 
 from keras_rnn import train
 from keras_rnn.search import layout
-from keras_rnn.search.hypermodel import TextClassifierHyperModel
+from keras_rnn.search.hypermodel import RunHyperModel
 from keras_rnn.search.program import Program
 from keras_rnn.search.run_trial import run_trial
 from keras_rnn.search.space import search_space
 from keras_rnn.search.trial import Job
+from keras_rnn.text.options import TextOptions
 from keras_rnn.training import evaluate as evaluate_module
 from keras_rnn.training import train as train_module
-from keras_rnn.training.config import TextConfig
 from keras_rnn.training.prepare import prepare
 from tests.support import tiny
 
@@ -32,7 +32,9 @@ class TestOurModels:
     @pytest.fixture(scope="class")
     @classmethod
     def data(cls, tmp_path_factory):
-        return prepare(tiny.dataset(), TextConfig(), tmp_path_factory.mktemp("prepared") / "data")
+        return prepare(
+            tiny.dataset(), TextOptions(), tmp_path_factory.mktemp("prepared") / "data", task="classification"
+        )
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -42,7 +44,7 @@ class TestOurModels:
             {**options, "cell": ["gru", "lstm"], "hidden_size": [8, 4]}, hidden_size_per_layer=True
         )
         return Program(
-            TextClassifierHyperModel(fixed),
+            RunHyperModel(fixed),
             {**space.get_config(), "values": {}},
             "val_accuracy",
             "max",
@@ -81,7 +83,7 @@ class TestOurModels:
 
     def test_it_stops_where_its_patience_ends(self, program, data, tmp_path):
         options = {**program.hypermodel.options, "patience": 1, "learning_rate": 1e-30, "epochs": 9}
-        patient = Program(TextClassifierHyperModel(options), program.space, "val_accuracy", "max")
+        patient = Program(RunHyperModel(options), program.space, "val_accuracy", "max")
         result = run_trial(patient, data, Job("0000", VALUES, 9), tmp_path)
         assert result.failure is None
         assert len(result.history) == 2

@@ -5,6 +5,8 @@ import psutil
 import pytest
 from tensorflow.python.framework import config
 
+from keras_rnn.tasks.classification.rows import LabelledSplit
+from keras_rnn.text.columns import RowValues
 from keras_rnn.text.encoded import EncodedTexts, save
 from keras_rnn.training.batches import (
     EpochBatches,
@@ -13,8 +15,7 @@ from keras_rnn.training.batches import (
     training_batches,
     validation_batches,
 )
-from keras_rnn.training.config import TrainingConfig
-from keras_rnn.training.prepare import EncodedSplit
+from keras_rnn.training.options import TrainingOptions
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def test_training_batches_go_on_from_an_epoch():
     labels = np.arange(10, dtype=np.int32)
 
     def batches(first_epoch, count):
-        stream = training_batches(texts, labels, 4, seed=0, first_epoch=first_epoch)
+        stream = training_batches(labelled(texts, labels), 4, seed=0, first_epoch=first_epoch)
         return [(ids.numpy().tolist(), rows.numpy().tolist()) for ids, rows in itertools.islice(stream, count)]
 
     assert batches(0, 6)[3:] == batches(1, 3)
@@ -89,16 +90,20 @@ def test_token_batches_are_a_function_of_seed_and_epoch_and_as_many_in_each(leng
     assert len({len(made(seed, epoch)) for seed in range(3) for epoch in range(3)}) == 1
 
 
-def split_of(lengths) -> EncodedSplit:
+def labelled(texts: EncodedTexts, labels) -> LabelledSplit:
+    return LabelledSplit({"token_ids": texts}, {"label": RowValues(np.asarray(labels, np.int32))})
+
+
+def split_of(lengths) -> LabelledSplit:
     offsets = np.cumsum([0, *lengths])
     texts = EncodedTexts(np.arange(1, offsets[-1] + 1, dtype=np.int32), offsets)
-    return EncodedSplit(texts, np.arange(len(lengths), dtype=np.int32))
+    return labelled(texts, np.arange(len(lengths)))
 
 
 @pytest.mark.parametrize("options", [{"batch_size": 4}, {"batch_tokens": 11}])
 def test_an_epoch_ends_after_its_steps_and_holds_the_rows_it_says(options):
     split = split_of([3, 1, 4, 1, 5, 9, 2, 6, 5])
-    batches = EpochBatches(split, TrainingConfig(seed=3, **options))
+    batches = EpochBatches(split, TrainingOptions(seed=3, **options))
     seen = []
     for epoch in (0, 1, 0):
         batches.on_epoch_begin(epoch)
@@ -113,7 +118,7 @@ def test_an_epoch_ends_after_its_steps_and_holds_the_rows_it_says(options):
 
 def test_validation_batches_hold_every_row_once():
     split = split_of([3, 1, 4, 1, 5])
-    batches = [(ids.numpy(), rows.numpy()) for ids, rows in validation_batches(split.texts, split.labels, 2)]
+    batches = [(ids.numpy(), rows.numpy()) for ids, rows in validation_batches(split, 2)]
     assert [rows.tolist() for _, rows in batches] == [[1, 3], [0, 2], [4]]
     for ids, rows in batches:
         np.testing.assert_array_equal(ids, split.texts.padded(rows))
@@ -124,7 +129,7 @@ def test_memory_mapped_texts_give_the_same_batches(tmp_path):
     save([split.texts], tmp_path, "train")
     mapped = EncodedTexts.open(tmp_path, "train")
     for texts in (split.texts, mapped):
-        made = [ids.numpy().tolist() for ids, _ in validation_batches(texts, split.labels, 2)]
+        made = [ids.numpy().tolist() for ids, _ in validation_batches(labelled(texts, split.labels), 2)]
         assert made == [[[4], [9]], [[1, 2, 3, 0], [5, 6, 7, 8]], [[10, 11, 12, 13, 14]]]
 
 
@@ -138,7 +143,7 @@ def test_token_ids_stay_in_their_file(deterministic, tmp_path):
     texts = EncodedTexts(np.ones(rows * tokens, np.int32), np.arange(rows + 1) * tokens)
     save([texts], tmp_path, "train")
     del texts
-    batches = training_batches(EncodedTexts.open(tmp_path, "train"), np.zeros(rows, np.int32), 2, seed=0)
+    batches = training_batches(labelled(EncodedTexts.open(tmp_path, "train"), np.zeros(rows)), 2, seed=0)
     process = psutil.Process()
     before = process.memory_full_info().uss
     for token_ids, _ in batches.take(3):

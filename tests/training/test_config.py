@@ -73,7 +73,7 @@ def test_differences_name_the_field_and_both_values():
         ({"seed": 2**32}, r"seed takes a whole number below 2\*\*32, got 4294967296"),
         ({"seed": -1}, "seed takes a whole number of at least 0, got -1"),
         ({"model": "bistm_64"}, "unknown model 'bistm_64'; did you mean 'bilstm_64'"),
-        ({"dataset": "a", "data": "b"}, "dataset and data exclude each other"),
+        ({"dataset": "a", "data": "b"}, "takes --dataset or --data, got both: 'a' and 'b'"),
         ({"use_cudnn": False}, "unknown option 'use_cudnn'"),
     ],
 )

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from keras_rnn import UsageError, evaluate, open_run, train
 from keras_rnn.datasets import Split, TextDataset
-from keras_rnn.training import evaluate as evaluate_module
+from keras_rnn.tasks.classification import evaluation, network
 from keras_rnn.training import train as train_module
 from keras_rnn.training.config import run_config
 from keras_rnn.training.run_directory import Run, claim
@@ -47,7 +47,7 @@ def unbroken(traces, tmp_path_factory) -> Run:
 @pytest.fixture(autouse=True)
 def no_pictures(monkeypatch):
     """`unbroken` has its pictures; to draw them for every further run would take a quarter of its time."""
-    monkeypatch.setattr(evaluate_module, "plot_confusion", lambda *args: None)
+    monkeypatch.setattr(evaluation, "plot_confusion", lambda *args: None)
     monkeypatch.setattr(train_module, "plot_history", lambda *args: None)
 
 
@@ -187,7 +187,7 @@ def test_after_the_last_epoch_the_checkpoint_is_the_history_alone(last, unbroken
     monkeypatch.setattr(
         train_module, "save_checkpoint", lambda path, *args: real(path, *args) or files.append(np.load(path).files)
     )
-    monkeypatch.setattr(train_module, "should_stop", lambda history, patience: len(history) == last)
+    monkeypatch.setattr(train_module, "should_stop", lambda history, patience, objective: len(history) == last)
     with monkeypatch.context() as patch:
         patch.setattr(train_module, "plot_history", stop)
         with pytest.raises(KeyboardInterrupt):
@@ -255,10 +255,8 @@ def test_runs_are_numbered_and_resume_finds_its_own(tmp_path, monkeypatch):
 
 def test_early_stopping_ends_the_run_and_the_best_epoch_is_kept(tmp_path, monkeypatch):
     accuracies = iter([0.7, 0.9, 0.8, 0.8, 0.95])
-    real = train_module.classification_metrics
-    monkeypatch.setattr(
-        train_module, "classification_metrics", lambda *args: {**real(*args), "accuracy": next(accuracies)}
-    )
+    real = network.classification_metrics
+    monkeypatch.setattr(network, "classification_metrics", lambda *args: {**real(*args), "accuracy": next(accuracies)})
     run = run_tiny(tmp_path / "run", epochs=5, patience=2)
     assert (run.metrics["epochs"], run.metrics["best_epoch"]) == (4, 2)
 
@@ -280,11 +278,11 @@ real = tf.distribute.MirroredStrategy
 tf.distribute.MirroredStrategy = lambda: real(["CPU:0", "CPU:1"])
 from rich.console import Console
 from keras_rnn import UsageError, train
-from keras_rnn.training import evaluate as evaluate_module
+from keras_rnn.tasks.classification import evaluation
 from keras_rnn.training import train as train_module
 from tests.support import tiny
 
-evaluate_module.plot_confusion = train_module.plot_history = lambda *args: None
+evaluation.plot_confusion = train_module.plot_history = lambda *args: None
 
 def run(out, **options):
     options = {**tiny.SMALL, "cell": "simple_rnn", "epochs": 2, "multi_gpu": True, **options}
@@ -335,7 +333,7 @@ def test_evaluating_another_dataset_of_other_classes_is_refused(unbroken):
     [
         ("config.json", "{}", r"config.json: a run's config lacks the field 'data'"),
         ("config.json", "[1]", r"config.json: a run's config takes an object, got \[1\]"),
-        ("classes.json", "5", "classes.json takes a list of class names"),
+        ("classes.json", "5", "classes.json takes a list of strings"),
         ("classes.json", '["one"', "classes.json is not JSON text"),
         ("classes.json", '["a", "b", "c"]', "classes.json names 3 classes, but the model has 2"),
         ("sample_texts.json", "{}", "sample_texts.json takes a list of texts"),
@@ -374,9 +372,9 @@ def test_characters_train_as_well(tmp_path):
 def test_evaluate_on_the_raw_texts_gives_the_metrics_of_training(unbroken):
     evaluations = evaluate(unbroken, dataset=tiny.dataset(), baseline=True)
     assert set(evaluations) == {"test", "other"}
-    for split, evaluation in evaluations.items():
-        assert evaluation.accuracy == pytest.approx(unbroken.metrics[split]["accuracy"])
-        assert evaluation.loss == pytest.approx(unbroken.metrics[split]["loss"], abs=1e-5)
+    for split, result in evaluations.items():
+        assert result.accuracy == pytest.approx(unbroken.metrics[split]["accuracy"])
+        assert result.loss == pytest.approx(unbroken.metrics[split]["loss"], abs=1e-5)
     labels = tiny.dataset().test.labels
     baselines = evaluations["test"].baselines
     majority = np.bincount(tiny.dataset().train.labels).argmax()

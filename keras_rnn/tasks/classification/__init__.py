@@ -1,0 +1,1 @@
+"""Text classification: one text in, one label of a fixed set out."""

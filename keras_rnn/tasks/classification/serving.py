@@ -1,0 +1,132 @@
+"""What a trained classifier answers, and the signatures of its SavedModel."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_rnn.models import token_ids_model_of, token_model_of, vectorizer_of
+from keras_rnn.tasks.classification.predictions import keras_predictor, saved_model_predictor
+from keras_rnn.tasks.task import Facts
+from keras_rnn.text.vectorizer import WordIds
+
+__all__ = [
+    "add_endpoints",
+    "answers",
+    "card_paragraphs",
+    "keras_predictor",
+    "rows_independent",
+    "saved_model_predictor",
+]
+
+ALONE = 4  # texts asked about one by one
+ROUNDING = 1e-3  # of float16 layers; padding makes more of a difference
+UNKNOWN_WORDS = "qqqxzj zzzvqk"
+EXAMPLE = {"text": tf.io.FixedLenFeature((), tf.string)}
+
+
+def answers(model: keras.Model, facts: Facts, samples: Sequence[str]) -> list[dict]:
+    """The answers of a text model to `check_texts`, as one batch, on the CPU.
+
+    Returns:
+        For each text, in order: "text", "label", "probabilities" (a float a class), "logits" (a float a class) and
+        "token_ids", the integers that the token model is given for it, padding left out.
+    """
+    texts = check_texts(model, samples)
+    with tf.device("CPU:0"):  # a GPU's products may be rounded more roughly than the check allows
+        # As a function: eagerly it would go through long texts op by op.
+        logits = tf.function(lambda texts: model(texts, training=False))(tf.constant(texts)).numpy()
+        probabilities = tf.nn.softmax(logits).numpy()
+        token_ids = token_ids_model_of(model)(tf.constant(texts)).numpy()
+    return [
+        {
+            "text": text,
+            "label": facts["class_names"][int(probabilities[row].argmax())],
+            "probabilities": probabilities[row].tolist(),
+            "token_ids": token_ids[row][token_ids[row] != 0].tolist(),
+            "logits": logits[row].tolist(),
+        }
+        for row, text in enumerate(texts)
+    ]
+
+
+def check_texts(model: keras.Model, samples: Sequence[str] = ()) -> list[str]:
+    """`samples`, or without any texts of the model's own words; then the empty string and unknown words."""
+    return list(dict.fromkeys([*(samples or _texts_of_the_vocabulary(model)), "", UNKNOWN_WORDS]))
+
+
+def _texts_of_the_vocabulary(model: keras.Model) -> list[str]:
+    rng = np.random.default_rng(0)
+    vocabulary = [str(token) for token in vectorizer_of(model).get_vocabulary()[2:]]
+    return [" ".join(rng.choice(vocabulary, length)) for length in (1, 2, 5, 20, 60, 1000)]
+
+
+def rows_independent(model: keras.Model, answers: list[dict]) -> bool:
+    """Whether a text's answer is the same beside whatever texts: False where padding reaches the recurrent layers.
+
+    The model's embeddings tell, which may leave padding unmasked. Since a layer of the user's own may drop the mask,
+    the shortest texts of `answers` are asked about alone, too.
+    """
+    embeddings = [layer for layer in token_model_of(model).layers if isinstance(layer, keras.layers.Embedding)]
+    if not embeddings or not all(layer.mask_zero for layer in embeddings):
+        return False
+    with tf.device("CPU:0"):
+        for row in sorted(answers, key=lambda row: len(row["token_ids"]))[:ALONE]:
+            alone = tf.nn.softmax(model(tf.constant([row["text"]]), training=False))[0].numpy()
+            if np.abs(alone - np.array(row["probabilities"])).max() > ROUNDING:
+                return False
+    return True
+
+
+def add_endpoints(archive: keras.export.ExportArchive, model: keras.Model, facts: Facts, optimize: Callable) -> None:
+    """Adds the signatures of a text model, (input) to (outputs), C being the number of classes.
+
+        serving_default  text string (None,)
+                         to probabilities float32 (None, C), label string (None,)
+        tokens           token_ids int32 (None, None), 0 for padding, right-padded
+                         to logits float32 (None, C)
+        classify         inputs string (None,): serialized tf.train.Example, bytes feature `text` of one value
+                         to classes string (None, C): all names in each row, scores float32 (None, C)
+
+    Each function calls the one before, so that the recurrent layers are traced once for all three.
+    """
+    names = tf.constant(list(facts["class_names"]))
+    token_ids_model = _quick_token_ids(model)
+    archive.track(token_ids_model)  # its lookup table; to track the model would save each variable twice
+    logits_of = optimize(token_model_of(model))
+    token_ids_spec = tf.TensorSpec((None, None), tf.int32, "token_ids")
+    tokens = archive.add_endpoint("tokens", lambda token_ids: {"logits": logits_of(token_ids)}, [token_ids_spec])
+
+    def serving_default(text):
+        logits = tokens(token_ids_model(text, training=False))["logits"]
+        return {"probabilities": tf.nn.softmax(logits), "label": tf.gather(names, tf.argmax(logits, axis=-1))}
+
+    texts = archive.add_endpoint("serving_default", serving_default, [tf.TensorSpec((None,), tf.string, "text")])
+
+    def classify(inputs):
+        scores = texts(tf.io.parse_example(inputs, EXAMPLE)["text"])["probabilities"]
+        return {"classes": tf.tile(names[tf.newaxis], (tf.shape(scores)[0], 1)), "scores": scores}
+
+    archive.add_endpoint("classify", classify, [tf.TensorSpec((None,), tf.string, "inputs")])
+
+
+def _quick_token_ids(model: keras.Model) -> keras.Model:
+    """`token_ids_model_of` the model, by `WordIds` where its TextVectorization layer is one that it stands for."""
+    vectorizer = vectorizer_of(model)
+    if not WordIds.stands_for(vectorizer):
+        return token_ids_model_of(model)
+    return keras.models.clone_model(
+        token_ids_model_of(model), clone_function=lambda layer: WordIds(vectorizer) if layer is vectorizer else layer
+    )
+
+
+def card_paragraphs(card: Mapping[str, Any]) -> list[str]:
+    """What the model card says of inputs, outputs and classes."""
+    return [
+        f"A text classifier with {card['parameters']:,} parameters. It takes strings `(batch,)` as `text` and returns "
+        "`probabilities`, float32 `(batch, classes)`, and `label`, strings `(batch,)`. The signature `tokens` takes "
+        "`token_ids`, int32 `(batch, time)`, and returns `logits`; `classify` is for TensorFlow Serving's Classify.",
+        f"Classes, in the order of the probabilities: {', '.join(card['class_names'])}.",
+    ]

@@ -1,0 +1,45 @@
+"""The tasks by name. A task is imported when it is asked for, so that the names cost no TensorFlow."""
+
+from importlib import import_module
+from types import ModuleType
+
+from keras_rnn.registry import Registry
+from keras_rnn.tasks.task import Task
+
+DEFAULT_TASK = "classification"
+
+# Packages whose module `task` has a Task as TASK, beside a module `contract`.
+_PACKAGES: Registry[str] = Registry("task")
+
+
+def register_task(name: str, package: str) -> None:
+    """Makes the package `package` usable as `task=name`.
+
+    Args:
+        name: what stands after `--task`.
+        package: the import name of a package whose module `task` has a `Task` as TASK, beside a module `contract` (see
+            `keras_rnn.tasks.task.Serving`).
+
+    Raises:
+        UsageError: the name is taken.
+    """
+    _PACKAGES.add(name, package)
+
+
+def list_tasks(pattern: str = "*") -> list[str]:
+    """The names that match a shell pattern, in the order of their registration."""
+    return _PACKAGES.names(pattern)
+
+
+def get_task(name: str) -> Task:
+    """The task of this name; UsageError with near misses where there is none."""
+    return import_module(f"{_PACKAGES.get(name)}.task").TASK
+
+
+def get_contract(name: str) -> ModuleType:
+    """The task's module `contract`, whose import loads neither TensorFlow nor Keras."""
+    return import_module(f"{_PACKAGES.get(name)}.contract")
+
+
+register_task("classification", "keras_rnn.tasks.classification")
+register_task("tagging", "keras_rnn.tasks.tagging")

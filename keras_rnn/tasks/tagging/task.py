@@ -1,0 +1,19 @@
+"""The task `tagging`."""
+
+from keras_rnn.tasks.tagging import evaluation, network, rows, serving
+from keras_rnn.tasks.task import Objective, Task
+
+TASK = Task(
+    name="tagging",
+    description="one tag a token: names, slots, chunks, parts of speech",
+    default_dataset="slot_requests",
+    default_model="bilstm_crf",
+    objective=Objective("val_f1", "max"),
+    reported_metrics=("loss", "val_loss", "val_f1", "val_accuracy"),
+    rows=rows,
+    network=network,
+    evaluation=evaluation,
+    serving=serving,
+    run_files={"tag_names": "tags.json", "vocabulary": "vocabulary.json", "characters": "characters.json"},
+    card_facts=("tag_names",),
+)

@@ -1,0 +1,189 @@
+"""The interface of a task: what training, sweeps, exports and the command line know of one.
+
+A task says what its rows mean, which network reads them, how good the network is, and what an answer looks like. Each
+of these four is a module or an object that has the functions of a protocol below.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_rnn.datasets import DataOptions, Dataset, Split
+    from keras_rnn.tasks.prepared import EncodedSplit, PreparedData
+
+# What a run knows of its task beside its config, as JSON holds it: a classifier's class names, for example.
+Facts = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The figure of an epoch that says which is best, and among equals the one that decides.
+
+    Args:
+        metric: the name in an epoch's row, such as "val_accuracy".
+        direction: "max" or "min".
+        tie_metric, tie_direction: of the second figure.
+    """
+
+    metric: str
+    direction: str
+    tie_metric: str = "val_loss"
+    tie_direction: str = "min"
+
+    def rank(self, row: Mapping[str, float]) -> tuple[float, float]:
+        """Larger for a better epoch."""
+        signs = {"max": 1, "min": -1}
+        return (
+            signs[self.direction] * row[self.metric],
+            signs[self.tie_direction] * row[self.tie_metric],
+        )
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table for a terminal: the first column holds names, the others figures that are formatted already."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+class Predictor(Protocol):
+    """Answers for raw inputs."""
+
+    def predict(self, inputs: list[str]) -> list[Any]:
+        """A dataclass for each input, in order, whose fields JSON can hold."""
+
+
+class Rows(Protocol):
+    """Where a task's rows come from, and how they are encoded."""
+
+    def load_dataset(self, options: "DataOptions", seed: int) -> "Dataset":
+        """The dataset that options name, divided with this seed."""
+
+    def load_split(self, options: "DataOptions", facts: Facts) -> "Split":
+        """The rows of one file or folder, to evaluate a run on."""
+
+    def check_dataset(self, dataset: "Dataset", facts: Facts) -> None:
+        """UsageError where the run cannot be evaluated on this dataset."""
+
+    def encode(self, dataset: "Dataset", options: Any, seed: int, folder: Path) -> dict[str, Any]:
+        """Writes every split's columns to `folder`, and returns what else `open_prepared` needs, as JSON holds it."""
+
+    def open_prepared(
+        self, folder: Path, name: str, values: Mapping[str, Any], splits: Iterable[str]
+    ) -> "PreparedData":
+        """What `encode` wrote and returned for these splits of the dataset `name`, memory-mapped."""
+
+
+class Network(Protocol):
+    """The network that a task trains."""
+
+    def builder_arguments(self, prepared: "PreparedData | None") -> dict[str, Any]:
+        """What a model's builder takes from the data; None: of the smallest data that there may be."""
+
+    def loss_and_metrics(self, token_model: "keras.Model") -> tuple[Any, list]:
+        """What a token model is compiled with."""
+
+    def full_model(self, token_model: "keras.Model", prepared: "PreparedData", options: Any, name: str) -> Any:
+        """The model that a run keeps: strings in, with the token model and its weights inside."""
+
+    def figures_function(
+        self, token_model: "keras.Model", facts: Facts
+    ) -> Callable[["EncodedSplit"], dict[str, float]]:
+        """A function from a split to its loss and metrics by name, traced once."""
+
+    def check_model(self, model: "keras.Model", facts: Facts, path: Path) -> None:
+        """UsageError where a loaded model is none of the run's."""
+
+
+class Evaluation(Protocol):
+    """How good a model is.
+
+    An evaluation is an object with the attributes `figures`, numbers by name, and `baseline_figures`, the same of each
+    simpler system by its name.
+    """
+
+    def encoded_evaluator(self, model: "keras.Model", facts: Facts) -> Callable[["EncodedSplit"], Any]:
+        """A function from encoded rows to the evaluation of a full model, traced once."""
+
+    def row_evaluator(
+        self, model: "keras.Model", facts: Facts, baselines: Mapping[str, Any]
+    ) -> Callable[["Split"], Any]:
+        """A function from rows to the evaluation of a full model, and of other systems on the same rows."""
+
+    def fitted_baselines(self, train: "Split") -> Mapping[str, Any]:
+        """Simple systems by name, fitted on the training rows."""
+
+    def write(self, evaluation: Any, directory: Path, split: str, model_name: str) -> None:
+        """Writes the figures and the picture of a split into a run directory."""
+
+    def picture(self, directory: Path, split: str) -> tuple[str, Path]:
+        """What the picture of a split shows, and where it is."""
+
+    def tables(self, evaluation: Any) -> list[Table]:
+        """What the command line shows."""
+
+
+class Serving(Protocol):
+    """What a trained model answers, and the signatures of its SavedModel.
+
+    What is needed without Keras stands in the task's module `contract`: `TEXT_OPTIONS`, the dataclass of the config's
+    section "text", and what checks a SavedModel, `signatures`, `check_answers` and `calls`.
+    """
+
+    def keras_predictor(self, model: "keras.Model", facts: Facts | None) -> "Predictor":
+        """A Predictor of a full model; without facts where its `.keras` file stands in no run directory."""
+
+    def saved_model_predictor(self, function: Callable[..., Callable], card: Mapping[str, Any]) -> "Predictor":
+        """A Predictor of an exported version.
+
+        `function(signature, input, output)` returns a function of the signature, from its input to that output.
+        """
+
+    def answers(self, model: "keras.Model", facts: Facts, samples: Sequence) -> list[dict]:
+        """What a full model answers to sample inputs, a row each, as JSON holds it."""
+
+    def rows_independent(self, model: "keras.Model", answers: list[dict]) -> bool:
+        """Whether a row's answer is the same beside whatever rows."""
+
+    def add_endpoints(self, archive: Any, model: "keras.Model", facts: Facts, optimize: Callable) -> None:
+        """Adds the signatures of a full model to a keras.export.ExportArchive.
+
+        `optimize(token_model)` returns a quick function from token ids to the token model's output.
+        """
+
+    def card_paragraphs(self, card: Mapping[str, Any]) -> list[str]:
+        """What the model card says of inputs and outputs."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task.
+
+    Args:
+        name: what stands after `--task`.
+        description: one line.
+        default_dataset, default_model: names.
+        objective: which epoch is best.
+        reported_metrics: the names in an epoch's row, which a sweep may take as its objective.
+        run_files: the facts that a run directory keeps, lists of strings, and the file of each.
+        card_facts: the names of those that a model card has, too.
+        rows, network, evaluation, serving: see the protocols.
+    """
+
+    name: str
+    description: str
+    default_dataset: str
+    default_model: str
+    objective: Objective
+    reported_metrics: tuple[str, ...]
+    rows: Rows
+    network: Network
+    evaluation: Evaluation
+    serving: Serving
+    run_files: Mapping[str, str] = field(default_factory=dict)
+    card_facts: tuple[str, ...] = ()
