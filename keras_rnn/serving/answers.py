@@ -1,4 +1,4 @@
-"""What a model answers to a few texts, kept beside its SavedModel so that the SavedModel can be checked by itself."""
+"""The answers of a model to a few texts. They are stored with its SavedModel, which is checked against them."""
 
 import json
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ import tensorflow as tf
 from keras_rnn.files import atomic_write
 from keras_rnn.models import token_ids_model_of, token_model_of, vectorizer_of
 
-ALONE = 4  # texts asked about one by one
-ROUNDING = 1e-3  # of float16 layers; padding makes more of a difference
+SINGLE_TEXTS = 4  # texts that `rows_independent` asks one by one
+SINGLE_TEXT_TOLERANCE = 1e-3  # float16 layers differ by less, and padding makes a larger difference
 UNKNOWN_WORDS = "qqqxzj zzzvqk"
 
 
 def check_texts(model: keras.Model, sample_texts: Sequence[str] = ()) -> list[str]:
-    """`sample_texts`, or without any texts of the model's own words; then the empty string and unknown words."""
+    """`sample_texts`, or texts of the model's vocabulary where there are none; then "" and unknown words."""
     return list(dict.fromkeys([*(sample_texts or _texts_of_the_vocabulary(model)), "", UNKNOWN_WORDS]))
 
 
@@ -32,10 +32,10 @@ def answers(model: keras.Model, class_names: tuple[str, ...], texts: Sequence[st
 
     Returns:
         For each text, in order: "text", "label", "probabilities" (a float a class), "logits" (a float a class) and
-        "token_ids", the integers that the token model is given for it, padding left out.
+        "token_ids", the integers that the token model gets for it, without padding.
     """
-    with tf.device("CPU:0"):  # a GPU's products may be rounded more roughly than the check allows
-        # As a function: eagerly it would go through long texts op by op.
+    with tf.device("CPU:0"):  # a GPU may round more roughly than the check allows
+        # A traced function: an eager call steps through long texts op by op.
         logits = tf.function(lambda texts: model(texts, training=False))(tf.constant(texts)).numpy()
         probabilities = tf.nn.softmax(logits).numpy()
         token_ids = token_ids_model_of(model)(tf.constant(texts)).numpy()
@@ -52,18 +52,21 @@ def answers(model: keras.Model, class_names: tuple[str, ...], texts: Sequence[st
 
 
 def rows_independent(model: keras.Model, rows: list[dict]) -> bool:
-    """Whether a text's answer is the same beside whatever texts: False where padding reaches the recurrent layers.
+    """Whether the answer to a text is the same in every batch: False where padding reaches the recurrent layers.
 
-    Asked of the model's embeddings, which may leave padding unmasked, and, since a layer of the user's own may drop
-    the mask, of the shortest texts of `rows`, as `answers` gives them, alone.
+    Two things are checked. An embedding may leave padding unmasked. A layer of the user may drop the mask, so the model
+    answers the shortest texts of `rows` one by one.
+
+    Args:
+        rows: as `answers` returns them.
     """
     embeddings = [layer for layer in token_model_of(model).layers if isinstance(layer, keras.layers.Embedding)]
     if not embeddings or not all(layer.mask_zero for layer in embeddings):
         return False
     with tf.device("CPU:0"):
-        for row in sorted(rows, key=lambda row: len(row["token_ids"]))[:ALONE]:
-            alone = tf.nn.softmax(model(tf.constant([row["text"]]), training=False))[0].numpy()
-            if np.abs(alone - np.array(row["probabilities"])).max() > ROUNDING:
+        for row in sorted(rows, key=lambda row: len(row["token_ids"]))[:SINGLE_TEXTS]:
+            probabilities = tf.nn.softmax(model(tf.constant([row["text"]]), training=False))[0].numpy()
+            if np.abs(probabilities - np.array(row["probabilities"])).max() > SINGLE_TEXT_TOLERANCE:
                 return False
     return True
 

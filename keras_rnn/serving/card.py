@@ -1,4 +1,4 @@
-"""The model card of an exported model: what it is, what it was trained on, how good it is."""
+"""The model card of an export: its settings, its training data and its figures."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -20,13 +20,13 @@ PADDING = (
     "**What it answers to a text hangs on the longest text of its batch**, since it reads padding as if it were text. "
     "A server should not put the texts of several requests into one batch: leave TensorFlow Serving's batching off."
 )
-WEIGHTS = (SAVED_MODEL, "variables/variables.data-00000-of-00001")  # some are constants of the graph
+WEIGHTS = (SAVED_MODEL, "variables/variables.data-00000-of-00001")  # some weights are constants of the graph
 
 
 def model_card(run: Run, model: keras.Model, saved_model: Path, rows_independent: bool) -> dict:
-    """The card of a run's text model and the SavedModel written of it, as JSON holds it.
+    """Returns the card of a run's text model and its SavedModel, as JSON values.
 
-    Of local files it names the file, not the folder.
+    The card names local files without their folders.
     """
     config = config_to_dict(run.config)
     for section, path in (("data", "data"), ("data", "tfds_manual_dir"), ("text", "embeddings")):
@@ -44,7 +44,7 @@ def model_card(run: Run, model: keras.Model, saved_model: Path, rows_independent
 
 
 def model_card_markdown(card: dict) -> str:
-    """The card for a person to read."""
+    """Returns the card as Markdown."""
     config, metrics = card["config"], card["metrics"]
     data = config["data"]["dataset"] or config["data"]["data"]
     figures = [

@@ -1,4 +1,4 @@
-"""Predictions from whatever holds a trained text classifier: a run directory, a `.keras` file or a SavedModel."""
+"""Predictions of a trained text classifier in a run directory, a `.keras` file or a SavedModel."""
 
 import itertools
 import json
@@ -20,7 +20,7 @@ from keras_rnn.training.logits import TEXT_CHARACTERS, softmax, text_logits_func
 from keras_rnn.training.run_directory import CLASSES, CONFIG, Run, load_text_model, open_run
 
 BATCH = 256
-PART = 16  # texts that a core takes at least, since a step of the network costs hardly less for fewer
+MIN_TEXTS_PER_CALL = 16  # a step of the network costs hardly less for fewer texts
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def load_predictor(path: str | Path) -> Predictor:
 
 
 def predict(model: Predictor | str | Path, texts: Iterable[str], batch_size: int = BATCH) -> Iterator[Prediction]:
-    """Predictions in the order of `texts`, which may be endless: at most `batch_size` of them are held at a time."""
+    """Yields predictions in the order of `texts`, which may be endless: `batch_size` of them are read at a time."""
     if isinstance(texts, str):
         raise UsageError(f"texts takes strings, not one string, got {texts[:40]!r}")
     predictor = model if isinstance(model, Predictor) else load_predictor(model)
@@ -88,22 +88,25 @@ def _keras_predictor(model: keras.Model, class_names: tuple[str, ...]) -> Predic
 
 
 def _saved_model_predictor(directory: Path) -> Predictor:
-    """Runs in a session, half as long for one text as the function that TensorFlow loads; a batch on all cores."""
+    """Runs the SavedModel in a session, on all cores for a batch.
+
+    One text takes half as long as in the function that tf.saved_model.load returns.
+    """
     try:
         session, signatures = open_session(directory)
         serve = signatures["serving_default"]
         call = session.make_callable(serve.outputs["probabilities"].name, [serve.inputs["text"].name])
         names = json.loads((directory / MODEL_CARD).read_text(encoding="utf-8"))["class_names"]
-    except Exception as error:  # whatever TensorFlow makes of a foreign directory
+    except Exception as error:  # TensorFlow raises many types for a foreign directory
         raise UsageError(f"{directory} is no SavedModel of keras_rnn: {str(error).splitlines()[0]}") from error
     cores = os.cpu_count() or 1
     pool = ThreadPoolExecutor(cores, thread_name_prefix="predictor")
 
     def probabilities(batch: list[str]) -> np.ndarray:
-        parts = min(cores, len(batch) // PART)
-        if parts < 2:
+        calls = min(cores, len(batch) // MIN_TEXTS_PER_CALL)
+        if calls < 2:
             return call(batch)
-        sizes = np.linspace(0, len(batch), parts + 1).astype(int)
+        sizes = np.linspace(0, len(batch), calls + 1).astype(int)
         return np.concatenate(list(pool.map(call, (batch[a:b] for a, b in itertools.pairwise(sizes)))))
 
     return Predictor(tuple(names), lambda texts: in_length_batches(probabilities, texts, TEXT_CHARACTERS))

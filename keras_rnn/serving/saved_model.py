@@ -1,7 +1,7 @@
-"""A text model written as a SavedModel: three signatures over one set of weights, in core TensorFlow ops.
+"""Writes a text model as a SavedModel: three signatures over one set of weights, in core TensorFlow ops.
 
-The graph is made for being called: words become ids in a handful of ops, and what is worked out of the weights alone,
-such as the two kernels of a layer side by side, is worked out when the graph is loaded, since they are its constants.
+The graph is made for quick calls. A handful of ops turns words into ids. Most weights are constants of the graph, so
+TensorFlow computes what depends on them alone, such as a layer's two kernels in one matrix, when it loads the graph.
 """
 
 from functools import partial
@@ -12,13 +12,14 @@ import tensorflow as tf
 
 from keras_rnn.models import token_ids_model_of, token_model_of, vectorizer_of
 from keras_rnn.serving.layout import CLASSIFY_METHOD
-from keras_rnn.serving.one_text import ONE_TEXT, one_or_many, without_masks
-from keras_rnn.serving.parts import gains_from_parts, in_one_op, in_parts
+from keras_rnn.serving.length_buckets import gains_from_length_buckets, run_in_length_buckets, runs_in_one_op
+from keras_rnn.serving.one_text import ONE_TEXT, single_row_or_batch, without_masks
 from keras_rnn.text.vectorizer import WordIds
 from keras_rnn.training.device import recurrent_layers
 
-CONSTANT_BYTES = 2**26  # of a weight; a graph takes 2 GB
-ONE_TEXT_BYTES = 2**23  # of all constants, which a graph for single texts has once more; more take long to multiply by
+CONSTANT_BYTES = 2**26  # of one weight; a graph takes 2 GB
+# Of all constants. The graph for a single text holds them again, and gains little where their products take long.
+ONE_TEXT_BYTES = 2**23
 TOKEN_IDS = tf.TensorSpec((None, None), tf.int32, "token_ids")
 EXAMPLE = {"text": tf.io.FixedLenFeature((), tf.string)}
 
@@ -26,10 +27,10 @@ EXAMPLE = {"text": tf.io.FixedLenFeature((), tf.string)}
 def write_saved_model(
     model: keras.Model, class_names: tuple[str, ...], folder: Path, *, rows_independent: bool = False
 ) -> None:
-    """Writes a text model as a SavedModel; its layers stay as they are.
+    """Writes a text model as a SavedModel. The model does not change.
 
-    With `rows_independent`, when a text's answer is the same beside whatever texts, many of them run `in_parts` where
-    that is quicker. In a small recurrent network, one text alone runs without masks.
+    `rows_independent` says that the answer to a text is the same in every batch; a large batch then runs in length
+    buckets if that is quicker. In a small recurrent network, a single text runs without masks.
 
     Signatures, (input) to (outputs), C being the number of classes:
 
@@ -40,23 +41,23 @@ def write_saved_model(
         classify         inputs string (None,): serialized tf.train.Example, bytes feature `text` of one value
                          to classes string (None, C): all names in each row, scores float32 (None, C)
 
-    The embeddings, and weights of more than 64 MB, are variables; the other weights are constants of the graph,
-    those of a small network once more in the graph for one text.
+    The embeddings, and weights of more than 64 MB, are variables. The other weights are constants of the graph. The
+    graph for a single text holds those of a small network again.
     """
-    names = tf.constant(class_names)
+    class_name_tensor = tf.constant(class_names)
     token_ids_model, token_model = _quick_token_ids(model), token_model_of(model)
     constants = _constants(token_model)
-    single = None
+    unmasked_model = None
     if recurrent_layers(token_model) and sum(value.nbytes for _, value in constants) <= ONE_TEXT_BYTES:
-        single = without_masks(token_model, vectorizer_of(model).vocabulary_size())
+        unmasked_model = without_masks(token_model, vectorizer_of(model).vocabulary_size())
     module = tf.Module()
     # The models are no attributes: each of their variables would be saved twice.
     module.weights = _other_weights(token_model, constants)
     module.tables = _tables(token_ids_model)
 
-    # Each function calls the one before, so that the recurrent layers are traced once for all three. What is not
-    # inlined is optimized by itself, and costs nothing where it is not called.
-    def traced(network, spec, inlined=False):
+    # Each function calls the one before, so the recurrent layers are traced once for all three. A function that is not
+    # inlined is optimized by itself, and costs nothing if it is not called.
+    def traced_network(network, spec, inlined=False):
         @tf.function(input_signature=[spec], experimental_attributes={"_noinline": not inlined})
         def function(token_ids):
             with keras.StatelessScope([(variable, tf.constant(value)) for variable, value in constants]):
@@ -64,26 +65,29 @@ def write_saved_model(
 
         return function
 
-    logits_of = network = traced(token_model, TOKEN_IDS)
-    if rows_independent and gains_from_parts(token_model):
-        logits_of = partial(in_parts, network)
-    if single is not None:
-        one = traced(single, ONE_TEXT, inlined=in_one_op(token_model, rows=1))
-        logits_of = partial(one_or_many, one, logits_of)
+    logits_function = network = traced_network(token_model, TOKEN_IDS)
+    if rows_independent and gains_from_length_buckets(token_model):
+        logits_function = partial(run_in_length_buckets, network)
+    if unmasked_model is not None:
+        single_text_network = traced_network(unmasked_model, ONE_TEXT, inlined=runs_in_one_op(token_model, rows=1))
+        logits_function = partial(single_row_or_batch, single_text_network, logits_function)
 
     @_signature(TOKEN_IDS)
     def tokens(token_ids):
-        return {"logits": logits_of(token_ids)}
+        return {"logits": logits_function(token_ids)}
 
     @_signature(tf.TensorSpec((None,), tf.string, "text"))
     def serving_default(text):
         logits = tokens(token_ids_model(text, training=False))["logits"]
-        return {"probabilities": tf.nn.softmax(logits), "label": tf.gather(names, tf.argmax(logits, axis=-1))}
+        return {
+            "probabilities": tf.nn.softmax(logits),
+            "label": tf.gather(class_name_tensor, tf.argmax(logits, axis=-1)),
+        }
 
     @_signature(tf.TensorSpec((None,), tf.string, "inputs"))
     def classify(inputs):
         scores = serving_default(tf.io.parse_example(inputs, EXAMPLE)["text"])["probabilities"]
-        return {"classes": tf.tile(names[tf.newaxis], (tf.shape(scores)[0], 1)), "scores": scores}
+        return {"classes": tf.tile(class_name_tensor[tf.newaxis], (tf.shape(scores)[0], 1)), "scores": scores}
 
     # TensorFlow traces every function while it saves, also one that was traced before. keras.export.ExportArchive
     # traces them before, so it takes twice as long.
@@ -103,13 +107,13 @@ def _other_weights(token_model: keras.Model, constants: list[tuple]) -> list[tf.
 
 
 def _tables(model: keras.Model) -> list:
-    """The lookup tables of the model's layers."""
+    """Returns the lookup tables of the model's layers."""
     nodes = tf.train.TrackableView(model).descendants()
     return [node for node in nodes if isinstance(node, tf.saved_model.experimental.TrackableResource)]
 
 
 def _quick_token_ids(model: keras.Model) -> keras.Model:
-    """`token_ids_model_of` the model, by `WordIds` where its TextVectorization layer is one that it stands for."""
+    """Returns `token_ids_model_of(model)`, with `WordIds` for a TextVectorization layer that it can stand for."""
     vectorizer = vectorizer_of(model)
     if not WordIds.stands_for(vectorizer):
         return token_ids_model_of(model)
@@ -119,7 +123,7 @@ def _quick_token_ids(model: keras.Model) -> keras.Model:
 
 
 def _constants(token_model: keras.Model) -> list[tuple]:
-    """The variables that are constants in the graph, and their values.
+    """Returns the variables that are constants in the graph, and their values.
 
     Embeddings stay variables: they are looked up, so nothing is gained. The states of random generators are constants,
     whatever their size, since a graph without training does not change them.
@@ -133,7 +137,7 @@ def _constants(token_model: keras.Model) -> list[tuple]:
 
 
 def _set_classify_method(folder: str) -> None:
-    # TensorFlow 2 writes every signature as one for Predict, and a fingerprint of what it wrote.
+    # TensorFlow 2 writes every signature as one for Predict. The fingerprint changes with the file.
     from tensorflow.python.saved_model.fingerprinting_utils import write_fingerprint
 
     updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(folder)

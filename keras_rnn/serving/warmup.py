@@ -1,4 +1,4 @@
-"""The requests a server runs through a version before it takes the first real one.
+"""The requests that a server sends to a version before the first real one.
 
 https://www.tensorflow.org/tfx/serving/saved_model_warmup
 """
@@ -8,7 +8,7 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
-BATCH = 8  # a TensorFlow Serving whose max_batch_size is smaller would not load the version
+BATCH = 8  # a TensorFlow Serving with a smaller max_batch_size does not load the version
 
 
 def write_warmup_requests(path: Path, name: str, rows: list[dict]) -> None:
@@ -17,7 +17,7 @@ def write_warmup_requests(path: Path, name: str, rows: list[dict]) -> None:
     Args:
         path: the file.
         name: the model's name.
-        rows: texts and their token ids, as `answers` gives them.
+        rows: texts and their token ids, as `answers` returns them.
     """
     texts = [row["text"] for row in rows]
     token_ids = tf.ragged.constant([row["token_ids"] for row in rows[:BATCH]], tf.int32).to_tensor()

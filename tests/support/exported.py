@@ -1,4 +1,4 @@
-"""A version made of any text model, without a run."""
+"""Writes a version of a text model without a run."""
 
 import json
 from contextlib import AbstractContextManager, nullcontext
@@ -15,7 +15,7 @@ from keras_rnn.training.device import recurrent_layers
 
 
 def write_version(model: keras.Model, class_names: tuple[str, ...], texts: list[str], folder: Path) -> Path:
-    """SavedModel, hashes, and the answers of `model` to `texts`."""
+    """Writes a SavedModel, its hashes, and the answers of `model` to `texts`."""
     for layer in recurrent_layers(model):
         layer.use_cudnn = False
     write_saved_model(model, class_names, folder)
@@ -26,5 +26,5 @@ def write_version(model: keras.Model, class_names: tuple[str, ...], texts: list[
 
 
 def check_here() -> AbstractContextManager:
-    """Stands in for `check_process`: versions are checked by this process."""
+    """Replaces `check_process`: this process checks the versions."""
     return nullcontext(check_version)
