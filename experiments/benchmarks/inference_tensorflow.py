@@ -20,6 +20,7 @@ from keras_rnn.models import text_classifier
 from keras_rnn.serving.layout import MODEL_CARD
 from keras_rnn.serving.predictor import load_predictor
 from keras_rnn.serving.saved_model import write_saved_model
+from keras_rnn.tasks.classification import serving
 from keras_rnn.text.vectorizer import vectorizer_from_vocabulary
 
 TEXTS = tf.TensorSpec((None,), tf.string)
@@ -39,7 +40,7 @@ def ours(case: InferenceCase, folder: Path) -> dict:
     )
     model.set_weights(case.weights())
     names = [str(index) for index in range(CLASSES)]
-    write_saved_model(model, tuple(names), folder, rows_independent=True)
+    write_saved_model(serving, model, {"class_names": names}, folder, rows_independent=True)
     (folder / MODEL_CARD).parent.mkdir()
     (folder / MODEL_CARD).write_text(json.dumps({"class_names": names}))
     loaded = tf.saved_model.load(str(folder))

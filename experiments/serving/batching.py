@@ -1,4 +1,4 @@
-"""Batching: requests a second at 64 clients with it and without, two servers in turn."""
+"""Batching: requests a second of 64 clients with and without it, on two servers in turn."""
 
 import statistics
 from collections.abc import Iterator

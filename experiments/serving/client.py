@@ -1,4 +1,4 @@
-"""Client: what a request costs the client that the other parts measure with, by a server that does nothing."""
+"""Client: the CPU time of a request in the client that the other parts use, with a server that does nothing."""
 
 import subprocess
 import sys
@@ -22,11 +22,12 @@ def measure(quick: bool, seed: int) -> Iterator[dict]:
                 began = time.process_time()
                 result = bench_serve(url, concurrency=CLIENTS, seconds=seconds, texts=short_texts(), model="any")
                 spent = time.process_time() - began
-                sent = result.requests_per_second * (result.seconds + WARM_UP_SECONDS)  # the warm-up's cost CPU, too
+                # The warm-up's requests take CPU time, too.
+                request_count = result.requests_per_second * (result.seconds + WARM_UP_SECONDS)
                 yield {
                     "api": api,
                     "requests_per_second": round(result.requests_per_second),
-                    "client_cpu_microseconds": round(1e6 * spent / sent, 1),
+                    "client_cpu_microseconds": round(1e6 * spent / request_count, 1),
                     "failed": result.failed,
                 }
         finally:

@@ -2,7 +2,7 @@
 
     python experiments/serving/direct.py SAVED_MODEL_VERSION
 
-Reads JSON lines `{"how": "function" or "session", "seconds": S, "texts": [...]}`: by the function that
+Reads JSON lines `{"kind": "function" or "session", "seconds": S, "texts": [...]}`: by the function that
 tf.saved_model.load returns, or by a session, as servers do. Answers each with the median, in milliseconds, of the time
 that a call takes from Python string to numpy arrays, the texts called in turn for S seconds.
 """
@@ -25,7 +25,7 @@ def by_function(directory: str) -> Callable[[str], list]:
     loaded = tf.saved_model.load(directory)
     serve = loaded.signatures[SIGNATURE]
 
-    def call(text: str, _keep=loaded) -> list:  # the signature alone would not keep what it calls
+    def call(text: str, _keep=loaded) -> list:  # the signature does not keep alive what it calls
         return [output.numpy() for output in serve(text=tf.constant([text])).values()]
 
     return call
@@ -57,8 +57,8 @@ def main() -> None:
         p50_ms(call, ["a first call builds what the next ones use"], 0.5)
     print("ready", flush=True)
     for line in sys.stdin:
-        order = json.loads(line)
-        print(p50_ms(calls[order["how"]], order["texts"], order["seconds"]), flush=True)
+        job = json.loads(line)
+        print(p50_ms(calls[job["kind"]], job["texts"], job["seconds"]), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Flood: clients that send more than they may, without a token; what the server holds of it stays bounded.
+"""Flood: clients without a token send more than they may. The server's memory stays bounded.
 
-Each attack goes on for its time, from one or more addresses of this machine; a connection that the server closes is
-opened anew. Memory is read before the attack and until its end.
+Each attack lasts for its time and comes from one or more addresses of this machine. A connection that the server closes
+is opened again. Memory is read before the attack and until its end.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from inputs import MODEL, MODELS
 from memory import sampled
 from server import serving
 
-GROWTH = 1.2  # memory under an attack, of what it was before
+GROWTH = 1.2  # memory under an attack, relative to that before
 WRITE_BYTES = 262_144
 LIVE = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
 PREDICT = b"POST /v1/models/%b:predict HTTP/1.1\r\nHost: localhost\r\n" % MODEL.encode()
@@ -31,15 +31,15 @@ BYTE_CHUNKS = b"1\r\n \r\n" * 40_000
 
 @dataclass(frozen=True)
 class Attack:
-    """What each of `connections` sends: `first` once, then `again` over and over; with reads=False it never reads.
+    """Each of `connections` sends `first` once, then `repeated` in a loop. With reads=False it never reads.
 
-    addresses: of 127.0.0.0/8, from which the connections come in turns.
+    addresses: the number of addresses in 127.0.0.0/8 that the connections come from in turn.
     """
 
     name: str
     connections: int
     first: bytes
-    again: bytes = b""
+    repeated: bytes = b""
     reads: bool = True
     addresses: int = 1
     tls: bool = False
@@ -86,7 +86,7 @@ def measure(quick: bool, seed: int) -> Iterator[dict]:
             with serving(MODELS, *(pair if attack.tls else ())) as server:
                 server_seconds = 3 if quick else 60 if number == 0 else 20
                 with sampled(server.resident_mib) as memory:
-                    seen = asyncio.run(attacked(server.rest, attack, server_seconds))
+                    counts = asyncio.run(attacked(server.rest, attack, server_seconds))
             yield {
                 "attack": attack.name,
                 "connections": attack.connections,
@@ -96,10 +96,10 @@ def measure(quick: bool, seed: int) -> Iterator[dict]:
                 "peak_mib": round(max(memory)),
                 "end_mib": round(memory[-1]),
                 "growth": round(max(memory) / memory[0], 3),
-                "sent_mb": round(seen["sent"] / 1e6),
-                "received_mb": round(seen["received"] / 1e6, 1),
-                "connected": seen["connected"],
-                "a_request_after_it": seen["after"],
+                "sent_mb": round(counts["sent"] / 1e6),
+                "received_mb": round(counts["received"] / 1e6, 1),
+                "connected": counts["connected"],
+                "a_request_after_it": counts["after"],
             }
 
 
@@ -111,15 +111,17 @@ def verdicts(rows: list[dict]) -> dict[str, bool]:
 
 
 async def attacked(url: str, attack: Attack, seconds: float) -> Counter:
-    """Bytes sent and received, connections made, and the status of a request when the attack is over."""
-    seen, end = Counter(), time.monotonic() + seconds
-    tasks = [asyncio.create_task(one(url, attack, number, end, seen)) for number in range(attack.connections)]
+    """Returns bytes sent and received, connections opened, and the status of a request after the attack."""
+    counts, end = Counter(), time.monotonic() + seconds
+    tasks = [
+        asyncio.create_task(run_connection(url, attack, number, end, counts)) for number in range(attack.connections)
+    ]
     await asyncio.gather(*tasks)
     reader, writer = await opened(url, attack)
     writer.write(LIVE + b"Connection: close\r\n\r\n")
-    seen["after"] = int((await asyncio.wait_for(reader.read(), 30)).split()[1])
+    counts["after"] = int((await asyncio.wait_for(reader.read(), 30)).split()[1])
     writer.close()
-    return seen
+    return counts
 
 
 async def opened(url: str, attack: Attack, number: int = 0) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -132,34 +134,35 @@ async def opened(url: str, attack: Attack, number: int = 0) -> tuple[asyncio.Str
     return await asyncio.open_connection(parts.hostname, parts.port, ssl=context, local_addr=source)
 
 
-async def one(url: str, attack: Attack, number: int, end: float, seen: Counter) -> None:
-    while (left := end - time.monotonic()) > 0:
+async def run_connection(url: str, attack: Attack, number: int, end: float, counts: Counter) -> None:
+    while (seconds_left := end - time.monotonic()) > 0:
         with contextlib.suppress(OSError, TimeoutError):
-            async with asyncio.timeout(left):
+            async with asyncio.timeout(seconds_left):
                 reader, writer = await opened(url, attack, number)
-                seen["connected"] += 1
+                counts["connected"] += 1
                 try:
-                    await asyncio.gather(send(writer, attack, seen), read(reader, attack, seen))
+                    await asyncio.gather(send(writer, attack, counts), read(reader, attack, counts))
                 finally:
                     writer.transport.abort()
         await asyncio.sleep(0.01)
 
 
-async def send(writer: asyncio.StreamWriter, attack: Attack, seen: Counter) -> None:
-    for data in itertools.chain([attack.first], itertools.repeat(attack.again)) if attack.again else [attack.first]:
+async def send(writer: asyncio.StreamWriter, attack: Attack, counts: Counter) -> None:
+    repeated = itertools.repeat(attack.repeated) if attack.repeated else []
+    for data in itertools.chain([attack.first], repeated):
         writer.write(data)
         await writer.drain()
-        seen["sent"] += len(data)
+        counts["sent"] += len(data)
         await asyncio.sleep(0)
 
 
-async def read(reader: asyncio.StreamReader, attack: Attack, seen: Counter) -> None:
-    """Ends with an error when the server closes the connection."""
+async def read(reader: asyncio.StreamReader, attack: Attack, counts: Counter) -> None:
+    """Raises an error when the server closes the connection."""
     while attack.reads:
         data = await reader.read(WRITE_BYTES)
         if not data:
             raise ConnectionResetError
-        seen["received"] += len(data)
+        counts["received"] += len(data)
 
 
 def certificate(folder: Path) -> list[object]:

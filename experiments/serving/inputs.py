@@ -1,4 +1,4 @@
-"""What is served and what it is asked: the pretrained model of the source tree, and texts it never saw."""
+"""The model that is served, which is the pretrained one of the source tree, and texts that it never saw."""
 
 from functools import cache
 from pathlib import Path

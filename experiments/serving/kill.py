@@ -21,9 +21,9 @@ import keras_rnn
 from keras_rnn.serving.layout import versions
 
 MODEL = "killed"
-TOLERANCE = 1e-5  # of a probability
+TOLERANCE = 1e-5  # largest difference of a probability
 SERVER_POLL_SECONDS = 0.1
-SETTLE_SECONDS = 1.0  # for the server to see what the kill left
+SETTLE_SECONDS = 1.0  # the server notices what the kill left within this time
 
 
 def measure(quick: bool, seed: int) -> Iterator[dict]:
@@ -55,7 +55,7 @@ def measure(quick: bool, seed: int) -> Iterator[dict]:
 
 
 def timed(run: Path, to: Path) -> tuple[float, float]:
-    """Seconds that an export takes as a whole, and from the appearance of its hidden folder to its end."""
+    """Returns the seconds of an export, and those from the appearance of its hidden folder to its end."""
     began = time.monotonic()
     process = _export(run, to)
     while process.poll() is None and not _hidden(to):
@@ -89,7 +89,7 @@ def killed(run: Path, served: Path, within: float, after_hidden: float | None) -
 
 
 def asked(server: Server, served: Path, texts: list[str], expected: np.ndarray) -> dict:
-    """The versions by state, and how far the answers of the available ones are from the model's."""
+    """Returns the versions by state, and the largest difference of the available ones' answers from the model's."""
     while not {"AVAILABLE"} <= set((states := server.states(MODEL)).values()) <= {"AVAILABLE", "END"}:
         time.sleep(0.05)  # a version is being loaded, or drained
     available = sorted(version for version, state in states.items() if state == "AVAILABLE")

@@ -1,4 +1,4 @@
-"""Load: 64 clients for a minute; every request answered, memory flat."""
+"""Load: 64 clients for a minute. Every request is answered, and memory does not grow."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from server import serving
 from keras_rnn.serving.bench import bench_serve
 
 CLIENTS = 64
-FLAT_MIB = 32  # growth that counts as none
+FLAT_MIB = 32  # largest growth that counts as none
 
 
 def measure(quick: bool, seed: int) -> Iterator[dict]:
@@ -20,7 +20,7 @@ def measure(quick: bool, seed: int) -> Iterator[dict]:
 
 
 def one(api: str, length: str, texts: list[str], seconds: float) -> dict:
-    """A row; memory is read after a first load of a fifth of the time, and again at the end."""
+    """Returns a row. Memory is read after a first load of a fifth of the time, and again at the end."""
     with serving(MODELS) as server:
         url = server.grpc if api == "gRPC" else server.rest
         bench_serve(url, concurrency=CLIENTS, seconds=seconds / 5, texts=texts, model=MODEL)

@@ -14,8 +14,8 @@ from hypothesis.strategies import SearchStrategy
 from inputs import MODEL, MODELS, short_texts
 from server import Server, serving
 
-FLAT_MIB = 32  # growth that counts as none
-BEFORE = 0.1  # the share of requests before memory is read first
+FLAT_MIB = 32  # largest growth that counts as none
+BEFORE = 0.1  # the share of requests before the first reading of memory
 
 
 def measure(quick: bool, seed: int) -> Iterator[dict]:

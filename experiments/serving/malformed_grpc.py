@@ -1,4 +1,4 @@
-"""Malformed gRPC requests: bytes that are no message, and messages that lie."""
+"""Malformed gRPC requests: bytes that are no message, and messages that contradict themselves."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -76,7 +76,7 @@ def _spec(draw, message) -> None:
 def _predictions(draw) -> Call:
     request = PredictRequest()
     _spec(draw, request)
-    if draw(st.booleans()):  # the rest of the request is to be looked at, too
+    if draw(st.booleans()):  # the server must check the rest of the request, too
         request.model_spec.Clear()
         request.model_spec.name = MODEL
     for name in draw(st.lists(st.sampled_from(["text", "text", "text", "", "other", "n" * 3000]), max_size=2)):
@@ -162,7 +162,7 @@ REQUESTS = st.one_of(
 
 @contextmanager
 def asking(server: Server) -> Iterator[Callable[[Call], Outcome]]:
-    """Yields a function that makes a call with its message as it stands and tells what came of it."""
+    """Yields a function that makes a call with an unchanged message and returns the outcome."""
     with grpc.insecure_channel(server.grpc.removeprefix("grpc://")) as channel:
 
         def ask(call: Call) -> Outcome:

@@ -13,8 +13,8 @@ from inputs import MODEL
 from outcome import Outcome
 from server import Server
 
-ANSWER_SECONDS = 10  # for a request that is whole
-PATIENCE_SECONDS = 0.02  # for one that is not: the server may wait for the rest
+ANSWER_SECONDS = 10  # for a complete request
+PATIENCE_SECONDS = 0.02  # for an incomplete one: the server may wait for the rest
 
 GOOD_BODY = json.dumps({"instances": ["not good, but cheap", "good"]}).encode()
 GOOD_PATH = f"/v1/models/{MODEL}:predict"
@@ -22,7 +22,7 @@ GOOD_PATH = f"/v1/models/{MODEL}:predict"
 
 @dataclass(frozen=True)
 class RawRequest:
-    """whole: the server has all it was promised, so it has to answer. hang_up: the client leaves at once."""
+    """`whole`: the request is complete, so the server must answer. `hang_up`: the client disconnects at once."""
 
     data: bytes
     whole: bool
@@ -194,7 +194,7 @@ REQUESTS = st.one_of(
 
 @contextmanager
 def asking(server: Server) -> Iterator[Callable[[RawRequest], Outcome]]:
-    """Yields a function that sends a request over a connection of its own and tells what came of it."""
+    """Yields a function that sends a request over a new connection and returns the outcome."""
     address = urlsplit(server.rest)
 
     def ask(request: RawRequest) -> Outcome:
@@ -207,12 +207,12 @@ def asking(server: Server) -> Iterator[Callable[[RawRequest], Outcome]]:
                     while chunk := connection.recv(65536):
                         answer += chunk
                 end = "closed"
-            except ConnectionError:  # refused while it was sent, which may take the answer along
+            except ConnectionError:  # refused while it was sent; the answer may be lost
                 end = "reset"
             except TimeoutError:
                 end = "no end"
-        found = re.match(rb"HTTP/1\.[01] (\d{3})", answer)
-        status = found[1].decode() if found else end if not request.hang_up else "hung up"
+        match = re.match(rb"HTTP/1\.[01] (\d{3})", answer)
+        status = match[1].decode() if match else end if not request.hang_up else "hung up"
         bad = status == "500" or b"Traceback" in answer or (request.whole and end == "no end")
         return Outcome(status, bad, repr(request.data), repr(answer))
 

@@ -1,4 +1,4 @@
-"""A process' resident memory over time."""
+"""Samples a process' resident memory over time."""
 
 import threading
 from collections.abc import Callable, Iterator

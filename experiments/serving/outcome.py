@@ -1,11 +1,11 @@
-"""What came of one malformed request."""
+"""The outcome of one malformed request."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """bad: the server should not have done this. sent, answer: as Python literals, to do it again."""
+    """`bad` says that the server must not do this. `sent` and `answer` are Python literals, to repeat the request."""
 
     status: str
     bad: bool

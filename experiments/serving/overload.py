@@ -20,9 +20,9 @@ from keras_rnn.serving.bench_clients import SUCCESS, HttpClient, parse_target
 
 TEXTS = 64
 FACTOR = 10
-CLIENTS = 8  # for the capacity: enough that a text always waits, few enough that none is shed
+CLIENTS = 8  # to measure the capacity: a text always waits, and none is refused
 TIMEOUT_SECONDS = 5  # the server's limit for a request
-BOUND_MIB = 256  # over what it had before
+BOUND_MIB = 256  # largest growth of memory
 RECOVERY_SECONDS = 2
 SHED = ("429", "503")
 
@@ -38,19 +38,19 @@ def measure(quick: bool, seed: int) -> Iterator[dict]:
         normal = bench_serve(server.rest, seconds=seconds / 2, **one_client)
         answered = capacity.requests_per_second
         with sampled(server.resident_mib) as memory:
-            seen = asyncio.run(open_loop(server.rest, FACTOR * answered, seconds, texts))
+            outcomes = asyncio.run(open_loop(server.rest, FACTOR * answered, seconds, texts))
             ended = time.perf_counter()
             latencies = asyncio.run(one_after_another(server.rest, 2 * RECOVERY_SECONDS, texts))
-    statuses = Counter(status for status, _, _ in seen)
-    accepted = sorted(1e3 * latency for status, _, latency in seen if status in SUCCESS)
-    shed = [1e3 * latency for status, _, latency in seen if status in SHED]
-    in_time = sum(status in SUCCESS and due + latency < seconds for status, due, latency in seen)
-    after = [1e3 * latency for sent, latency in latencies if sent - ended > RECOVERY_SECONDS]
+    statuses = Counter(status for status, _, _ in outcomes)
+    accepted = sorted(1e3 * latency for status, _, latency in outcomes if status in SUCCESS)
+    shed = [1e3 * latency for status, _, latency in outcomes if status in SHED]
+    in_time = sum(status in SUCCESS and due + latency < seconds for status, due, latency in outcomes)
+    after = [1e3 * latency for start, latency in latencies if start - ended > RECOVERY_SECONDS]
     yield {
         "texts_per_request": TEXTS,
         "capacity_requests_per_second": round(answered, 1),
         "capacity_statuses": capacity.statuses,
-        "offered_requests_per_second": round(len(seen) / seconds, 1),
+        "offered_requests_per_second": round(len(outcomes) / seconds, 1),
         "statuses": dict(statuses),
         "answered_per_second": round(in_time / seconds, 1),
         "accepted_p50_ms": round(statistics.median(accepted), 1) if accepted else None,
@@ -81,17 +81,17 @@ def verdicts(rows: list[dict]) -> dict[str, bool]:
 
 
 async def open_loop(url: str, rate: float, seconds: float, texts: list[str]) -> list[tuple[str, float, float]]:
-    """Each of `rate * seconds` requests: its status, when it was due and how long after that it was answered, in s."""
+    """Returns for each of `rate * seconds` requests its status, its due time and its latency after it, in seconds."""
     target = parse_target(url, MODEL)
     idle: list[HttpClient] = [HttpClient(target, token=None, timeout=4 * TIMEOUT_SECONDS)]
     bodies = [idle[0].request(texts[start : start + TEXTS]) for start in range(0, len(texts) - TEXTS, TEXTS)]
     bodies = itertools.cycle(bodies)
-    seen, under_way = [], set()
+    outcomes, under_way = [], set()
 
     async def ask(due: float):
         client = idle.pop() if idle else HttpClient(target, token=None, timeout=4 * TIMEOUT_SECONDS)
         status, _ = await client.send(next(bodies))
-        seen.append((status, due - began, time.perf_counter() - due))
+        outcomes.append((status, due - began, time.perf_counter() - due))
         idle.append(client)
 
     began = time.perf_counter()
@@ -100,26 +100,26 @@ async def open_loop(url: str, rate: float, seconds: float, texts: list[str]) -> 
         if (early := due - time.perf_counter()) > 0:
             await asyncio.sleep(early)
         elif number % 16 == 0:
-            await asyncio.sleep(0)  # behind time: the answers are to be read all the same
+            await asyncio.sleep(0)  # late: the answers must be read all the same
         if time.perf_counter() - began > seconds:
-            break  # the client cannot send so many; the row tells how many it sent
+            break  # the client cannot send as many; the row has the number sent
         task = asyncio.create_task(ask(due))
         under_way.add(task)
         task.add_done_callback(under_way.discard)
     await asyncio.gather(*under_way)
     await asyncio.gather(*(client.close() for client in idle))
-    return seen
+    return outcomes
 
 
 async def one_after_another(url: str, seconds: float, texts: list[str]) -> list[tuple[float, float]]:
-    """When each request of one client was sent, by perf_counter, and its latency in seconds."""
+    """Returns for each request of one client its start by perf_counter and its latency in seconds."""
     client = HttpClient(parse_target(url, MODEL), token=None, timeout=4 * TIMEOUT_SECONDS)
     bodies = itertools.cycle([client.request([text]) for text in texts])
     end = time.perf_counter() + seconds
     latencies = []
-    while (sent := time.perf_counter()) < end:
+    while (start := time.perf_counter()) < end:
         status, _ = await client.send(next(bodies))
         if status in SUCCESS:
-            latencies.append((sent, time.perf_counter() - sent))
+            latencies.append((start, time.perf_counter() - start))
     await client.close()
     return latencies

@@ -1,9 +1,9 @@
-"""What the server does under load, through version switches, with malformed requests, kills, overload and attacks.
+"""Measures the server under load, version switches, malformed requests, kills, overload and attacks.
 
     python experiments/serving/run.py [--quick] [--seed 0] [PART ...]
 
-Each part starts fresh servers on free ports and writes results/PART.json: what it ran on, the rows, and whether each
-bar was met. `--quick` takes seconds a part, shows that all works, and writes nothing.
+Each part starts fresh servers on free ports and writes results/PART.json: the machine, the rows, and whether each bar
+was met. With `--quick` a part takes seconds and writes nothing.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if unknown := set(arguments.parts) - set(PARTS):
         parser.error(f"no part {', '.join(sorted(unknown))}; PART takes {', '.join(PARTS)}")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exception, so that the servers are ended
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exception ends the servers
     import_tensorflow()
     missed = []
     for name in arguments.parts or PARTS:

@@ -45,7 +45,7 @@ def serving(models: Path, *options: object) -> Iterator["Server"]:
 
 @dataclass(frozen=True)
 class Server:
-    """rest, grpc: the URLs of its APIs. log: what it wrote to standard error."""
+    """`rest` and `grpc` are the URLs of its APIs. `log` is the file of its standard error."""
 
     rest: str
     grpc: str
@@ -53,12 +53,12 @@ class Server:
     log: Path
 
     def resident_mib(self) -> float:
-        """Resident memory of its processes, in MiB."""
+        """Returns the resident memory of its processes, in MiB."""
         processes = [self.process, *self.process.children(recursive=True)]
         return sum(process.memory_info().rss for process in processes) / 2**20
 
     def states(self, model: str) -> dict[int, str]:
-        """The state of each version that the server tells of."""
+        """Returns the state of each version that the server lists."""
         with urllib.request.urlopen(f"{self.rest}/v1/models/{model}", timeout=10) as answer:
             versions = json.load(answer)["model_version_status"]
         return {int(version["version"]): version["state"] for version in versions}

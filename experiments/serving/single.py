@@ -1,7 +1,7 @@
 """One client: the median latency over REST, against a direct call of the same signature on the same texts.
 
-Direct calls are made in two ways, see direct.py: the bar is held against the function that `tf.saved_model.load`
-gives; a session, as the server itself has one, is quicker, and its difference is told beside it.
+direct.py makes direct calls in two ways. The bar applies to the function that `tf.saved_model.load` returns. A session,
+which the server uses, is quicker; the row has its figures, too.
 """
 
 import json
@@ -44,7 +44,7 @@ def measure(quick: bool, seed: int) -> Iterator[dict]:
 
 @contextmanager
 def direct_calls() -> Iterator[Callable[[str, list[str], float], float]]:
-    """Yields a function that has direct.py, a process of its own, call texts for so many seconds: p50 in ms."""
+    """Yields a function that has a direct.py process call texts for some seconds and returns the p50 in ms."""
     command = [sys.executable, Path(__file__).with_name("direct.py"), latest_version(MODELS / MODEL)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True) as process:
@@ -52,8 +52,8 @@ def direct_calls() -> Iterator[Callable[[str, list[str], float], float]]:
             if process.stdout.readline() != "ready\n":
                 raise RuntimeError("direct.py did not start")
 
-            def p50_ms(how, texts, seconds):
-                print(json.dumps({"how": how, "texts": texts, "seconds": seconds}), file=process.stdin, flush=True)
+            def p50_ms(kind, texts, seconds):
+                print(json.dumps({"kind": kind, "texts": texts, "seconds": seconds}), file=process.stdin, flush=True)
                 return float(process.stdout.readline())
 
             yield p50_ms

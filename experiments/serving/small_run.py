@@ -13,7 +13,7 @@ OPTIONS = "--limit 1000 --epochs 1 --model gru_64 --hidden-size 16 --embedding-s
 
 
 def train(directory: Path) -> Path:
-    """A run of 1,000 rows of negated_reviews in `directory`; it need not be good."""
+    """Trains on 1,000 rows of negated_reviews and returns `directory`. The model need not be good."""
     subprocess.run([*KERAS_RNN, "train", *OPTIONS.split(), "--out", directory], check=True, capture_output=True)
     return directory
 

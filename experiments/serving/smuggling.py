@@ -1,7 +1,7 @@
 """Smuggling: the corpus of ambiguous requests, sent to the server directly and through nginx and haproxy.
 
-A proxy keeps its connections to the server, so a request that the server sees and the proxy does not would be answered
-to the next client. After each item another connection asks a request of its own; its answer must be its own. Needs
+A proxy keeps its connections to the server. If the server sees a request that the proxy does not see, the next client
+gets its answer. So after each item another connection sends a request, and must get its own answer. This part needs
 nginx and haproxy on the PATH.
 """
 
@@ -19,7 +19,7 @@ from inputs import MODEL, MODELS
 from server import Server, serving
 from smuggling_corpus import corpus
 
-SECONDS = 0.2  # without another byte, after which an answer is taken to be whole
+SECONDS = 0.2  # an answer is complete when no byte comes for this time
 VICTIM = b"GET /v1/models/%b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % MODEL.encode()
 
 NGINX = """
@@ -29,7 +29,7 @@ http {{
     access_log off;
     client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-    upstream server {{ server 127.0.0.1:{to}; keepalive 1; }}
+    upstream server {{ server 127.0.0.1:{server_port}; keepalive 1; }}
     server {{
         listen 127.0.0.1:{port};
         location / {{
@@ -50,17 +50,17 @@ frontend front
     bind 127.0.0.1:{port}
     default_backend back
 backend back
-    server one 127.0.0.1:{to}
+    server one 127.0.0.1:{server_port}
 """
 
 
 def measure(quick: bool, seed: int) -> Iterator[dict]:
     with serving(MODELS) as server, tempfile.TemporaryDirectory() as folder:
-        to = int(server.rest.rsplit(":", 1)[1])
-        yield from through("directly", to, server)
+        server_port = int(server.rest.rsplit(":", 1)[1])
+        yield from rows_through("directly", server_port, server)
         for name, configuration in (("nginx", NGINX), ("haproxy", HAPROXY)):
-            with proxy(name, configuration, to, Path(folder)) as port:
-                yield from through(name, port, server)
+            with proxy(name, configuration, server_port, Path(folder)) as port:
+                yield from rows_through(name, port, server)
 
 
 def verdicts(rows: list[dict]) -> dict[str, bool]:
@@ -72,15 +72,15 @@ def verdicts(rows: list[dict]) -> dict[str, bool]:
     }
 
 
-def through(way: str, port: int, server: Server) -> Iterator[dict]:
-    """A row for the items sent at once, and one for their heads sent first.
+def rows_through(path_name: str, port: int, server: Server) -> Iterator[dict]:
+    """Yields a row for the items sent at once, and one for their heads sent first.
 
-    otherwise: what was answered where a strict reader answers otherwise. more: the items of which the server answered
-    more requests than there were answers.
+    otherwise: the answers that differ from a strict reader's. more: the items for which the server answered more
+    requests than there were answers.
     """
     for late in (False, True):
         items = corpus(MODEL)
-        otherwise, more, wrong = {}, [], []
+        otherwise, more, misdirected = {}, [], []
         for item in items:
             before = logged(server)
             head, end, rest = item.sent.partition(b"\r\n\r\n")
@@ -92,26 +92,26 @@ def through(way: str, port: int, server: Server) -> Iterator[dict]:
                 more.append(item.name)
             victim = exchange(port, [VICTIM])
             if victim.count(b"HTTP/1.1 200") != 1 or b"model_version_status" not in victim:
-                wrong.append(item.name)
+                misdirected.append(item.name)
         yield {
-            "through": way,
+            "through": path_name,
             "sent": "heads first" if late else "at once",
             "items": len(items),
             "answered_otherwise": len(otherwise),
             "otherwise": otherwise,
             "more": more,
-            "next_client_wrong": wrong,
+            "next_client_wrong": misdirected,
         }
 
 
 def logged(server: Server) -> int:
-    """How many requests of the API the server has answered so far; a request that it refused unread is none."""
-    time.sleep(0.05)  # the log is written by a thread of its own
+    """Returns the number of API requests that the server has answered so far, without those refused unread."""
+    time.sleep(0.05)  # a separate thread writes the log
     return server.log.read_text(errors="replace").count('"message": "request"')
 
 
 def exchange(port: int, parts: list[bytes]) -> bytes:
-    """What is answered on a connection of its own."""
+    """Returns the answer on a new connection."""
     answer = b""
     with (
         socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as client,
@@ -126,15 +126,15 @@ def exchange(port: int, parts: list[bytes]) -> bytes:
 
 
 @contextlib.contextmanager
-def proxy(name: str, configuration: str, to: int, folder: Path) -> Iterator[int]:
-    """Runs it in front of the port `to`; yields its own."""
+def proxy(name: str, configuration: str, server_port: int, folder: Path) -> Iterator[int]:
+    """Runs a proxy in front of the port `server_port` and yields the proxy's port."""
     program = shutil.which(name) or shutil.which(name, path="/usr/sbin")
     if program is None:
         raise RuntimeError(f"no {name} on the PATH")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     file = folder / f"{name}.conf"
-    file.write_text(configuration.format(folder=folder, to=to, port=port))
+    file.write_text(configuration.format(folder=folder, server_port=server_port, port=port))
     command = [program, "-c" if name == "nginx" else "-f", file]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
         try:

@@ -1,4 +1,4 @@
-"""Bytes that two readers of HTTP/1.1 could divide into requests in different ways, and what a strict one answers."""
+"""Bytes that two readers of HTTP/1.1 could divide into different requests, and the answers of a strict reader."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ HIDDEN = b"GET /v1/models/hidden HTTP/1.1\r\nHost: localhost\r\n\r\n"  # a model
 
 @dataclass(frozen=True)
 class Item:
-    """answers: the statuses that a strict reader of RFC 9112 gives to `sent`, the last of them 400 if it ends there."""
+    """`answers` has the statuses of a strict reader of RFC 9112. The last is 400 if the reader stops there."""
 
     name: str
     sent: bytes
@@ -16,7 +16,7 @@ class Item:
 
 
 def corpus(model: str) -> list[Item]:
-    """The items; `model` is one whose predictions take BODY."""
+    """Returns the items. `model` is a model that takes BODY."""
     target = b"/v1/models/%b:predict" % model.encode()
 
     def post(headers: bytes, rest: bytes, line: bytes = b"POST %b HTTP/1.1") -> bytes:
@@ -36,7 +36,7 @@ def corpus(model: str) -> list[Item]:
     get = post(b"X: y", HIDDEN, b"GET /livez HTTP/1.1")
     two, refused = (200, 404), (400,)
     items = [
-        # What is plain.
+        # Plain requests.
         ("two requests", post(size, BODY + HIDDEN), two),
         ("a chunked body", chunked(whole), two),
         ("CHUNKED", post(b"Transfer-Encoding: CHUNKED", whole + HIDDEN), two),
@@ -52,7 +52,7 @@ def corpus(model: str) -> list[Item]:
         ("a chunk size with zeros", chunked(b"000" + whole), two),
         ("a last chunk 000", chunked(chunk + b"000\r\n\r\n"), two),
         ("a trailer", chunked(chunk + b"0\r\nX: y\r\n\r\n"), two),
-        # Another protocol is asked for.
+        # Requests for another protocol.
         ("h2c", post(upgrade + size, BODY + HIDDEN), two),
         ("h2c, chunked", post(upgrade + te, whole + HIDDEN), two),
         ("h2c, without a body", post(upgrade[:-2], HIDDEN, b"GET /livez HTTP/1.1"), two),
@@ -67,7 +67,7 @@ def corpus(model: str) -> list[Item]:
         ("CONNECT", post(none, HIDDEN, b"CONNECT localhost:80 HTTP/1.1"), refused),
         ("CONNECT to a path", post(both, BODY + HIDDEN, b"CONNECT /livez HTTP/1.1"), refused),
         ("the preface of HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + HIDDEN, refused),
-        # Two framings, or one that is not clear.
+        # Two framings, or an unclear one.
         ("Content-Length, Transfer-Encoding", post(both + b"\r\n" + te, whole + HIDDEN), refused),
         ("Transfer-Encoding, Content-Length", post(te + b"\r\n" + both, whole + HIDDEN), refused),
         ("two lengths", post(size + b"\r\n" + both, BODY + HIDDEN), refused),
@@ -125,7 +125,7 @@ def corpus(model: str) -> list[Item]:
         ("a space at the end", get.replace(b"\r\n", b" \r\n", 1), refused),
         ("a space in the target", get.replace(b"livez", b"liv ez", 1), refused),
         ("a method in small letters", get.replace(b"GET", b"get", 1), refused),
-        # Chunks; what comes of the request before them is told by its refusal.
+        # Chunks. The refusal of a request also answers its earlier chunks.
         ("a chunk size 0x", chunked(b"0x" + whole), refused),
         ("a negative chunk size", chunked(b"-" + whole), refused),
         ("space before a chunk size", chunked(b" " + whole), refused),

@@ -26,10 +26,10 @@ from keras_rnn.serving.bench_clients import SUCCESS, GrpcClient, HttpClient, cli
 
 MODEL = "switched"
 REST_CLIENTS, GRPC_CLIENTS = 60, 4
-POLL_SECONDS = 0.02  # between our looks at the status
+POLL_SECONDS = 0.02  # between two polls of the status
 SERVER_POLL_SECONDS = 0.2
 SWITCH_SECONDS = 60  # at most, from a folder's appearance to the end of the version before it
-DWELL_SECONDS = 0.5  # of load on a version, once it is alone
+DWELL_SECONDS = 0.5  # of load on a version when no other is loaded
 
 
 def measure(quick: bool, seed: int) -> Iterator[dict]:
@@ -40,19 +40,19 @@ def measure(quick: bool, seed: int) -> Iterator[dict]:
         small_run.export_versions(small_run.train(Path(folder, "run")), staged, switches + 1)
         (staged / "1").rename(served / "1")
         with serving(served.parent, "--poll-seconds", SERVER_POLL_SECONDS) as server:
-            seen = asyncio.run(switch_under_load(server, staged, served))
-    yield from seen.switches
-    outside = seen.outside()
-    statuses = Counter(answer.status for answer in seen.answers)
+            observed = asyncio.run(switch_under_load(server, staged, served))
+    yield from observed.switches
+    outside = observed.outside()
+    statuses = Counter(answer.status for answer in observed.answers)
     yield {
         "switches": switches,
         "clients": REST_CLIENTS + GRPC_CLIENTS,
         "statuses": dict(statuses),
         "failed": sum(count for status, count in statuses.items() if status not in SUCCESS),
-        "slowest_ms": round(1e3 * max(answer.received - answer.sent for answer in seen.answers)),
+        "slowest_ms": round(1e3 * max(answer.received - answer.sent for answer in observed.answers)),
         "outside": len(outside),
         "examples": [vars(answer) for answer in outside[:5]],
-        "median_seconds_to_available": statistics.median(row["seconds_to_available"] for row in seen.switches),
+        "median_seconds_to_available": statistics.median(row["seconds_to_available"] for row in observed.switches),
     }
 
 
@@ -65,8 +65,8 @@ def verdicts(rows: list[dict]) -> dict[str, bool]:
     }
 
 
-async def switch_under_load(server: Server, staged: Path, served: Path) -> "Seen":
-    seen = Seen()
+async def switch_under_load(server: Server, staged: Path, served: Path) -> "Observations":
+    observed = Observations()
     texts = itertools.cycle(short_texts())
     pool = [
         client
@@ -74,32 +74,32 @@ async def switch_under_load(server: Server, staged: Path, served: Path) -> "Seen
         for client in clients(parse_target(url, MODEL), number, token=None, timeout=60)
     ]
     over = asyncio.Event()
-    polling = asyncio.create_task(poll(server, seen, over))
-    asking = [asyncio.create_task(ask(client, texts, seen, over)) for client in pool]
+    polling = asyncio.create_task(poll(server, observed, over))
+    asking = [asyncio.create_task(ask(client, texts, observed, over)) for client in pool]
     try:
         await asyncio.sleep(DWELL_SECONDS)
         for version in range(2, len(list(staged.iterdir())) + 2):
-            seen.switches.append(await switch(version, staged, served, seen))
+            observed.switches.append(await switch(version, staged, served, observed))
             shutil.rmtree(served / str(version - 1))
     finally:
         over.set()
         await asyncio.gather(polling, *asking)
         await asyncio.gather(*(client.close() for client in pool))
-    answers = Counter(answer.version for answer in seen.answers)
-    for row in seen.switches:
+    answers = Counter(answer.version for answer in observed.answers)
+    for row in observed.switches:
         row["answers"] = answers[row["version"]]
-    return seen
+    return observed
 
 
-async def switch(version: int, staged: Path, served: Path, seen: "Seen") -> dict:
-    """Publishes a version and waits until it alone is left."""
+async def switch(version: int, staged: Path, served: Path, observed: "Observations") -> dict:
+    """Publishes a version and waits until the one before it is unloaded."""
     began = time.monotonic()
     (staged / str(version)).rename(served / str(version))
     async with asyncio.timeout(SWITCH_SECONDS):
-        while seen.state(version) != "AVAILABLE":
+        while observed.state(version) != "AVAILABLE":
             await asyncio.sleep(POLL_SECONDS)
         available = time.monotonic()
-        while seen.state(version - 1) not in (None, "END"):
+        while observed.state(version - 1) not in (None, "END"):
             await asyncio.sleep(POLL_SECONDS)
     ended = time.monotonic()
     await asyncio.sleep(DWELL_SECONDS)
@@ -110,18 +110,20 @@ async def switch(version: int, staged: Path, served: Path, seen: "Seen") -> dict
     }
 
 
-async def ask(client: HttpClient | GrpcClient, texts: Iterator[str], seen: "Seen", over: asyncio.Event) -> None:
+async def ask(
+    client: HttpClient | GrpcClient, texts: Iterator[str], observed: "Observations", over: asyncio.Event
+) -> None:
     while not over.is_set():
         request = client.request([next(texts)])
         sent = time.monotonic()
         status, answer = await client.send(request)
         received = time.monotonic()
         version = version_of(answer, isinstance(client, GrpcClient)) if status in SUCCESS else None
-        seen.answers.append(Answer(sent, received, status, version))
+        observed.answers.append(Answer(sent, received, status, version))
 
 
 def version_of(answer: bytes, is_grpc: bool) -> int:
-    """The version by the label; over gRPC the response's own version has to be the same."""
+    """Returns the version in the label. The version in a gRPC response must be the same."""
     if not is_grpc:
         return int(json.loads(answer)["predictions"][0]["label"].split("-")[0][1:])
     response = PredictResponse.FromString(answer)
@@ -131,17 +133,17 @@ def version_of(answer: bytes, is_grpc: bool) -> int:
     return version
 
 
-async def poll(server: Server, seen: "Seen", over: asyncio.Event) -> None:
+async def poll(server: Server, observed: "Observations", over: asyncio.Event) -> None:
     while not over.is_set():
         asked = time.monotonic()
         states = await asyncio.to_thread(server.states, MODEL)
-        seen.polls.append(Poll(asked, time.monotonic(), states))
+        observed.polls.append(Poll(asked, time.monotonic(), states))
         await asyncio.sleep(POLL_SECONDS)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """sent, received: seconds of the monotonic clock. version: None where the request failed."""
+    """`sent` and `received` are seconds of the monotonic clock. `version` is None if the request failed."""
 
     sent: float
     received: float
@@ -157,17 +159,17 @@ class Poll:
 
 
 @dataclass
-class Seen:
+class Observations:
     answers: list[Answer] = field(default_factory=list)
     polls: list[Poll] = field(default_factory=list)
     switches: list[dict] = field(default_factory=list)
 
     def state(self, version: int) -> str | None:
-        """By the newest poll; None for a version that the server does not tell of."""
+        """Returns the state in the newest poll, None for a version that the server does not list."""
         return self.polls[-1].states.get(version) if self.polls else None
 
     def outside(self) -> list[Answer]:
-        """The answers from a version that cannot have been loaded."""
+        """Returns the answers from a version that cannot have been loaded."""
         not_before, not_after, been = defaultdict(float), {}, set()
         for poll in self.polls:
             available = {version for version, state in poll.states.items() if state == "AVAILABLE"}

@@ -1,4 +1,4 @@
-"""A server that answers every REST and gRPC request at once with the same bytes: what is left is the client's cost.
+"""A server that answers every REST and gRPC request at once with the same bytes, to measure the client's cost.
 
     python experiments/serving/trivial.py
 

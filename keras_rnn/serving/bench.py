@@ -1,4 +1,4 @@
-"""How quickly a server answers: latencies and throughput of any TensorFlow Serving API, over REST or gRPC."""
+"""Measures latencies and throughput of a server with TensorFlow Serving's API, over REST or gRPC."""
 
 import asyncio
 import itertools
@@ -26,7 +26,7 @@ from keras_rnn.serving.server.tokens import read_tokens
 WARM_UP_SECONDS = 1.0  # at most, and at most a fifth of the measurement
 PROBE_SECONDS = 10.0
 TIMEOUT_SECONDS = 60.0
-PAUSE_SECONDS = 0.05  # after a failed connection, not to spin on a server that is gone
+PAUSE_SECONDS = 0.05  # after a failed connection: a server that is gone must not be asked in a busy loop
 
 Clients = list[HttpClient | GrpcClient]
 
@@ -43,13 +43,13 @@ def bench_serve(
 ) -> "BenchResult":
     """Sends predict requests for `seconds` from `concurrency` clients, each of which waits for its answer.
 
-    The model takes strings as its only input, named `text` over gRPC. One request tells first whether the server is
-    there and knows the model; a warm-up of at most a second is not counted.
+    The model takes strings as its only input, named `text` over gRPC. A first request tells whether the server is there
+    and knows the model. A warm-up of at most a second is not counted.
 
     Args:
         url: `http(s)://HOST:PORT` for REST, `grpc://HOST:PORT` for gRPC, with or without `/v1/models/NAME`.
-        texts: sent in turn, over and over.
-        model: its name, where the URL does not tell it.
+        texts: sent in turn, from the start again after the last.
+        model: its name, if the URL does not tell it.
         token: sent as a bearer token.
 
     Raises:
@@ -69,7 +69,7 @@ def bench_serve(
 
 
 def read_texts(path: str | Path) -> list[str]:
-    """The lines of a UTF-8 file that are not blank.
+    """Returns the lines of a UTF-8 file that are not blank.
 
     Raises:
         UsageError: no such file, not UTF-8, or no such line.
@@ -87,7 +87,7 @@ def read_texts(path: str | Path) -> list[str]:
 
 
 def read_token(path: str | Path) -> str:
-    """The first token of a file as the server takes it; UsageError without one."""
+    """Returns the first token of a server's token file; raises UsageError if there is none."""
     try:
         return read_tokens(path)[0].decode("ascii")
     except (OSError, UnicodeDecodeError) as error:
@@ -108,11 +108,11 @@ async def _probe(client: HttpClient | GrpcClient, request: bytes) -> None:
     client.timeout = PROBE_SECONDS
     status, answer = await client.send(request)
     client.timeout = timeout
-    said = answer.decode(errors="replace")
+    message = answer.decode(errors="replace")
     if status in (CONNECTION_ERROR, TIMEOUT, "UNAVAILABLE", "DEADLINE_EXCEEDED"):
-        raise UsageError(f"no server answers at {target.scheme}://{target.address}: {said}")
+        raise UsageError(f"no server answers at {target.scheme}://{target.address}: {message}")
     if status in ("404", "NOT_FOUND"):
-        raise UsageError(f"{target.scheme}://{target.address} serves no model {target.model!r}: {said}")
+        raise UsageError(f"{target.scheme}://{target.address} serves no model {target.model!r}: {message}")
 
 
 async def _closed_loop(pool: Clients, requests: Iterator[bytes], seconds: float) -> "_Tally":
@@ -121,11 +121,11 @@ async def _closed_loop(pool: Clients, requests: Iterator[bytes], seconds: float)
     end = began + seconds
 
     async def run(client):
-        while (sent := time.perf_counter()) < end:
+        while (start := time.perf_counter()) < end:
             status, answer = await client.send(next(requests))
             tally.statuses[status] += 1
             if status in SUCCESS:
-                tally.latencies.append(time.perf_counter() - sent)
+                tally.latencies.append(time.perf_counter() - start)
                 continue
             tally.messages.setdefault(status, answer.decode(errors="replace"))
             if status == CONNECTION_ERROR:
@@ -156,7 +156,7 @@ def _result(tally: "_Tally", texts_per_request: int) -> "BenchResult":
 
 @dataclass
 class _Tally:
-    """What the clients count together; latencies in seconds, of successes."""
+    """The sums of all clients. `latencies` are those of successful requests, in seconds."""
 
     latencies: list[float] = field(default_factory=list)
     statuses: Counter = field(default_factory=Counter)
@@ -166,10 +166,10 @@ class _Tally:
 
 @dataclass(frozen=True)
 class BenchResult:
-    """What was measured; rates and latencies are those of the requests that succeeded, NaN where none did.
+    """The figures of a measurement. Rates and latencies count successful requests; latencies are NaN if there is none.
 
-    `statuses` counts all requests by HTTP or gRPC status, "timeout" and "connection error" among them; `messages` has
-    the first answer of each kind of failure. `seconds` runs to the last answer.
+    `statuses` counts all requests by HTTP or gRPC status, "timeout" or "connection error". `messages` holds the first
+    answer of each kind of failure. `seconds` ends with the last answer.
     """
 
     seconds: float
@@ -185,5 +185,5 @@ class BenchResult:
 
     @property
     def failed(self) -> int:
-        """How many requests did not succeed."""
+        """The number of requests that did not succeed."""
         return sum(self.statuses[status] for status in self.messages)

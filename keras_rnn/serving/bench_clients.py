@@ -1,7 +1,8 @@
-"""The clients of `bench_serve`: one request at a time, built beforehand and answered in bytes, at little cost.
+"""The clients of `bench_serve`. Each sends one prepared request at a time and returns the answer as bytes.
 
-They share a machine with the server they measure. A request by HttpClient costs some 90 microseconds of CPU, a
-quarter of what a general HTTP client takes; what it leaves out is whatever a benchmark of one address has no use for.
+They share a machine with the server that they measure, so they must be cheap. A request by HttpClient costs some 90
+microseconds of CPU, a quarter of what a general HTTP client takes. HttpClient has only what a benchmark of one address
+needs.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ PREDICT = "/tensorflow.serving.PredictionService/Predict"
 
 @dataclass(frozen=True)
 class Target:
-    """Where a model is served."""
+    """The address of a served model."""
 
     scheme: str
     host: str
@@ -38,32 +39,32 @@ class Target:
 
 
 def parse_target(url: str, model: str | None) -> Target:
-    """The target of `http(s)://HOST[:PORT][/v1/models/NAME]` or `grpc://HOST:PORT[/v1/models/NAME]`.
+    """Parses `http(s)://HOST[:PORT][/v1/models/NAME]` or `grpc://HOST:PORT[/v1/models/NAME]`.
 
     Raises:
-        UsageError: another kind of URL; no model by the URL nor by `model`, or two.
+        UsageError: another kind of URL, no model in the URL nor in `model`, or two different ones.
     """
-    takes = "http://HOST:PORT, https://HOST:PORT or grpc://HOST:PORT, with or without /v1/models/NAME"
+    expected_form = "http://HOST:PORT, https://HOST:PORT or grpc://HOST:PORT, with or without /v1/models/NAME"
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port or PORTS.get(parts.scheme)
     except ValueError:
         host = port = None
     if not host or not port or parts.scheme not in PORTS or parts.query or parts.fragment or parts.username:
-        raise UsageError(f"the URL takes {takes}, got {url!r}")
+        raise UsageError(f"the URL takes {expected_form}, got {url!r}")
     path = re.fullmatch(r"/*|/v1/models/([^/:]+)(?::predict)?/?", parts.path)
     if not path:
-        raise UsageError(f"the URL takes {takes}, got {url!r}")
-    named = unquote(path[1]) if path[1] else None
-    if named and model and named != model:
-        raise UsageError(f"the URL names the model {named!r}, but --model is {model!r}")
-    if not (named or model):
+        raise UsageError(f"the URL takes {expected_form}, got {url!r}")
+    url_model = unquote(path[1]) if path[1] else None
+    if url_model and model and url_model != model:
+        raise UsageError(f"the URL names the model {url_model!r}, but --model is {model!r}")
+    if not (url_model or model):
         raise UsageError(f"which model? give --model NAME, or {parts.scheme}://{parts.netloc}/v1/models/NAME")
-    return Target(parts.scheme, host, port, named or model)
+    return Target(parts.scheme, host, port, url_model or model)
 
 
 def clients(target: Target, number: int, *, token: str | None, timeout: float) -> list["HttpClient | GrpcClient"]:
-    """`number` clients: over HTTP with a connection each, over gRPC one channel that all share."""
+    """Returns `number` clients. HTTP clients have a connection each; gRPC clients share one channel."""
     if target.scheme == "grpc":
         return [GrpcClient(target, token=token, timeout=timeout)] * number
     return [HttpClient(target, token=token, timeout=timeout) for _ in range(number)]
@@ -79,9 +80,9 @@ def _package(module: str) -> Any:
 
 
 class HttpClient:
-    """Predicts over one keep-alive connection, which is opened by the first request and again after it broke.
+    """Predicts over one keep-alive connection. The first request opens it, and so does the first one after a failure.
 
-    Every answer is its HTTP status as text, or CONNECTION_ERROR or TIMEOUT, and the body.
+    An answer is a status and a body. The status is the HTTP status as text, CONNECTION_ERROR or TIMEOUT.
     """
 
     def __init__(self, target: Target, *, token: str | None, timeout: float):
@@ -105,11 +106,11 @@ class HttpClient:
                     await self._open()
                 return await self._connection.send(b"%b%d\r\n\r\n%b" % (self._head, len(request), request))
         except TimeoutError:
-            failed = TIMEOUT, f"no answer in {self.timeout:g} s".encode()
+            failure = TIMEOUT, f"no answer in {self.timeout:g} s".encode()
         except OSError as error:
-            failed = CONNECTION_ERROR, str(error).encode()
+            failure = CONNECTION_ERROR, str(error).encode()
         await self.close()
-        return failed
+        return failure
 
     async def close(self) -> None:
         if self._connection:
@@ -124,7 +125,7 @@ class HttpClient:
 
 
 class GrpcClient:
-    """Predicts over one channel; every answer is its gRPC status and the serialized PredictResponse or the details."""
+    """Predicts over one channel. An answer is the gRPC status, and the serialized PredictResponse or the details."""
 
     def __init__(self, target: Target, *, token: str | None, timeout: float):
         self.target = target
@@ -145,7 +146,7 @@ class GrpcClient:
         return request.SerializeToString()
 
     async def send(self, request: bytes) -> tuple[str, bytes]:
-        if self._channel is None:  # here, as it belongs to the running loop
+        if self._channel is None:  # not in __init__: a channel belongs to the running loop
             self._channel = self._grpc.aio.insecure_channel(self.target.address)
             self._predict = self._channel.unary_unary(PREDICT)
         try:
@@ -160,7 +161,7 @@ class GrpcClient:
 
 
 class _HttpConnection(asyncio.Protocol):
-    """One HTTP/1.1 connection with at most one request under way; the parser calls the `on_` methods."""
+    """One HTTP/1.1 connection with at most one open request. The parser calls the `on_` methods."""
 
     def __init__(self, parser):
         self._parser = parser(self)

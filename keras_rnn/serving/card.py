@@ -1,4 +1,4 @@
-"""The model card of an exported model: what it is, what it was trained on, how good it is."""
+"""The model card of an export: its settings, its training data and its figures."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -7,6 +7,7 @@ import keras
 
 from keras_rnn.serving.integrity import file_hashes
 from keras_rnn.serving.layout import SAVED_MODEL
+from keras_rnn.tasks import get_task
 from keras_rnn.training.config import config_to_dict
 from keras_rnn.training.run_directory import PACKAGES, Run
 
@@ -15,25 +16,30 @@ NOTES = {
         "Trained on synthetic sentences made by a grammar, to show that a recurrent network follows negation and "
         "word order where a bag of words cannot. It knows the grammar's words only and is no judge of real reviews."
     ),
+    "slot_requests": (
+        "Trained on synthetic requests made by a grammar, to show that a recurrent network reads a word by what stands "
+        "around it. It says nothing about requests in the real world."
+    ),
 }
 PADDING = (
     "**What it answers to a text hangs on the longest text of its batch**, since it reads padding as if it were text. "
     "A server should not put the texts of several requests into one batch: leave TensorFlow Serving's batching off."
 )
-WEIGHTS = (SAVED_MODEL, "variables/variables.data-00000-of-00001")  # some are constants of the graph
+UNITS = {"loss": "loss (nats)"}
+WEIGHTS = (SAVED_MODEL, "variables/variables.data-00000-of-00001")  # some weights are constants of the graph
 
 
 def model_card(run: Run, model: keras.Model, saved_model: Path, rows_independent: bool) -> dict:
-    """The card of a run's text model and the SavedModel written of it, as JSON holds it.
+    """Returns the card of a run's model and its SavedModel, as JSON values.
 
-    Of local files it names the file, not the folder.
+    The card names local files without their folders.
     """
     config = config_to_dict(run.config)
     for section, path in (("data", "data"), ("data", "tfds_manual_dir"), ("text", "embeddings")):
         if config[section][path]:
             config[section][path] = Path(config[section][path]).name
     return {
-        "class_names": list(run.class_names),
+        **{name: list(run.facts[name]) for name in run.task.card_facts},
         "config": config,
         "metrics": run.metrics,
         "parameters": model.count_params(),
@@ -44,29 +50,24 @@ def model_card(run: Run, model: keras.Model, saved_model: Path, rows_independent
 
 
 def model_card_markdown(card: dict) -> str:
-    """The card for a person to read."""
+    """Returns the card as Markdown."""
     config, metrics = card["config"], card["metrics"]
     data = config["data"]["dataset"] or config["data"]["data"]
-    figures = [
-        f"| {split} | {values['accuracy']:.4f} | {values['loss']:.4f} |"
-        for split, values in metrics.items()
-        if isinstance(values, dict)
-    ]
+    splits = {split: values for split, values in metrics.items() if isinstance(values, dict)}
+    names = list(splits["validation"])
+    table = [["split", *(UNITS.get(name, name) for name in names)], ["---"] * (len(names) + 1)]
+    table += [[split, *(f"{values[name]:.4f}" for name in names)] for split, values in splits.items()]
+    paragraph, *others = get_task(config["task"]).serving.card_paragraphs(card)
     settings = {**config["text"], **config["model"]["hyperparameters"], **config["training"]}
     lines = [
         f"# {config['model']['model']} on {data}",
         "",
-        f"A text classifier with {card['parameters']:,} parameters. It takes strings `(batch,)` as `text` and returns "
-        "`probabilities`, float32 `(batch, classes)`, and `label`, strings `(batch,)`. The signature `tokens` takes "
-        "`token_ids`, int32 `(batch, time)`, and returns `logits`; `classify` is for TensorFlow Serving's Classify.",
+        paragraph,
         "",
         *([] if card["rows_independent"] else [PADDING, ""]),
-        f"Classes, in the order of the probabilities: {', '.join(card['class_names'])}.",
-        "",
+        *(line for other in others for line in (other, "")),
         *([NOTES[data], ""] if data in NOTES else []),
-        "| split | accuracy | loss (nats) |",
-        "| --- | --- | --- |",
-        *figures,
+        *(f"| {' | '.join(row)} |" for row in table),
         "",
         f"Best of {metrics['epochs']} epochs: number {metrics['best_epoch']}. Settings: "
         + ", ".join(f"{name} {value}" for name, value in settings.items())

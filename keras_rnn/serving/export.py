@@ -1,4 +1,4 @@
-"""A trained run written as a version of a model: beside the others, checked, then renamed to its number."""
+"""Exports a trained run: a version is written to a hidden folder, checked, and renamed to its number."""
 
 import errno
 import os
@@ -17,7 +17,7 @@ from keras_rnn.serving.layout import MAX_VERSION, versions
 from keras_rnn.training.run_directory import Run, open_run
 
 DAY_SECONDS = 86_400
-_under_way: set[str] = set()  # the hidden folders of this process' exports, by name
+_active_folders: set[str] = set()  # names of the hidden folders that this process writes now
 
 
 def export(run: Run | str | Path, to: str | Path, *, version: int | None = None, format: str = "saved_model") -> Path:
@@ -47,22 +47,22 @@ def export(run: Run | str | Path, to: str | Path, *, version: int | None = None,
         raise UsageError(f"version takes at most {MAX_VERSION}, got {version}")
     number = version or max(versions(to), default=0) + 1
     if (to / str(number)).exists():
-        raise _taken(to / str(number))
+        raise _version_exists(to / str(number))
 
     make_folder(to, "folder")
     _clear_debris(to)
     temp_folder = to / f".{number}.{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
-    _under_way.add(temp_folder.name)
+    _active_folders.add(temp_folder.name)
     try:
         write(run, temp_folder, to.resolve().name)
         return _publish(temp_folder, to, number, may_move=version is None)
     finally:
         shutil.rmtree(temp_folder, ignore_errors=True)
-        _under_way.discard(temp_folder.name)
+        _active_folders.discard(temp_folder.name)
 
 
 def _publish(temp_folder: Path, to: Path, number: int, may_move: bool) -> Path:
-    """Renames `temp_folder` to the version `number`; where another export was first, to the next free one if it may."""
+    """Renames `temp_folder` to version `number`, or with `may_move` to the next free one if that version exists."""
     for file in temp_folder.rglob("*"):
         if file.is_file():
             with open(file, "rb") as written:
@@ -71,40 +71,41 @@ def _publish(temp_folder: Path, to: Path, number: int, may_move: bool) -> Path:
         published = to / str(number)
         try:
             temp_folder.rename(published)
-        except OSError as error:  # so ends a rename to a folder that is not empty, or to a file
+        except OSError as error:  # the target is a folder that is not empty, or a file
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 raise
             if not may_move:
-                raise _taken(published) from None
+                raise _version_exists(published) from None
             number += 1
         else:
             return published
 
 
-def _taken(published: Path) -> UsageError:
+def _version_exists(published: Path) -> UsageError:
     return UsageError(f"{published} exists already; give another version")
 
 
 def _clear_debris(to: Path) -> None:
-    """Removes what exports that were killed left in a model's folder; one that still goes on keeps its own.
+    """Removes the hidden folders of killed exports from a model's folder. Those of live exports stay.
 
-    Whether a process of another host lives cannot be told, so what it left goes when it is a day old.
+    It is not known whether a process of another host lives, so its folder is removed when it is a day old.
     """
     host = re.escape(socket.gethostname())
     for entry in to.glob(".*.tmp"):
-        if entry.name in _under_way:
+        if entry.name in _active_folders:
             continue
-        ours = re.fullmatch(rf"\.\d+\.{host}\.(\d+)\.[0-9a-f]+\.tmp", entry.name)
-        if (ours and not _another_process(int(ours[1]))) or time.time() - entry.stat().st_mtime > DAY_SECONDS:
+        local_name = re.fullmatch(rf"\.\d+\.{host}\.(\d+)\.[0-9a-f]+\.tmp", entry.name)
+        is_dead = local_name is not None and not _is_other_live_process(int(local_name[1]))
+        if is_dead or time.time() - entry.stat().st_mtime > DAY_SECONDS:
             shutil.rmtree(entry)
 
 
-def _another_process(pid: int) -> bool:
-    """Whether a process of that id lives, this one aside."""
+def _is_other_live_process(pid: int) -> bool:
+    """Whether a process of this id lives that is not this process."""
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:  # somebody else's
+    except PermissionError:  # the process is of another user
         return True
     return pid != os.getpid()

@@ -1,4 +1,4 @@
-"""Whether the files of a version are those that were published: their hashes, which its model card holds."""
+"""The hashes of a version's files. The model card holds them, and they show that no file has changed."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ class ExportError(RuntimeError):
 
 
 def file_hashes(version_directory: Path) -> dict[str, str]:
-    """sha256, in hex, of saved_model.pb and of every file below variables/ and assets/, by relative path."""
+    """Returns the sha256, in hex, of saved_model.pb and of all files in variables/ and assets/, by relative path."""
     paths = [version_directory / SAVED_MODEL]
     for folder in HASHED_FOLDERS:
         paths += sorted(path for path in (version_directory / folder).rglob("*") if path.is_file())
@@ -22,7 +22,7 @@ def file_hashes(version_directory: Path) -> dict[str, str]:
 
 
 def verify_files(version_directory: str | Path) -> None:
-    """Compares a version's files with the hashes in its model card; a SavedModel without them passes.
+    """Compares a version's files with the hashes in its model card. A SavedModel without hashes passes.
 
     Raises:
         ExportError: a file is missing or has changed (the first one is named), or the card cannot be read.

@@ -12,7 +12,7 @@ WARMUP_REQUESTS = "assets.extra/tf_serving_warmup_requests"
 
 
 def versions(folder: Path) -> list[int]:
-    """The versions in a model's folder, ascending; names that are no integer of 64 bits do not count."""
+    """Returns the versions in a model's folder, ascending. Names that are no 64-bit integer do not count."""
     if not folder.is_dir():
         return []
     names = (entry.name for entry in folder.iterdir() if entry.name.isdecimal() and entry.is_dir())
@@ -20,12 +20,12 @@ def versions(folder: Path) -> list[int]:
 
 
 def complete_versions(folder: Path) -> list[int]:
-    """The versions in a model's folder that hold a SavedModel, ascending."""
+    """Returns the versions in a model's folder that hold a SavedModel, ascending."""
     return [number for number in versions(folder) if (folder / str(number) / SAVED_MODEL).is_file()]
 
 
 def latest_version(folder: Path) -> Path | None:
-    """The SavedModel that `folder` is or whose highest version it holds; None where it is neither."""
+    """Returns `folder` if it is a SavedModel, else the highest version in it, else None."""
     if (folder / SAVED_MODEL).is_file():
         return folder
     complete = complete_versions(folder)

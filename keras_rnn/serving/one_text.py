@@ -1,7 +1,7 @@
-"""One text at a time: a network of its own, in which nothing is masked and a row is known to be the only one.
+"""A separate network for a single text. It masks nothing, and its number of rows is known to be 1.
 
-A single text has no padding, so that what puts steps behind a mask in order, and what chooses by the number of rows,
-is left out: for a small network that takes as long as one of its layers.
+A single text has no padding, so this network needs neither the ops that order masked steps nor those that choose by
+the number of rows. In a small network these ops take as long as one of its layers.
 """
 
 from collections.abc import Callable
@@ -10,44 +10,47 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_rnn.serving.check import TOLERANCE
+from keras_rnn.tasks.contract import TOLERANCE
 
 ONE_TEXT = tf.TensorSpec((1, None), tf.int32, "token_ids")
-PROBED = 32  # ids of the row that tells whether a network masks more than padding
+PROBE_IDS = 32  # number of ids in the row that shows whether a network masks more than padding
 
 
-def one_or_many(one: Callable, many: Callable, token_ids):
-    """`one(token_ids)` where they are of a single row without padding, else `many(token_ids)`.
+def single_row_or_batch(single_row: Callable, batch: Callable, token_ids):
+    """Returns `single_row(token_ids)` for one row without padding, else `batch(token_ids)`.
 
     Args:
-        one: from token ids int32 `(1, time)`.
-        many: from token ids int32 `(rows, time)`, to what `one` gives, for each row.
+        single_row: a function of token ids int32 `(1, time)`.
+        batch: a function of token ids int32 `(rows, time)` that gives the same for each row.
         token_ids: int32 `(rows, time)`, 0 for padding.
     """
-    single = tf.logical_and(tf.shape(token_ids)[0] == 1, tf.reduce_all(token_ids != 0))
-    return tf.cond(single, lambda: one(tf.ensure_shape(token_ids, ONE_TEXT.shape)), lambda: many(token_ids))
+    is_single = tf.logical_and(tf.shape(token_ids)[0] == 1, tf.reduce_all(token_ids != 0))
+    return tf.cond(is_single, lambda: single_row(tf.ensure_shape(token_ids, ONE_TEXT.shape)), lambda: batch(token_ids))
 
 
-def without_masks(network: keras.Model, vocabulary_size: int) -> keras.Model | None:
-    """The network, of the same layers and weights, for token ids without padding: no layer is given a mask.
+def without_masks(network: keras.Model) -> keras.Model | None:
+    """Returns a network of the same layers and weights for token ids without padding: no layer gets a mask.
 
-    None where it would be another one, since it masks more than padding, or where its layers are in no graph.
+    Returns None if this network gives other outputs, since the original masks more than padding. Returns None for a
+    subclassed model, whose layers are in no graph.
 
     Args:
-        network: a token model of ids below `vocabulary_size`.
+        network: a token model, whose first Embedding says what ids there are.
     """
-    if not hasattr(network, "inputs"):  # a class of the user's own
+    embedding = next((layer for layer in network.layers if isinstance(layer, keras.layers.Embedding)), None)
+    if not hasattr(network, "inputs") or embedding is None:  # a subclassed model, or one of the user's
         return None
 
     def call_unmasked(layer, *args, mask=None, **kwargs):
-        # What a layer gives carries the mask of the next; a copy has none, and costs nothing in a graph.
+        # An output carries the mask for the next layer. A copy has none, and costs nothing in a graph.
         return keras.tree.map_structure(keras.ops.copy, layer(*args, **kwargs))
 
-    graph = keras.Model(network.inputs[0], network.outputs[0])  # of a Sequential, too
+    graph = keras.Model(network.inputs[0], network.outputs[0])  # a Sequential becomes one, too
     unmasked = keras.models.clone_model(graph, clone_function=lambda layer: layer, call_function=call_unmasked)
-    ids = np.arange(1, min(vocabulary_size, 1 + PROBED))
-    token_ids = tf.constant([[*ids, *ids[::-1]]], tf.int32)  # the unknown word, 1, where either direction ends
-    both = tf.function(lambda row: (network(row, training=False), unmasked(row, training=False)))  # eagerly slower
+    ids = np.arange(1, min(embedding.input_dim, 1 + PROBE_IDS))
+    token_ids = tf.constant([[*ids, *ids[::-1]]], tf.int32)  # the unknown word, 1, is last in both directions
+    # A traced function: eager calls step through the ids op by op.
+    compared = tf.function(lambda row: (network(row, training=False), unmasked(row, training=False)))
     with tf.device("CPU:0"):
-        expected, actual = both(token_ids)
+        expected, actual = compared(token_ids)
     return unmasked if np.allclose(expected, actual, rtol=TOLERANCE, atol=TOLERANCE) else None

@@ -1,49 +1,25 @@
-"""Predictions from whatever holds a trained text classifier: a run directory, a `.keras` file or a SavedModel."""
+"""Predictions of a trained model in a run directory, a `.keras` file or a SavedModel."""
 
-import itertools
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-
-import keras
-import numpy as np
+from typing import Any
 
 from keras_rnn.errors import UsageError
 from keras_rnn.serving.layout import MODEL_CARD, latest_version
 from keras_rnn.serving.session import open_session
-from keras_rnn.text.encoded import in_length_batches
-from keras_rnn.training.logits import TEXT_CHARACTERS, softmax, text_logits_function
-from keras_rnn.training.run_directory import CLASSES, CONFIG, Run, load_text_model, open_run
+from keras_rnn.tasks import DEFAULT_TASK, get_task
+from keras_rnn.tasks.task import Predictor
+from keras_rnn.training.run_directory import CONFIG, Run, load_text_model, open_run, read_facts
 
 BATCH = 256
-PART = 16  # texts that a core takes at least, since a step of the network costs hardly less for fewer
-
-
-@dataclass(frozen=True)
-class Predictor:
-    """`probabilities` takes a list of strings and returns float32 `(texts, classes)`."""
-
-    class_names: tuple[str, ...]
-    probabilities: Callable[[list[str]], np.ndarray]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The likeliest class of a text, and the probability of each class by name."""
-
-    text: str
-    label: str
-    probabilities: dict[str, float]
 
 
 def load_predictor(path: str | Path) -> Predictor:
-    """Loads a run directory, a `.keras` text model, or a SavedModel (one version, or the folder of versions).
+    """Loads a run directory, a `.keras` model, or a SavedModel (one version, or the folder of versions).
 
-    A `.keras` file away from its run directory names its classes "0", "1", ...
+    A `.keras` file away from its run directory is a classifier, whose classes are named "0", "1", ...
 
     Raises:
         UsageError: `path` is none of these.
@@ -52,58 +28,55 @@ def load_predictor(path: str | Path) -> Predictor:
     if not path.exists():
         raise UsageError(f"no model {path}; it takes a run directory, a .keras file or a SavedModel")
     if path.is_file():
-        model = load_text_model(path)
-        if (path.parent / CLASSES).is_file():
-            run = Run(path.parent)
-            run.check_classes(model)
-            return _keras_predictor(model, run.class_names)
-        return _keras_predictor(model, tuple(map(str, range(model.output_shape[-1]))))
+        return _file_predictor(path)
     if (path / CONFIG).is_file():
         run = open_run(path)
-        return _keras_predictor(run.model, run.class_names)
+        return run.task.serving.keras_predictor(run.model, run.facts)
     version = latest_version(path)
     if version is None:
         raise UsageError(f"{path} is no run directory, .keras file or SavedModel")
     return _saved_model_predictor(version)
 
 
-def predict(model: Predictor | str | Path, texts: Iterable[str], batch_size: int = BATCH) -> Iterator[Prediction]:
-    """Predictions in the order of `texts`, which may be endless: at most `batch_size` of them are held at a time."""
+def predict(model: Predictor | str | Path, texts: Iterable[str], batch_size: int = BATCH) -> Iterator[Any]:
+    """Yields predictions in the order of `texts`, which may be endless: `batch_size` of them are read at a time.
+
+    A prediction is a dataclass of the model's task: of a classifier, `text`, `label` and `probabilities`.
+    """
     if isinstance(texts, str):
         raise UsageError(f"texts takes strings, not one string, got {texts[:40]!r}")
-    predictor = model if isinstance(model, Predictor) else load_predictor(model)
+    predictor = load_predictor(model) if isinstance(model, (str, Path)) else model
     texts = iter(texts)
     while batch := list(islice(texts, batch_size)):
-        for text, row in zip(batch, predictor.probabilities(batch), strict=True):
-            yield Prediction(
-                text,
-                predictor.class_names[int(row.argmax())],
-                dict(zip(predictor.class_names, map(float, row), strict=True)),
-            )
+        yield from predictor.predict(batch)
 
 
-def _keras_predictor(model: keras.Model, class_names: tuple[str, ...]) -> Predictor:
-    logits = text_logits_function(model)
-    return Predictor(class_names, lambda texts: softmax(logits(texts)))
+def _file_predictor(path: Path) -> Predictor:
+    model = load_text_model(path)
+    run = Run(path.parent)
+    task = run.task if (path.parent / CONFIG).is_file() else get_task(DEFAULT_TASK)
+    facts = None
+    if all((path.parent / file).is_file() for file in task.run_files.values()):
+        facts = read_facts(path.parent, task)
+        task.network.check_model(model, facts, path)
+    return task.serving.keras_predictor(model, facts)
 
 
 def _saved_model_predictor(directory: Path) -> Predictor:
-    """Runs in a session, half as long for one text as the function that TensorFlow loads; a batch on all cores."""
+    """Runs the SavedModel in a session.
+
+    One text takes half as long as in the function that tf.saved_model.load returns.
+    """
     try:
         session, signatures = open_session(directory)
-        serve = signatures["serving_default"]
-        call = session.make_callable(serve.outputs["probabilities"].name, [serve.inputs["text"].name])
-        names = json.loads((directory / MODEL_CARD).read_text(encoding="utf-8"))["class_names"]
-    except Exception as error:  # whatever TensorFlow makes of a foreign directory
+        card = json.loads((directory / MODEL_CARD).read_text(encoding="utf-8"))
+        task = get_task(card.get("config", {}).get("task", DEFAULT_TASK))
+
+        def function(signature: str, input_name: str, output: str | tuple[str, ...]) -> Callable:
+            spec = signatures[signature]
+            names = [spec.outputs[name].name for name in ((output,) if isinstance(output, str) else output)]
+            return session.make_callable(names[0] if isinstance(output, str) else names, [spec.inputs[input_name].name])
+
+        return task.serving.saved_model_predictor(function, card)
+    except Exception as error:  # TensorFlow raises many types for a foreign directory
         raise UsageError(f"{directory} is no SavedModel of keras_rnn: {str(error).splitlines()[0]}") from error
-    cores = os.cpu_count() or 1
-    pool = ThreadPoolExecutor(cores, thread_name_prefix="predictor")
-
-    def probabilities(batch: list[str]) -> np.ndarray:
-        parts = min(cores, len(batch) // PART)
-        if parts < 2:
-            return call(batch)
-        sizes = np.linspace(0, len(batch), parts + 1).astype(int)
-        return np.concatenate(list(pool.map(call, (batch[a:b] for a, b in itertools.pairwise(sizes)))))
-
-    return Predictor(tuple(names), lambda texts: in_length_batches(probabilities, texts, TEXT_CHARACTERS))

@@ -1,100 +1,91 @@
-"""A text model written as a SavedModel: three signatures over one set of weights, in core TensorFlow ops.
+"""Writes a model as a SavedModel: its task's signatures over one set of weights, in core TensorFlow ops.
 
-The graph is made for being called: words become ids in a handful of ops, and what is worked out of the weights alone,
-such as the two kernels of a layer side by side, is worked out when the graph is loaded, since they are its constants.
+The graph is made for quick calls. A handful of ops turns words into ids. Most weights are constants of the graph, so
+TensorFlow computes what depends on them alone, such as a layer's two kernels in one matrix, when it loads the graph.
 """
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from keras_rnn.models import token_ids_model_of, token_model_of, vectorizer_of
+from keras_rnn.models import token_model_of
 from keras_rnn.serving.layout import CLASSIFY_METHOD
-from keras_rnn.serving.one_text import ONE_TEXT, one_or_many, without_masks
-from keras_rnn.serving.parts import gains_from_parts, in_one_op, in_parts
-from keras_rnn.text.vectorizer import WordIds
+from keras_rnn.serving.length_buckets import gains_from_length_buckets, run_in_length_buckets, runs_in_one_op
+from keras_rnn.serving.one_text import ONE_TEXT, single_row_or_batch, without_masks
+from keras_rnn.tasks.task import Facts, Serving
 from keras_rnn.training.device import recurrent_layers
 
-CONSTANT_BYTES = 2**26  # of a weight; a graph takes 2 GB
-ONE_TEXT_BYTES = 2**23  # of all constants, which a graph for single texts has once more; more take long to multiply by
+CONSTANT_BYTES = 2**26  # of one weight; a graph takes 2 GB
+# Of all constants. The graph for a single text holds them again, and gains little where their products take long.
+ONE_TEXT_BYTES = 2**23
 TOKEN_IDS = tf.TensorSpec((None, None), tf.int32, "token_ids")
-EXAMPLE = {"text": tf.io.FixedLenFeature((), tf.string)}
 
 
 def write_saved_model(
-    model: keras.Model, class_names: tuple[str, ...], folder: Path, *, rows_independent: bool = False
+    serving: Serving, model: keras.Model, facts: Facts, folder: Path, *, rows_independent: bool = False
 ) -> None:
-    """Writes a text model as a SavedModel; its layers stay as they are.
+    """Writes a full model as a SavedModel with its task's signatures. The model does not change.
 
-    With `rows_independent`, when a text's answer is the same beside whatever texts, many of them run `in_parts` where
-    that is quicker. In a small recurrent network, one text alone runs without masks.
+    `rows_independent` says that the answer to a row is the same in every batch; a large batch of token ids then runs in
+    length buckets if that is quicker. In a small recurrent network, a single text runs without masks.
 
-    Signatures, (input) to (outputs), C being the number of classes:
-
-        serving_default  text string (None,)
-                         to probabilities float32 (None, C), label string (None,)
-        tokens           token_ids int32 (None, None), 0 for padding, right-padded
-                         to logits float32 (None, C)
-        classify         inputs string (None,): serialized tf.train.Example, bytes feature `text` of one value
-                         to classes string (None, C): all names in each row, scores float32 (None, C)
-
-    The embeddings, and weights of more than 64 MB, are variables; the other weights are constants of the graph,
-    those of a small network once more in the graph for one text.
+    The embeddings, and weights of more than 64 MB, are variables. The other weights are constants of the graph. The
+    graph for a single text holds those of a small network again.
     """
-    names = tf.constant(class_names)
-    token_ids_model, token_model = _quick_token_ids(model), token_model_of(model)
+    token_model = token_model_of(model)
     constants = _constants(token_model)
-    single = None
-    if recurrent_layers(token_model) and sum(value.nbytes for _, value in constants) <= ONE_TEXT_BYTES:
-        single = without_masks(token_model, vectorizer_of(model).vocabulary_size())
+    network = _traced_network(token_model, constants)
+    if _reads_token_ids(token_model):
+        network = _quick_network(token_model, network, constants, rows_independent)
     module = tf.Module()
     # The models are no attributes: each of their variables would be saved twice.
     module.weights = _other_weights(token_model, constants)
-    module.tables = _tables(token_ids_model)
-
-    # Each function calls the one before, so that the recurrent layers are traced once for all three. What is not
-    # inlined is optimized by itself, and costs nothing where it is not called.
-    def traced(network, spec, inlined=False):
-        @tf.function(input_signature=[spec], experimental_attributes={"_noinline": not inlined})
-        def function(token_ids):
-            with keras.StatelessScope([(variable, tf.constant(value)) for variable, value in constants]):
-                return network(token_ids, training=False)
-
-        return function
-
-    logits_of = network = traced(token_model, TOKEN_IDS)
-    if rows_independent and gains_from_parts(token_model):
-        logits_of = partial(in_parts, network)
-    if single is not None:
-        one = traced(single, ONE_TEXT, inlined=in_one_op(token_model, rows=1))
-        logits_of = partial(one_or_many, one, logits_of)
-
-    @_signature(TOKEN_IDS)
-    def tokens(token_ids):
-        return {"logits": logits_of(token_ids)}
-
-    @_signature(tf.TensorSpec((None,), tf.string, "text"))
-    def serving_default(text):
-        logits = tokens(token_ids_model(text, training=False))["logits"]
-        return {"probabilities": tf.nn.softmax(logits), "label": tf.gather(names, tf.argmax(logits, axis=-1))}
-
-    @_signature(tf.TensorSpec((None,), tf.string, "inputs"))
-    def classify(inputs):
-        scores = serving_default(tf.io.parse_example(inputs, EXAMPLE)["text"])["probabilities"]
-        return {"classes": tf.tile(names[tf.newaxis], (tf.shape(scores)[0], 1)), "scores": scores}
-
+    module.signatures_by_name, module.tables = serving.signatures(model, facts, network)
     # TensorFlow traces every function while it saves, also one that was traced before. keras.export.ExportArchive
     # traces them before, so it takes twice as long.
-    module.tokens, module.serving_default, module.classify = tokens, serving_default, classify
-    signatures = {"tokens": tokens, "serving_default": serving_default, "classify": classify}
-    tf.saved_model.save(module, str(folder), signatures=signatures)
-    _set_classify_method(str(folder))
+    tf.saved_model.save(module, str(folder), signatures=dict(module.signatures_by_name))
+    if "classify" in module.signatures_by_name:
+        _set_classify_method(str(folder))
 
 
-def _signature(spec: tf.TensorSpec):
-    return tf.function(input_signature=[spec], autograph=False)
+def _reads_token_ids(token_model: keras.Model) -> bool:
+    return len(getattr(token_model, "inputs", ())) < 2
+
+
+def _traced_network(network: keras.Model, constants: list[tuple], spec: Any = None, inlined: bool = False) -> Callable:
+    """A function of the network's inputs that holds its constants.
+
+    A function that is not inlined is optimized by itself, and costs nothing if it is not called.
+    """
+    if spec is None:
+        spec = TOKEN_IDS
+        if not _reads_token_ids(network):
+            spec = {tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype, tensor.name) for tensor in network.inputs}
+
+    @tf.function(input_signature=[spec], experimental_attributes={"_noinline": not inlined})
+    def function(inputs):
+        with keras.StatelessScope([(variable, tf.constant(value)) for variable, value in constants]):
+            return network(inputs, training=False)
+
+    return function
+
+
+def _quick_network(token_model: keras.Model, network: Callable, constants: list[tuple], rows_independent: bool):
+    """`network` for token ids, in length buckets and without masks where that is quicker."""
+    quick = network
+    if rows_independent and gains_from_length_buckets(token_model):
+        quick = partial(run_in_length_buckets, network)
+    if not recurrent_layers(token_model) or sum(value.nbytes for _, value in constants) > ONE_TEXT_BYTES:
+        return quick
+    unmasked_model = without_masks(token_model)
+    if unmasked_model is None:
+        return quick
+    single_text = _traced_network(unmasked_model, constants, ONE_TEXT, inlined=runs_in_one_op(token_model, rows=1))
+    return partial(single_row_or_batch, single_text, quick)
 
 
 def _other_weights(token_model: keras.Model, constants: list[tuple]) -> list[tf.Variable]:
@@ -102,24 +93,8 @@ def _other_weights(token_model: keras.Model, constants: list[tuple]) -> list[tf.
     return [weight.value for weight in token_model.weights if id(weight) not in constant_ids]
 
 
-def _tables(model: keras.Model) -> list:
-    """The lookup tables of the model's layers."""
-    nodes = tf.train.TrackableView(model).descendants()
-    return [node for node in nodes if isinstance(node, tf.saved_model.experimental.TrackableResource)]
-
-
-def _quick_token_ids(model: keras.Model) -> keras.Model:
-    """`token_ids_model_of` the model, by `WordIds` where its TextVectorization layer is one that it stands for."""
-    vectorizer = vectorizer_of(model)
-    if not WordIds.stands_for(vectorizer):
-        return token_ids_model_of(model)
-    return keras.models.clone_model(
-        token_ids_model_of(model), clone_function=lambda layer: WordIds(vectorizer) if layer is vectorizer else layer
-    )
-
-
 def _constants(token_model: keras.Model) -> list[tuple]:
-    """The variables that are constants in the graph, and their values.
+    """Returns the variables that are constants in the graph, and their values.
 
     Embeddings stay variables: they are looked up, so nothing is gained. The states of random generators are constants,
     whatever their size, since a graph without training does not change them.
@@ -133,7 +108,7 @@ def _constants(token_model: keras.Model) -> list[tuple]:
 
 
 def _set_classify_method(folder: str) -> None:
-    # TensorFlow 2 writes every signature as one for Predict, and a fingerprint of what it wrote.
+    # TensorFlow 2 writes every signature as one for Predict. The fingerprint changes with the file.
     from tensorflow.python.saved_model.fingerprinting_utils import write_fingerprint
 
     updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(folder)

@@ -1,51 +1,52 @@
-"""The requests a server runs through a version before it takes the first real one.
+"""The requests that a server sends to a version before the first real one.
 
 https://www.tensorflow.org/tfx/serving/saved_model_warmup
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
-BATCH = 8  # a TensorFlow Serving whose max_batch_size is smaller would not load the version
+from keras_rnn.serving.examples import call_examples
+from keras_rnn.tasks import get_contract
+from keras_rnn.tasks.contract import Call
+
+BATCH = 8  # a TensorFlow Serving with a smaller max_batch_size does not load the version
 
 
-def write_warmup_requests(path: Path, name: str, rows: list[dict]) -> None:
-    """Writes a TFRecord file of PredictionLog records: every signature, one text, a batch, the longest text.
+def write_warmup_requests(path: Path, name: str, card: Mapping[str, Any], answers: list[dict]) -> None:
+    """Writes a TFRecord file of PredictionLog records: every signature for a batch, and for one text and the longest.
 
     Args:
         path: the file.
         name: the model's name.
-        rows: texts and their token ids, as `answers` gives them.
+        card: the model card.
+        answers: what the model answers, as its task returns it.
     """
-    texts = [row["text"] for row in rows]
-    token_ids = tf.ragged.constant([row["token_ids"] for row in rows[:BATCH]], tf.int32).to_tensor()
-    logs = [
-        _predict(name, "serving_default", "text", tf.constant(texts[:1])),
-        _predict(name, "serving_default", "text", tf.constant(texts[:BATCH])),
-        _predict(name, "serving_default", "text", tf.constant([max(texts, key=len)])),
-        _predict(name, "tokens", "token_ids", token_ids),
-        _classify(name, texts[:BATCH]),
-    ]
+    contract = get_contract(card["config"]["task"])
+    *batch_calls, _ = contract.calls(card, answers[:BATCH])  # the last call is that of one row
+    *_, longest_call = contract.calls(card, answers)
+    calls = [next(iter(contract.calls(card, answers[:1]))), longest_call, *batch_calls]
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for log in logs:
-            writer.write(log.SerializeToString())
+        for call in calls:
+            writer.write((_classify if call.method == "classify" else _predict)(name, call).SerializeToString())
 
 
-def _predict(name: str, signature: str, input_name: str, value: tf.Tensor) -> PredictionLog:
+def _predict(name: str, call: Call) -> PredictionLog:
     log = PredictionLog()
     request = log.predict_log.request
-    request.model_spec.name, request.model_spec.signature_name = name, signature
-    request.inputs[input_name].CopyFrom(tf.make_tensor_proto(value))
+    request.model_spec.name, request.model_spec.signature_name = name, call.signature
+    for input_name, value in call.inputs.items():
+        request.inputs[input_name].CopyFrom(tf.make_tensor_proto(value))
     return log
 
 
-def _classify(name: str, texts: list[str]) -> PredictionLog:
+def _classify(name: str, call: Call) -> PredictionLog:
     log = PredictionLog()
     request = log.classify_log.request
-    request.model_spec.name, request.model_spec.signature_name = name, "classify"
-    for text in texts:
-        example = request.input.example_list.examples.add()
-        example.features.feature["text"].bytes_list.value.append(text.encode())
+    request.model_spec.name, request.model_spec.signature_name = name, call.signature
+    request.input.example_list.examples.extend(call_examples(call))
     return log

@@ -150,10 +150,10 @@ class Serving(Protocol):
     def rows_independent(self, model: "keras.Model", answers: list[dict]) -> bool:
         """Whether a row's answer is the same beside whatever rows."""
 
-    def add_endpoints(self, archive: Any, model: "keras.Model", facts: Facts, optimize: Callable) -> None:
-        """Adds the signatures of a full model to a keras.export.ExportArchive.
+    def signatures(self, model: "keras.Model", facts: Facts, network: Callable) -> tuple[dict[str, Callable], list]:
+        """The tf.functions of a full model's signatures by name, and the lookup tables that they use.
 
-        `optimize(token_model)` returns a quick function from token ids to the token model's output.
+        `network` is a quick function of the token model's inputs.
         """
 
     def card_paragraphs(self, card: Mapping[str, Any]) -> list[str]:

@@ -61,10 +61,12 @@ def token_features(tokens, vocabulary: Sequence[str], characters: Sequence[str])
         unknown.
     """
     words = keras.layers.StringLookup(vocabulary=list(vocabulary), mask_token="", oov_token=UNKNOWN, name="words")
-    letters = keras.layers.StringLookup(vocabulary=list(characters), mask_token="", oov_token=UNKNOWN, name="letters")
+    letters = keras.layers.StringLookup(
+        vocabulary=list(characters), mask_token="", oov_token=UNKNOWN, name="characters"
+    )
     return {
         "token_ids": keras.ops.cast(words(LowerCase(name="lower_case")(tokens)), "int32"),
-        "character_ids": keras.ops.cast(letters(SplitCharacters(name="characters")(tokens)), "int32"),
+        "character_ids": keras.ops.cast(letters(SplitCharacters(name="split")(tokens)), "int32"),
     }
 
 

@@ -13,6 +13,7 @@ from keras_rnn.layers import get_cell
 from keras_rnn.models import create_model, get_model_entry, list_models, text_classifier
 from keras_rnn.serving.check import graph_ops
 from keras_rnn.serving.saved_model import write_saved_model
+from keras_rnn.tasks.classification import serving
 from keras_rnn.text.vectorizer import vectorizer_from_vocabulary
 from keras_rnn.training.device import cudnn_obstacles, recurrent_layers
 
@@ -101,5 +102,5 @@ def test_an_export_beside_a_gpu_holds_no_cudnn_op(name, use_cudnn, tmp_path):
     model = create_model(name, num_classes=3, vectorizer=vectorizer_from_vocabulary(["good", "bad"]))
     for layer in recurrent_layers(model):
         layer.use_cudnn = use_cudnn
-    write_saved_model(model, ("no", "yes", "perhaps"), tmp_path / "1")
+    write_saved_model(serving, model, {"class_names": ("no", "yes", "perhaps")}, tmp_path / "1")
     assert (FORWARD in graph_ops(tmp_path / "1")) is (use_cudnn == "auto")

@@ -1,4 +1,4 @@
-"""A version that is not what was exported is found out, and what differs is named."""
+"""The check finds a version that differs from the exported one, and names the difference."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from tests.support.exported import write_version
 
 @pytest.fixture
 def version(saved_model, tmp_path):
-    """A copy to be damaged."""
+    """A copy that a test may damage."""
     return shutil.copytree(saved_model / "1", tmp_path / "tiny" / "1")
 
 
@@ -31,11 +31,11 @@ def edit_json(path: Path, change) -> None:
 
 
 def test_a_sound_version_passes_and_counts_are_given(run, saved_model):
-    found = check_export(saved_model)
-    assert found.version == saved_model / "1"
-    assert found.signatures == 3
-    assert found.texts == len(run.sample_texts) + 2
-    assert 0 <= found.largest_difference <= 1e-5
+    result = check_export(saved_model)
+    assert result.version == saved_model / "1"
+    assert result.signatures == 3
+    assert result.texts == len(run.sample_texts) + 2
+    assert 0 <= result.largest_difference <= 1e-5
 
 
 def test_the_fresh_process_sees_no_gpu_and_imports_no_keras(saved_model):
@@ -45,15 +45,15 @@ def test_the_fresh_process_sees_no_gpu_and_imports_no_keras(saved_model):
         "print(sorted(name for name, module in sys.modules.items() if module and name.split('.')[0] == 'keras'));"
         "print(sorted(name for name in sys.modules if name.startswith('keras_rnn.')))"
     )
-    shown = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", script, saved_model / "1"],
         capture_output=True,
         text=True,
         env={**os.environ, "CUDA_VISIBLE_DEVICES": "0"},
     )
-    assert shown.returncode == 0, shown.stderr
-    assert shown.stderr == ""
-    result, devices, keras, own = shown.stdout.splitlines()
+    assert process.returncode == 0, process.stderr
+    assert process.stderr == ""
+    result, devices, keras, own = process.stdout.splitlines()
     assert json.loads(result)["signatures"] == 3
     assert devices == "-1 []"
     assert keras == "[]"
@@ -112,14 +112,16 @@ def test_another_answer_is_named(version, key, value, message):
 def test_the_longest_text_is_asked_alone_too(version, monkeypatch):
     rows = json.loads((version / "assets.extra" / "check.json").read_text())
     longest = max(rows, key=lambda row: len(row["token_ids"]))
-    found = []
-    real = check_module._alone
-    monkeypatch.setattr(check_module, "_alone", lambda *arguments: found.append(real(*arguments)) or found[-1])
+    result = []
+    real = check_module._longest_text_alone
+    monkeypatch.setattr(
+        check_module, "_longest_text_alone", lambda *arguments: result.append(real(*arguments)) or result[-1]
+    )
     check_version(version)
-    ((row, right, served),) = found
+    ((row, expected, actual),) = result
     assert row == longest
-    np.testing.assert_allclose(served, right, atol=1e-5)
-    monkeypatch.setattr(check_module, "_alone", lambda *arguments: (row, right, right + 0.01))
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
+    monkeypatch.setattr(check_module, "_longest_text_alone", lambda *arguments: (row, expected, expected + 0.01))
     with pytest.raises(ExportError, match="probabilities, asked alone, of "):
         check_version(version)
 
@@ -138,11 +140,11 @@ def test_a_graph_that_does_not_load_is_named(version):
 
 
 def test_other_signatures_are_named(saved_model, monkeypatch):
-    real = check_module._specs
-    monkeypatch.setattr(check_module, "_specs", lambda classes: {**real(classes), "regress": []})
+    real = check_module._expected_specs
+    monkeypatch.setattr(check_module, "_expected_specs", lambda classes: {**real(classes), "regress": []})
     with pytest.raises(ExportError, match="has no signature regress"):
         check_version(saved_model / "1")
-    monkeypatch.setattr(check_module, "_specs", lambda classes: real(classes + 1))
+    monkeypatch.setattr(check_module, "_expected_specs", lambda classes: real(classes + 1))
     with pytest.raises(ExportError, match=r"signature serving_default has .*\[None, 2\].* not .*\[None, 3\]"):
         check_version(saved_model / "1")
 
@@ -172,7 +174,7 @@ def test_what_is_no_version_is_named(version):
 
 
 def test_differences_are_relative_above_1_and_nan_is_one():
-    right = np.array([0.5, 100.0])
-    assert check_module._difference(right, np.array([0.75, 100])) == 0.25
-    assert check_module._difference(right, np.array([0.5, 101])) == 0.01
-    assert np.isnan(check_module._difference(right, np.array([np.nan, 100])))
+    expected = np.array([0.5, 100.0])
+    assert check_module._difference(expected, np.array([0.75, 100])) == 0.25
+    assert check_module._difference(expected, np.array([0.5, 101])) == 0.01
+    assert np.isnan(check_module._difference(expected, np.array([np.nan, 100])))

@@ -19,10 +19,10 @@ from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 from keras_rnn import TokenEmbedding, UsageError, create_model, export, text_model
 from keras_rnn.serving import export as export_module
 from keras_rnn.serving import saved_model_version
-from keras_rnn.serving.answers import answers, check_texts, rows_independent
 from keras_rnn.serving.card import model_card_markdown
 from keras_rnn.serving.check import check_version
 from keras_rnn.serving.integrity import ExportError
+from keras_rnn.tasks.classification.serving import answers, check_texts, rows_independent
 from keras_rnn.text.vectorizer import adapt_vectorizer
 from keras_rnn.training.device import recurrent_layers
 from tests.support import tiny
@@ -30,11 +30,12 @@ from tests.support import tiny
 ROOT = Path(__file__).parents[2]
 EXTRA = "assets.extra"
 HOST = socket.gethostname()
+FACTS = {"class_names": ("no", "yes")}
 
 
 @pytest.fixture
 def publish_only(monkeypatch):
-    """Exports write a file in place of a SavedModel, and are not checked."""
+    """Replaces the exporter by one that writes a small file and checks nothing."""
 
     def write(run, folder, name):
         folder.mkdir()
@@ -83,20 +84,20 @@ def test_the_card_says_what_the_model_is(run, saved_model):
 def test_a_model_that_reads_padding_is_told(name, independent):
     vectorizer = adapt_vectorizer(["a b c"])
     model = create_model(name, num_classes=2, vectorizer=vectorizer)
-    assert rows_independent(model, answers(model, ("no", "yes"), ["a", "b c " * 9])) is independent
+    assert rows_independent(model, answers(model, FACTS, ["a", "b c " * 9])) is independent
     together, alone = model(tf.constant(["a", "b c " * 9])), model(tf.constant(["a"]))
     assert bool(np.abs(together[0] - alone[0]).max() < 1e-6) is independent
 
 
 @pytest.mark.filterwarnings("ignore:Layer .conv1d.")
 def test_a_layer_that_drops_the_mask_is_told():
-    """Conv1D drops it: the embedding alone would say that padding is masked."""
-    keras.utils.set_random_seed(2)  # of some weights padding makes less of a difference than rounding may
+    """Conv1D drops the mask. The embedding alone says that padding is masked."""
+    keras.utils.set_random_seed(2)  # with some weights padding changes less than the tolerance
     token_ids = keras.Input((None,), dtype="int32")
     x = TokenEmbedding(5, 4, mask_zero=True)(token_ids)
     x = keras.layers.GRU(4)(keras.layers.Conv1D(4, 3, padding="same", use_bias=True)(x))
     model = text_model(keras.Model(token_ids, keras.layers.Dense(2)(x)), adapt_vectorizer(["a b c"]))
-    assert not rows_independent(model, answers(model, ("no", "yes"), ["a", "b c " * 9]))
+    assert not rows_independent(model, answers(model, FACTS, ["a", "b c " * 9]))
 
 
 def test_the_answers_are_those_of_the_run_to_its_sample_texts(run, saved_model):
@@ -196,7 +197,7 @@ def test_the_layers_of_an_export_do_not_take_cudnn_even_with_a_gpu(run, tmp_path
     class SeenError(Exception):
         pass
 
-    def look(model, *args, **options):
+    def look(serving, model, *args, **options):
         assert [layer.use_cudnn for layer in recurrent_layers(model)] == [False, False]
         raise SeenError
 
@@ -209,8 +210,13 @@ def test_debris_of_dead_exports_goes_and_a_live_one_keeps_its_folder(run, tmp_pa
     dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
     debris = [f".1.{HOST}.{pid}.0a.tmp" for pid in (int(dead.stdout), os.getpid(), 10**30)]
     old = ".1.another-host.1.0a.tmp"
-    monkeypatch.setattr(export_module, "_under_way", {f".2.{HOST}.{os.getpid()}.0b.tmp"})  # another thread's
-    live = {f".1.{HOST}.{os.getppid()}.0a.tmp", ".1.another-host.99.0a.tmp", ".thumbnails", *export_module._under_way}
+    monkeypatch.setattr(export_module, "_active_folders", {f".2.{HOST}.{os.getpid()}.0b.tmp"})  # another thread's
+    live = {
+        f".1.{HOST}.{os.getppid()}.0a.tmp",
+        ".1.another-host.99.0a.tmp",
+        ".thumbnails",
+        *export_module._active_folders,
+    }
     for name in [*debris, old, *live]:
         (tmp_path / "m" / name).mkdir(parents=True)
         (tmp_path / "m" / name / "saved_model.pb").write_text("half")
@@ -223,13 +229,13 @@ def test_places_that_take_no_model_are_refused(run, tmp_path):
     with pytest.raises(UsageError, match=r"TensorFlow saves to no path with any of"):
         export(run, tmp_path / "m[1]")
     (tmp_path / "file").write_text("x")
-    for place in ("file", "file/m"):
+    for path in ("file", "file/m"):
         with pytest.raises(UsageError, match="file"):
-            export(run, tmp_path / place)
+            export(run, tmp_path / path)
 
 
 def test_a_killed_export_leaves_no_version_that_is_broken(run, tmp_path, publish_only):
-    """Killed at a random moment after it began to write."""
+    """The export is killed at a random moment after it began to write."""
     command = [sys.executable, "-c", "import sys, keras_rnn; keras_rnn.export(*sys.argv[1:])", run.directory, "m"]
     folder = tmp_path / "m"
     with subprocess.Popen(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}) as exporter:
@@ -238,12 +244,12 @@ def test_a_killed_export_leaves_no_version_that_is_broken(run, tmp_path, publish
             time.sleep(0.01)
         time.sleep(np.random.default_rng().uniform(0, 3))
         exporter.send_signal(signal.SIGKILL)
-    left = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
-    assert [entry.name for entry in left] in ([], ["1"])
-    for version in left:
+    visible = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    assert [entry.name for entry in visible] in ([], ["1"])
+    for version in visible:
         check_version(version)
     published = export(run, folder)
-    assert {entry.name for entry in folder.iterdir()} == {published.name, *(entry.name for entry in left)}
+    assert {entry.name for entry in folder.iterdir()} == {published.name, *(entry.name for entry in visible)}
 
 
 def test_what_is_no_run_is_named(tmp_path):

@@ -1,4 +1,4 @@
-"""Export formats are found by name, and one more is one function."""
+"""Export formats are found by name. A new format is one function."""
 
 import sys
 

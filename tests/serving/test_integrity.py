@@ -10,7 +10,7 @@ from keras_rnn.serving.integrity import ExportError, file_hashes, verify_files
 
 @pytest.fixture
 def version(tmp_path):
-    """Files in a SavedModel's places, and a card with their hashes."""
+    """Files at the paths of a SavedModel's, and a card with their hashes."""
     version = tmp_path / "1"
     contents = {"saved_model.pb": b"graph", "variables/variables.index": b"", "assets/words.txt": b"a\nb\n"}
     for name, content in {**contents, "fingerprint.pb": b"not hashed"}.items():
@@ -57,5 +57,5 @@ def test_a_damaged_card_is_named(version, content):
 
 def test_neither_tensorflow_nor_keras_is_imported():
     script = "import sys, keras_rnn.serving.integrity; print('tensorflow' in sys.modules, 'keras' in sys.modules)"
-    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert shown.stdout.split() == ["False", "False"]
+    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert process.stdout.split() == ["False", "False"]

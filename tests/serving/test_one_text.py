@@ -6,21 +6,21 @@ from keras import ops
 
 from keras_rnn import text_classifier
 from keras_rnn.layers import LSTM, POOLINGS, TokenEmbedding, list_cells
-from keras_rnn.serving.one_text import ONE_TEXT, one_or_many, without_masks
+from keras_rnn.serving.one_text import ONE_TEXT, single_row_or_batch, without_masks
 
 WORDS = 9
 
 
 @pytest.mark.parametrize(
-    ("token_ids", "way"),
+    ("token_ids", "branch"),
     [([[1, 2]], "one"), ([[1]], "one"), ([[1, 0]], "many"), ([[0, 1]], "many"), ([[1], [2]], "many")],
 )
-def test_a_single_row_without_padding_goes_its_own_way(token_ids, way):
+def test_a_single_row_without_padding_goes_its_own_way(token_ids, branch):
     graph = tf.function(
-        lambda ids: one_or_many(lambda row: tf.constant("one"), lambda rows: tf.constant("many"), ids),
+        lambda ids: single_row_or_batch(lambda row: tf.constant("one"), lambda rows: tf.constant("many"), ids),
         input_signature=[tf.TensorSpec((None, None), tf.int32)],
     )
-    assert graph(tf.constant(token_ids)).numpy().decode() == way
+    assert graph(tf.constant(token_ids)).numpy().decode() == branch
 
 
 def ops_of(network):
@@ -42,10 +42,10 @@ def test_without_masks_the_answers_to_whole_rows_are_the_same(cell, pooling):
         pooling=pooling,
     )
     token_ids = tf.constant([[3, 1, 8, 2, 5]])
-    found = without_masks(network, WORDS)
-    np.testing.assert_allclose(found(token_ids), network(token_ids), atol=1e-6)
-    assert {"ScatterNd", "Cumsum"}.isdisjoint(ops_of(found))
-    assert {weight.path for weight in found.weights} == {weight.path for weight in network.weights}
+    unmasked = without_masks(network, WORDS)
+    np.testing.assert_allclose(unmasked(token_ids), network(token_ids), atol=1e-6)
+    assert {"ScatterNd", "Cumsum"}.isdisjoint(ops_of(unmasked))
+    assert {weight.path for weight in unmasked.weights} == {weight.path for weight in network.weights}
 
 
 def test_a_small_lstm_takes_one_op_a_direction_and_chooses_nothing():
@@ -55,7 +55,7 @@ def test_a_small_lstm_takes_one_op_a_direction_and_chooses_nothing():
 
 
 def with_a_mask_of_its_own():
-    """One that leaves unknown words out."""
+    """A network whose mask leaves out unknown words."""
     token_ids = keras.Input((None,), dtype="int32")
     x = LSTM(4)(TokenEmbedding(WORDS, 4)(token_ids), mask=ops.greater(token_ids, 1))
     return keras.Model(token_ids, keras.layers.Dense(2)(x))

@@ -16,12 +16,12 @@ TEXTS = ["good film and bad", "bad film and good", "", "wholly unknown"]
 
 def test_run_keras_file_and_saved_model_predict_the_same(run, saved_model, tmp_path):
     shutil.copy(run.directory / "model.keras", tmp_path / "alone.keras")
-    places = [run.directory, run.directory / "model.keras", saved_model, saved_model / "1", tmp_path / "alone.keras"]
-    rows = [list(predict(place, TEXTS)) for place in places]
+    paths = [run.directory, run.directory / "model.keras", saved_model, saved_model / "1", tmp_path / "alone.keras"]
+    rows = [list(predict(path, TEXTS)) for path in paths]
     for other in rows[1:]:
-        for left, right in zip(rows[0], other, strict=True):
-            left_values, right_values = list(left.probabilities.values()), list(right.probabilities.values())
-            np.testing.assert_allclose(left_values, right_values, atol=1e-5)
+        for expected, actual in zip(rows[0], other, strict=True):
+            expected_values, actual_values = list(expected.probabilities.values()), list(actual.probabilities.values())
+            np.testing.assert_allclose(expected_values, actual_values, atol=1e-5)
     assert [row.label for row in rows[0]] == [row.label for row in rows[2]]
     assert list(rows[0][0].probabilities) == ["negative", "positive"]
     assert list(rows[4][0].probabilities) == ["0", "1"]
@@ -57,12 +57,12 @@ def test_one_string_is_not_taken_for_its_characters(run):
         next(predict(run.directory, "good film"))
 
 
-@pytest.mark.parametrize("place", ["run", "run/model.keras"])
-def test_other_classes_than_the_model_has_are_named(place, run, tmp_path):
+@pytest.mark.parametrize("path", ["run", "run/model.keras"])
+def test_other_classes_than_the_model_has_are_named(path, run, tmp_path):
     shutil.copytree(run.directory, tmp_path / "run")
     (tmp_path / "run" / "classes.json").write_text('["a", "b", "c"]')
     with pytest.raises(UsageError, match=r"classes.json names 3 classes, but the model has 2"):
-        load_predictor(tmp_path / place)
+        load_predictor(tmp_path / path)
 
 
 def test_what_is_no_model_is_named(tmp_path):
@@ -108,14 +108,14 @@ def test_a_batch_shared_out_among_cores_keeps_its_order(saved_model, monkeypatch
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
     predictor = load_predictor(saved_model)
     texts = [" ".join(["good film", "bad"][: 1 + row % 2] * (1 + row % 7)) for row in range(101)]
-    alone = np.concatenate([predictor.probabilities([text]) for text in texts])
-    np.testing.assert_allclose(predictor.probabilities(texts), alone, atol=1e-6)
-    assert np.ptp(alone[:, 0]) > 1e-3
+    one_by_one = np.concatenate([predictor.probabilities([text]) for text in texts])
+    np.testing.assert_allclose(predictor.probabilities(texts), one_by_one, atol=1e-6)
+    assert np.ptp(one_by_one[:, 0]) > 1e-3
 
 
 def test_callers_do_not_get_in_each_others_way(saved_model):
     predictor = load_predictor(saved_model)
-    alone = [predictor.probabilities([text]) for text in TEXTS]
+    one_by_one = [predictor.probabilities([text]) for text in TEXTS]
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda text: predictor.probabilities([text]), TEXTS * 50))
-    np.testing.assert_allclose(together, alone * 50, atol=1e-6)
+    np.testing.assert_allclose(together, one_by_one * 50, atol=1e-6)

@@ -1,4 +1,4 @@
-"""The signatures, over the layers and dtypes that a text model may have."""
+"""The signatures of a SavedModel, for the layers and dtypes that a text model may have."""
 
 import keras
 import numpy as np
@@ -24,7 +24,7 @@ TEXTS = ["good, but not cheap", "cheap", "", "wholly unknown words", "good " * 4
 
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_mixed_precision_in_both_directions_answers_the_same_after_reload(pooling, tmp_path):
-    """Every registered model, in float32, is in tests/models."""
+    """tests/models does the same for every registered model in float32."""
     vectorizer = adapt_vectorizer(["good, but not cheap", "it was cheap and it was good!"])
     keras.config.set_dtype_policy("mixed_float16")
     try:
@@ -40,9 +40,9 @@ def test_mixed_precision_in_both_directions_answers_the_same_after_reload(poolin
         keras.config.set_dtype_policy("float32")
     assert token_model_of(model).get_layer("embedding").compute_dtype == "float16"
     version = write_version(model, NAMES, TEXTS, tmp_path / "1")
-    found = check_version(version)
-    assert (found.signatures, found.texts) == (3, 5)
-    assert found.largest_difference <= 1e-5
+    result = check_version(version)
+    assert (result.signatures, result.texts) == (3, 5)
+    assert result.largest_difference <= 1e-5
     ops = graph_ops(version)
     assert "MatMul" in ops
     assert not [op for op in ops if "Cudnn" in op or op_def_registry.get(op) is None]
@@ -149,7 +149,7 @@ def test_the_fingerprint_is_that_of_the_files_there(saved_model):
 
 @pytest.mark.parametrize(("one_text_bytes", "times"), [(saved_model_module.ONE_TEXT_BYTES, 2), (0, 1)])
 def test_embeddings_are_variables_and_weights_constants(run, tmp_path, monkeypatch, one_text_bytes, times):
-    """Of a small network there are two graphs, the one for single texts."""
+    """A small network has two graphs. One is for a single text."""
     monkeypatch.setattr(saved_model_module, "ONE_TEXT_BYTES", one_text_bytes)
     version = write_version(run.model, run.class_names, TEXTS, tmp_path / "1")
     saved = tf.train.list_variables(str(version / "variables" / "variables"))
@@ -185,7 +185,7 @@ def test_states_of_random_generators_are_constants(tmp_path):
 
 def test_the_network_of_many_texts_is_traced_once(run, tmp_path, monkeypatch):
     traced = []
-    real = saved_model_module.one_or_many
+    real = saved_model_module.single_row_or_batch
     monkeypatch.setattr(saved_model_module, "one_or_many", lambda *args: traced.append(1) or real(*args))
     write_version(run.model, run.class_names, TEXTS, tmp_path / "1")
     assert traced == [1]

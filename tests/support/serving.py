@@ -1,4 +1,4 @@
-"""A server in a process of its own, and a REST client that shows all of an answer."""
+"""A server in a separate process, and a REST client that returns whole answers."""
 
 import contextlib
 import http.client
@@ -34,9 +34,9 @@ class Answer:
 
 
 class Running:
-    """A server that listens, and what it has written to standard error so far.
+    """A server that listens, and the file that has its standard error.
 
-    served: NAME/VERSION of what it served when it was ready.
+    served: NAME/VERSION of each version that it served when it was ready.
     """
 
     def __init__(self, process: subprocess.Popen, ready: re.Match, log: Path):
@@ -55,7 +55,7 @@ class Running:
         return http.client.HTTPConnection("127.0.0.1", self.rest_port, timeout=timeout)
 
     def request(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Answer:
-        """`body`: bytes go as they are, anything else as JSON."""
+        """Sends bytes unchanged, and any other `body` as JSON."""
         with contextlib.closing(self.connect()) as connection:
             return send(connection, method, path, body, headers)
 
@@ -66,7 +66,7 @@ class Running:
         return self.request("POST", path, body, headers)
 
     def metrics(self, **headers: str) -> dict[str, float]:
-        """The samples of /metrics by their names with labels."""
+        """Returns the samples of /metrics by name with labels."""
         lines = self.get("/metrics", **headers).body.decode().splitlines()
         return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
 
@@ -74,11 +74,11 @@ class Running:
         return self._log.read_text()
 
     def log(self) -> list[dict]:
-        """The whole lines of the log so far."""
+        """Returns the complete lines of the log so far."""
         return [json.loads(line) for line in self.log_text().split("\n")[:-1]]
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """The exit status after that signal."""
+        """Sends the signal and returns the exit status."""
         self.process.send_signal(number)
         return self.process.wait(60)
 
@@ -92,7 +92,7 @@ def send(connection, method: str, path: str, body: Any = None, headers: dict[str
 
 @contextlib.contextmanager
 def serving(models: Path, log: Path, *options: object) -> Iterator[Running]:
-    """`keras-rnn serve` on free ports, killed at the end if it still runs; standard error goes to the file `log`."""
+    """Runs `keras-rnn serve` on free ports and kills it at the end. Its standard error goes to the file `log`."""
     ports = ["--rest-port", 0, "--grpc-port", 0]
     command = [sys.executable, "-m", "keras_rnn.cli.main", "serve", models, *ports, *options]
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
@@ -118,9 +118,9 @@ def serving(models: Path, log: Path, *options: object) -> Iterator[Running]:
 
 @contextlib.contextmanager
 def busy(server: Running, gate: Path, path: str = ECHO, **headers: str) -> Iterator[Future]:
-    """Keeps the thread of models busy with a text that waits for the file `gate`; yields the answer to come.
+    """Keeps the models' thread busy with a text that waits for the file `gate`. Yields the future answer.
 
-    At the end the gate is open.
+    At the end it creates the file.
     """
     calls = server.metrics(**headers)["keras_rnn_batch_size_count"]
     with ThreadPoolExecutor(1) as pool:
@@ -133,7 +133,7 @@ def busy(server: Running, gate: Path, path: str = ECHO, **headers: str) -> Itera
 
 
 def certificate_files(folder: Path) -> tuple[Path, Path]:
-    """Writes a self-signed certificate for 127.0.0.1 and its key; returns their files."""
+    """Writes a self-signed certificate for 127.0.0.1 and its key. Returns both files."""
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost -days 2"
     certificate, key = folder / "certificate.pem", folder / "key.pem"
     options = ["-addext", "subjectAltName=IP:127.0.0.1", "-out", certificate, "-keyout", key]
@@ -142,9 +142,9 @@ def certificate_files(folder: Path) -> tuple[Path, Path]:
 
 
 def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
-    """What `condition` gives as soon as that is true."""
+    """Waits until `condition()` is true and returns its value."""
     end = time.monotonic() + seconds
-    while not (found := condition()):
+    while not (value := condition()):
         assert time.monotonic() < end, "it has not come true"
         time.sleep(0.01)
-    return found
+    return value

@@ -1,4 +1,4 @@
-"""The errors that a client is told, with gRPC's status codes and their HTTP status as TensorFlow Serving maps them."""
+"""Errors for clients, with gRPC status codes and the HTTP statuses that TensorFlow Serving maps them to."""
 
 from grpc import StatusCode
 
@@ -19,9 +19,9 @@ _HTTP_STATUS = {
 
 
 class ServingError(Exception):
-    """A request that is refused: the message goes to the client, so it says nothing of paths or code.
+    """The refusal of a request. The client gets the message, so it names no paths and no code.
 
-    `http_status` stands for what gRPC has no code for, such as 413.
+    `http_status` replaces the code's own status where gRPC has no code, as for 413.
     """
 
     def __init__(self, code: StatusCode, message: str, http_status: int | None = None):
@@ -61,5 +61,5 @@ def too_late() -> ServingError:
 
 
 def internal() -> ServingError:
-    """For whatever was not foreseen: what it was stands in the server's log alone."""
+    """The answer to an unforeseen exception, which only the server's log describes."""
     return ServingError(StatusCode.INTERNAL, "internal error")

@@ -1,4 +1,4 @@
-"""What RFC 9112 asks of a request's head beyond what the parser checks: one reading of where the request ends."""
+"""The rules of RFC 9112 for a request's head that the parser does not check. They make a request's end unambiguous."""
 
 import re
 
@@ -10,15 +10,15 @@ from keras_rnn.serving.server.settings import HEADER_BYTES
 HEADERS = 100
 TARGET_BYTES = 8192
 
-# The parser takes HTTP/0.9, HTTP/2.0, RTSP, ICE and more than one space, too.
+# The parser also accepts HTTP/0.9, HTTP/2.0, RTSP, ICE and more than one space.
 _REQUEST_LINE = re.compile(rb"(?:\r\n)*(?!CONNECT )[!#-'*+.^_`|~\w-]+ (\S+) HTTP/1\.([01])\r\n", re.ASCII)
 
 
 def body_length(head: bytes, headers: list[tuple[bytes, bytes]]) -> int:
-    """The Content-Length of a request that the parser has found well formed, 0 without one.
+    """Returns the Content-Length of a request that the parser accepted, 0 without one.
 
     Raises:
-        ServingError: a strict reader would not take the head for that of a request, or not see where the request ends.
+        ServingError: a strict reader would refuse the head, or find another end of the request.
     """
     line = _REQUEST_LINE.match(head)
     if not line:

@@ -1,6 +1,6 @@
 """TensorFlow Serving's gRPC services: PredictionService and ModelService.
 
-Messages are parsed here, not by gRPC, which answers INTERNAL to bytes that are no message.
+This module parses the messages: gRPC would answer INTERNAL to bytes that are no message.
 """
 
 import asyncio
@@ -20,10 +20,10 @@ from keras_rnn.serving.server.inference import Server, classify, join_context, p
 from keras_rnn.serving.server.metadata import metadata_response, status_response
 from keras_rnn.serving.server.metrics import Metrics
 from keras_rnn.serving.server.observe import Record, observed
-from keras_rnn.serving.server.servable import Servable, Signature, rows_of
+from keras_rnn.serving.server.servable import Servable, Signature, row_count
 from keras_rnn.serving.server.settings import ServerSettings
 from keras_rnn.serving.server.tensors import array_from_proto, proto_from_array
-from keras_rnn.serving.server.tokens import allowed
+from keras_rnn.serving.server.tokens import is_allowed
 
 log = logging.getLogger("keras_rnn.serve")
 
@@ -31,7 +31,7 @@ Method = Callable[[Server, Message, Record], Awaitable[Message]]
 
 
 def generic_handlers(server: Server, metrics: Metrics) -> list[grpc.GenericRpcHandler]:
-    """The services, to be added to a `grpc.aio` server."""
+    """Returns the services for a `grpc.aio` server."""
     services = {
         "tensorflow.serving.PredictionService": {
             "Predict": (predict_pb2.PredictRequest, _predict),
@@ -46,7 +46,7 @@ def generic_handlers(server: Server, metrics: Metrics) -> list[grpc.GenericRpcHa
         grpc.method_handlers_generic_handler(
             service,
             {
-                # a stream of one message, so that the wait for it has a limit, too
+                # a stream of one message: the wait for it has a limit, too
                 name: grpc.stream_unary_rpc_method_handler(
                     _handler(server, metrics, name, request, method), response_serializer=lambda response: response
                 )
@@ -64,10 +64,10 @@ def _handler(server: Server, metrics: Metrics, name: str, request_type: type[Mes
             try:
                 _authenticate(server, context)
                 async with asyncio.timeout(server.settings.timeout_seconds):
-                    request = _parsed(request_type, await anext(messages))
+                    request = _parse(request_type, await anext(messages))
                     return (await method(server, request, record)).SerializeToString()
             except ServingError as error:
-                record.error = error.with_traceback(None)  # its frames hold the message, and it would hold its own
+                record.error = error.with_traceback(None)  # the traceback holds the message and the error itself
             except TimeoutError:
                 record.error = too_late()
             except StopAsyncIteration:
@@ -83,12 +83,15 @@ def _handler(server: Server, metrics: Metrics, name: str, request_type: type[Mes
 def _authenticate(server: Server, context: grpc.aio.ServicerContext) -> None:
     if not server.tokens:
         return
-    given = next((value for key, value in context.invocation_metadata() or () if key == "authorization"), "")
-    if not allowed(given.encode() if isinstance(given, str) else given, server.tokens):
+    metadata = context.invocation_metadata() or ()
+    authorization = next((value for key, value in metadata if key == "authorization"), "")
+    if isinstance(authorization, str):
+        authorization = authorization.encode()
+    if not is_allowed(authorization, server.tokens):
         raise unauthenticated()
 
 
-def _parsed(request_type: type[Message], body: bytes) -> Message:
+def _parse(request_type: type[Message], body: bytes) -> Message:
     try:
         return request_type.FromString(body)
     except DecodeError:
@@ -112,27 +115,25 @@ async def _predict(server: Server, request, record: Record) -> Message:
     with _use(server, request.model_spec, record) as servable:
         server.scheduler.check_room()
         signature = signature_of(servable, request.model_spec.signature_name)
-        _check_names(request.inputs, signature)  # before arrays are made, whatever their number
+        _check_names(request.inputs, signature)  # first: a request may hold any number of arrays
         inputs = {name: array_from_proto(proto) for name, proto in request.inputs.items()}
-        record.rows = rows_of(inputs)
-        wanted = list(request.output_filter)
-        for name in wanted:
+        record.rows = row_count(inputs)
+        output_names = list(request.output_filter)
+        for name in output_names:
             if name not in signature.definition.outputs:
                 raise invalid(f"output_filter names {name[:100]}, which is no output of the signature")
         outputs = await predict(server, servable, signature, inputs)
         response = predict_pb2.PredictResponse()
-        for name in wanted or outputs:
+        for name in output_names or outputs:
             response.outputs[name].CopyFrom(proto_from_array(outputs[name]))
-        _name(response.model_spec, servable, signature.name)
+        _fill_model_spec(response.model_spec, servable, signature.name)
         return response
 
 
 def _check_names(names: Iterable[str], signature: Signature) -> None:
     if set(names) != set(signature.inputs):
-        got = sorted(name[:100] for name in names)[:10]
-        raise invalid(
-            f"the signature takes the inputs {', '.join(sorted(signature.inputs))}, got {', '.join(got) or 'none'}"
-        )
+        received = ", ".join(sorted(name[:100] for name in names)[:10]) or "none"
+        raise invalid(f"the signature takes the inputs {', '.join(sorted(signature.inputs))}, got {received}")
 
 
 async def _classify(server: Server, request, record: Record) -> Message:
@@ -147,15 +148,15 @@ async def _classify(server: Server, request, record: Record) -> Message:
             row = response.result.classifications.add()
             for label, score in zip(labels, values, strict=True):
                 row.classes.add(label=label.decode("utf-8", errors="replace"), score=score)
-        _name(response.model_spec, servable, signature.name)
+        _fill_model_spec(response.model_spec, servable, signature.name)
         return response
 
 
-def _examples(given: Input, settings: ServerSettings) -> list[bytes]:
-    """The examples, serialized, each after the features of its context."""
-    with_own = given.example_list_with_context
-    examples = with_own.examples if given.HasField("example_list_with_context") else given.example_list.examples
-    return join_context(with_own.context.SerializeToString(), examples, Example.SerializeToString, settings)
+def _examples(message: Input, settings: ServerSettings) -> list[bytes]:
+    """Returns the serialized examples, each after the features of its context."""
+    with_context = message.example_list_with_context
+    examples = with_context.examples if message.HasField("example_list_with_context") else message.example_list.examples
+    return join_context(with_context.context.SerializeToString(), examples, Example.SerializeToString, settings)
 
 
 async def _metadata(server: Server, request, record: Record) -> Message:
@@ -175,6 +176,6 @@ async def _status(server: Server, request, record: Record) -> Message:
     return status_response(states)
 
 
-def _name(spec: ModelSpec, servable: Servable, signature: str) -> None:
+def _fill_model_spec(spec: ModelSpec, servable: Servable, signature: str) -> None:
     spec.name, spec.signature_name = servable.name, signature
     spec.version.value = servable.version

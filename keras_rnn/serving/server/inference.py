@@ -1,4 +1,4 @@
-"""Predict and Classify on arrays: what REST and gRPC share."""
+"""Predict and Classify on arrays, for both REST and gRPC."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ CLASSES, SCORES, EXAMPLES = "classes", "scores", "inputs"  # the tensors of a cl
 
 @dataclass(frozen=True)
 class Server:
-    """What a request needs."""
+    """The parts of the server that a request needs."""
 
     settings: ServerSettings
     manager: ModelManager
@@ -28,7 +28,7 @@ class Server:
 
 
 def signature_of(servable: Servable, name: str) -> Signature:
-    """The signature of that name, the default one for ""; ServingError (INVALID_ARGUMENT) where there is none."""
+    """Returns the signature of this name, the default one for "". ServingError (INVALID_ARGUMENT) if there is none."""
     name = name or DEFAULT_SIGNATURE
     if name not in servable.signatures:
         raise invalid(f'Serving signature name: "{name[:100]}" not found in signature def')
@@ -36,7 +36,7 @@ def signature_of(servable: Servable, name: str) -> Signature:
 
 
 async def predict(server: Server, servable: Servable, signature: Signature, inputs: Arrays) -> Arrays:
-    """The outputs of `signature`, arrays by name; ServingError where the inputs do not fit it or exceed a limit."""
+    """Returns the outputs by name. Raises ServingError if the inputs do not fit the signature or exceed a limit."""
     for name, array in inputs.items():
         _check(name, array, signature.inputs[name], server.settings)
     return await server.scheduler.run(servable, signature, inputs)
@@ -45,7 +45,7 @@ async def predict(server: Server, servable: Servable, signature: Signature, inpu
 async def classify(
     server: Server, servable: Servable, signature: Signature, examples: list[bytes]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The class names, bytes `(examples, classes)`, and their scores, float32 `(examples, classes)`.
+    """Returns the class names, bytes `(examples, classes)`, and their scores, float32 `(examples, classes)`.
 
     `examples`: serialized tf.train.Example.
     """
@@ -60,10 +60,10 @@ async def classify(
 def join_context(
     context: bytes, examples: Sequence[Any], serialize: Callable[[Any], bytes], settings: ServerSettings
 ) -> list[bytes]:
-    """Serialized examples, each after the features of a serialized context; of a feature given twice the last counts.
+    """Returns serialized examples, each after the features of a serialized context. The example's own features win.
 
     Raises:
-        ServingError: no example; too many or too large a context, before any is made.
+        ServingError: no example, too many, or too large a context. Nothing is serialized then.
     """
     if not examples:
         raise invalid("Input is empty")

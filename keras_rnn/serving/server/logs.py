@@ -1,7 +1,7 @@
-"""The server's log: one JSON object a line on standard error, written by a thread of its own.
+"""The server's log: one JSON object a line on standard error, written by a separate thread.
 
-A reader of standard error that stops reading stops that thread, but no request and not the end of the process: beyond
-a thousand lines are dropped.
+If nobody reads standard error, that thread waits. Requests and the end of the process do not wait. More than a thousand
+waiting lines are dropped.
 """
 
 import json
@@ -14,8 +14,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-LINES = 1000
-LAST_SECONDS = 1.0  # for what is still to be written at the end
+MAX_LINES = 1000
+FLUSH_SECONDS = 1.0  # at most, to write the waiting lines at the end
 
 
 class _JsonLines(logging.Formatter):
@@ -33,7 +33,7 @@ class _JsonLines(logging.Formatter):
 
 class _DropWhenFull(logging.handlers.QueueHandler):
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
-        return record  # it goes to a thread of this process
+        return record  # the writer is a thread of this process, so nothing is pickled
 
     def enqueue(self, record: logging.LogRecord) -> None:
         with suppress(queue.Full):
@@ -42,8 +42,8 @@ class _DropWhenFull(logging.handlers.QueueHandler):
 
 @contextmanager
 def logging_json() -> Iterator[None]:
-    """While it lasts, what the server and its libraries log goes to standard error as JSON lines, warnings included."""
-    lines: queue.Queue[logging.LogRecord | None] = queue.Queue(LINES)
+    """Writes logs and warnings of the server and its libraries to standard error as JSON lines, within the context."""
+    lines: queue.Queue[logging.LogRecord | None] = queue.Queue(MAX_LINES)
     writer = threading.Thread(target=_write, args=[lines], name="log", daemon=True)
     handler = _DropWhenFull(lines)
     levels = {
@@ -55,10 +55,10 @@ def logging_json() -> Iterator[None]:
         "py.warnings": logging.WARNING,
     }
     logging.captureWarnings(True)
-    before = {}
+    previous = {}
     for name, level in levels.items():
         logger = logging.getLogger(name)
-        before[logger] = (logger.level, logger.propagate)
+        previous[logger] = (logger.level, logger.propagate)
         logger.addHandler(handler)
         logger.setLevel(level)
         logger.propagate = False
@@ -67,19 +67,19 @@ def logging_json() -> Iterator[None]:
         yield
     finally:
         logging.captureWarnings(False)
-        for logger, (level, propagate) in before.items():
+        for logger, (level, propagate) in previous.items():
             logger.removeHandler(handler)
             logger.setLevel(level)
             logger.propagate = propagate
         with suppress(queue.Full):
-            lines.put(None, timeout=LAST_SECONDS)
-        writer.join(LAST_SECONDS)
+            lines.put(None, timeout=FLUSH_SECONDS)
+        writer.join(FLUSH_SECONDS)
 
 
 def _write(lines: queue.Queue) -> None:
     formatter = _JsonLines()
     for record in iter(lines.get, None):
-        rest = (formatter.format(record) + "\n").encode(errors="backslashreplace")
-        with suppress(OSError):  # nobody reads it any more
-            while rest:  # not by sys.stderr, for which the end of the process would wait
-                rest = rest[os.write(2, rest) :]
+        unwritten = (formatter.format(record) + "\n").encode(errors="backslashreplace")
+        with suppress(OSError):  # standard error is closed
+            while unwritten:  # not sys.stderr: the end of the process waits for its buffer
+                unwritten = unwritten[os.write(2, unwritten) :]

@@ -1,4 +1,4 @@
-"""Which versions are loaded: new ones are picked up, warmed up and switched to; old ones drained and unloaded."""
+"""Loads model versions. New ones are loaded, warmed up and put into use; old ones are drained and unloaded."""
 
 import asyncio
 import logging
@@ -16,24 +16,24 @@ from keras_rnn.serving.server.repository import fingerprint, version_folders
 from keras_rnn.serving.server.servable import Servable
 from keras_rnn.serving.server.warmup import warm_up
 
-DRAIN_SECONDS = 0.05  # between looks whether an old version's last request has gone
-ENDED_KEPT = 8  # unloaded versions of a model that its status still tells of
+DRAIN_SECONDS = 0.05  # between checks whether an old version's last request has ended
+MAX_ENDED_VERSIONS = 8  # unloaded versions of a model that its status still lists
 
 log = logging.getLogger("keras_rnn.serve")
 
 
 @dataclass(frozen=True)
 class VersionState:
-    """state: START, LOADING, AVAILABLE, UNLOADING or END, as TensorFlow Serving has them."""
+    """`state` is START, LOADING, AVAILABLE, UNLOADING or END, as in TensorFlow Serving."""
 
     state: str
     error: str = ""
 
 
 class ModelManager:
-    """The loaded versions of every model in a folder: of each the latest, and those that a label names.
+    """The loaded versions of every model in a folder: the latest of each, and those that a label names.
 
-    A version that cannot be loaded leaves the one before it in force, and is tried again when its files change.
+    If a version cannot be loaded, the one before it stays in use. The version is tried again when its files change.
     """
 
     def __init__(self, root: Path, labels: dict[tuple[str, str], int], poll_seconds: float):
@@ -43,13 +43,13 @@ class ModelManager:
         self._broken: dict[Path, tuple] = {}
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="loader")
         self._retiring: set[asyncio.Task] = set()
-        self._watch: asyncio.Task | None = None
+        self._watch_task: asyncio.Task | None = None
 
     async def start(self) -> None:
-        """Loads what is there, then watches for changes.
+        """Loads the versions in the folder, then watches it for changes.
 
         Raises:
-            UsageError: the folder holds no version that can be loaded, or a label names one that is not there.
+            UsageError: the folder holds no version that can be loaded, or a label names a missing version.
         """
         await self._refresh()
         if not any(self._loaded.values()):
@@ -58,11 +58,11 @@ class ModelManager:
         for (name, label), version in self._labels.items():
             if version not in self._loaded.get(name, {}):
                 raise UsageError(f"label {label!r} names version {version} of model {name!r}, which cannot be served")
-        self._watch = asyncio.create_task(self._poll())
+        self._watch_task = asyncio.create_task(self._poll())
 
     async def stop(self) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
+        if self._watch_task is not None:
+            self._watch_task.cancel()
         for task in self._retiring:
             task.cancel()
         await asyncio.to_thread(self._loader.shutdown)
@@ -72,19 +72,19 @@ class ModelManager:
 
     @contextmanager
     def use(self, name: str, version: int | None = None, label: str | None = None) -> Iterator[Servable]:
-        """The version asked for, the latest by default, which stays loaded as long as it is used.
+        """Yields the requested version, by default the latest. It stays loaded within the context.
 
         Raises:
-            ServingError: NOT_FOUND, or INVALID_ARGUMENT for a label that there is not.
+            ServingError: NOT_FOUND, or INVALID_ARGUMENT for an unknown label.
         """
         if label is not None:
             if version is not None:
                 raise invalid("both a version and a version label cannot be given")
-            version = self._labelled(name, label)
+            version = self._label_version(name, label)
         loaded = self._loaded.get(name)
         if not loaded or (version is not None and version not in loaded):
-            wanted = f"Latest({name[:100]})" if version is None else f"Specific({name[:100]}, {version})"
-            raise not_found(f"Servable not found for request: {wanted}")
+            request = f"Latest({name[:100]})" if version is None else f"Specific({name[:100]}, {version})"
+            raise not_found(f"Servable not found for request: {request}")
         servable = loaded[max(loaded) if version is None else version]
         servable.users += 1
         try:
@@ -95,9 +95,9 @@ class ModelManager:
     def version_states(
         self, name: str, version: int | None = None, label: str | None = None
     ) -> dict[int, VersionState]:
-        """The states of a model's versions, or of one; ServingError (NOT_FOUND) where there is none."""
+        """Returns the states of a model's versions, or of one. Raises ServingError (NOT_FOUND) if there is none."""
         if label is not None:
-            version = self._labelled(name, label)
+            version = self._label_version(name, label)
         states = self._states.get(name, {})
         if version is not None:
             if version not in states:
@@ -107,47 +107,47 @@ class ModelManager:
             raise not_found(f"Could not find any versions of model {name[:100]}")
         return dict(sorted(states.items(), reverse=True))
 
-    def _labelled(self, name: str, label: str) -> int:
+    def _label_version(self, name: str, label: str) -> int:
         if (name, label) not in self._labels:
             raise invalid(f"Unrecognized servable version label: {label[:100]}")
         return self._labels[name, label]
 
-    def served(self) -> list[str]:
-        """`NAME/VERSION` of what is loaded."""
+    def loaded_versions(self) -> list[str]:
+        """Returns `NAME/VERSION` of each loaded version."""
         return [f"{name}/{version}" for name in sorted(self._loaded) for version in sorted(self._loaded[name])]
 
     async def _poll(self) -> None:
-        complaint = ""
+        last_warning = ""
         while True:
             await asyncio.sleep(self._poll_seconds)
             try:
                 await self._refresh()
-                complaint = ""
-            except Exception as error:  # the folder is changing, or gone for now
-                if complaint != (complaint := _first_line(error)):
-                    log.warning("cannot read the folder of models: %s", complaint)
+                last_warning = ""
+            except Exception as error:  # the folder is changing, or is missing for a moment
+                if last_warning != (last_warning := _first_line(error)):
+                    log.warning("cannot read the folder of models: %s", last_warning)
 
     async def _refresh(self) -> None:
-        found = await asyncio.to_thread(version_folders, self._root)
-        for name in [*found, *(name for name in self._loaded if name not in found)]:
-            if (folders := found.get(name, {})) is None:
-                continue  # what is loaded of it stays
+        model_folders = await asyncio.to_thread(version_folders, self._root)
+        for name in [*model_folders, *(name for name in self._loaded if name not in model_folders)]:
+            if (folders := model_folders.get(name, {})) is None:
+                continue  # its loaded versions stay
             try:
                 await self._refresh_model(name, folders)
-            except OSError as error:  # the others go on
+            except OSError as error:  # the other models go on
                 log.warning("cannot read the versions of model %s: %s", name, _first_line(error))
         self._broken = {folder: files for folder, files in self._broken.items() if folder.is_dir()}
 
     async def _refresh_model(self, name: str, folders: dict[int, Path]) -> None:
-        """Loads what is to be served and is not, then retires what is not to be served any more."""
-        wanted = {version for (model, _), version in self._labels.items() if model == name and version in folders}
-        wanted = {version for version in wanted if await self._ensure(name, version, folders[version])}
+        """Loads the versions that should be served and retires the others."""
+        labelled = {version for (model, _), version in self._labels.items() if model == name and version in folders}
+        to_serve = {version for version in labelled if await self._ensure_loaded(name, version, folders[version])}
         for version in sorted(folders, reverse=True):
-            if await self._ensure(name, version, folders[version]):
-                wanted.add(version)
+            if await self._ensure_loaded(name, version, folders[version]):
+                to_serve.add(version)
                 break
         loaded = self._loaded.get(name, {})
-        for version in [version for version in loaded if version not in wanted]:
+        for version in [version for version in loaded if version not in to_serve]:
             servable = loaded.pop(version)
             self._set_state(name, version, "UNLOADING")
             task = asyncio.create_task(self._retire(servable))
@@ -156,8 +156,8 @@ class ModelManager:
         if not loaded:
             self._loaded.pop(name, None)
 
-    async def _ensure(self, name: str, version: int, folder: Path) -> bool:
-        """Whether the version is loaded, after an attempt where it was not."""
+    async def _ensure_loaded(self, name: str, version: int, folder: Path) -> bool:
+        """Loads the version if it is not loaded; returns whether it is loaded then."""
         if version in self._loaded.get(name, {}):
             return True
         files = await asyncio.to_thread(fingerprint, folder)
@@ -167,7 +167,7 @@ class ModelManager:
         began = perf_counter()
         try:
             servable = await asyncio.get_running_loop().run_in_executor(self._loader, _load, name, version, folder)
-        except Exception as error:  # whatever TensorFlow makes of a broken version
+        except Exception as error:  # TensorFlow raises many types for a broken version
             self._broken[folder] = files
             self._set_state(name, version, "END", "the version could not be loaded")
             log.error("cannot load version %s of model %s: %s", version, name, _first_line(error))
@@ -182,7 +182,7 @@ class ModelManager:
         while servable.users:
             await asyncio.sleep(DRAIN_SECONDS)
         await asyncio.get_running_loop().run_in_executor(self._loader, servable.close)
-        if servable.version not in self._loaded.get(servable.name, {}):  # it may have been put back
+        if servable.version not in self._loaded.get(servable.name, {}):  # the version may be back
             self._set_state(servable.name, servable.version, "END")
         log.info("unloaded version %s of model %s", servable.version, servable.name)
 
@@ -190,9 +190,9 @@ class ModelManager:
         states = self._states.setdefault(name, {})
         states.pop(version, None)
         states[version] = VersionState(state, error)
-        ended = [number for number, known in states.items() if known.state == "END"]
-        for number in ended[:-ENDED_KEPT]:
-            del states[number]
+        ended = [ended_version for ended_version, known in states.items() if known.state == "END"]
+        for ended_version in ended[:-MAX_ENDED_VERSIONS]:
+            del states[ended_version]
 
 
 def _load(name: str, version: int, folder: Path) -> Servable:

@@ -1,4 +1,4 @@
-"""What the server tells of its models, as TensorFlow Serving's messages."""
+"""Metadata and status of models, as TensorFlow Serving's messages."""
 
 from grpc import StatusCode
 from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataResponse, SignatureDefMap
@@ -9,7 +9,7 @@ from keras_rnn.serving.server.servable import Servable
 
 
 def metadata_response(servable: Servable) -> tuple[GetModelMetadataResponse, SignatureDefMap]:
-    """The answer to GetModelMetadata, and the signatures that it holds packed."""
+    """Returns the answer to GetModelMetadata, and the signatures that are packed in it."""
     signatures = SignatureDefMap()
     for name, signature in servable.signatures.items():
         signatures.signature_def[name].CopyFrom(signature.definition)

@@ -1,4 +1,4 @@
-"""What Prometheus reads at /metrics."""
+"""The metrics that Prometheus reads at /metrics."""
 
 from collections.abc import Callable
 
@@ -9,19 +9,19 @@ ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
 class Metrics:
-    """The server's figures. A model's name is a label only where there is such a model: clients invent names."""
+    """The server's metrics. Only names of existing models are labels, since clients invent names."""
 
     def __init__(self):
         self._registry = CollectorRegistry()
-        by_method = ["protocol", "method", "model"]
-        self._requests = Counter("keras_rnn_requests", "Requests answered.", by_method, registry=self._registry)
+        method_labels = ["protocol", "method", "model"]
+        self._requests = Counter("keras_rnn_requests", "Requests answered.", method_labels, registry=self._registry)
         self._errors = Counter(
-            "keras_rnn_errors", "Requests refused or failed.", [*by_method, "code"], registry=self._registry
+            "keras_rnn_errors", "Requests refused or failed.", [*method_labels, "code"], registry=self._registry
         )
         self._seconds = Histogram(
             "keras_rnn_request_seconds",
             "From a request's first byte to its answer.",
-            by_method,
+            method_labels,
             buckets=SECONDS,
             registry=self._registry,
         )
@@ -37,7 +37,7 @@ class Metrics:
         self._rows.observe(rows)
 
     def observe_request(self, protocol: str, method: str, model: str, code: str, seconds: float) -> None:
-        """`code` is gRPC's name of the status, OK for none but good answers."""
+        """Counts an answer. `code` is gRPC's name of the status, OK for successful answers only."""
         self._requests.labels(protocol, method, model).inc()
         self._seconds.labels(protocol, method, model).observe(seconds)
         if code != "OK":

@@ -1,4 +1,4 @@
-"""Every request leaves a line in the access log and its figures in the metrics, however it ends."""
+"""Each request leaves a line in the access log and counts in the metrics, also if it fails."""
 
 import logging
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ log = logging.getLogger("keras_rnn.serve")
 
 @dataclass
 class Record:
-    """What a handler finds out about its request; the names are the model's and the method's own."""
+    """The facts that a handler learns about its request. `method` and `model` are names that exist."""
 
     method: str = ""
     model: str = ""
@@ -27,7 +27,7 @@ class Record:
 def observed(metrics: Metrics, access_log: bool, protocol: str, client: str) -> Iterator[Record]:
     began = perf_counter()
     record = Record()
-    code = "CANCELLED"  # unless the handler comes to its end
+    code = "CANCELLED"  # unless the handler ends
     try:
         yield record
         code = record.error.code.name if record.error else "OK"

@@ -1,4 +1,4 @@
-"""The folder of models on disk: which versions stand in it."""
+"""Finds the models and versions in a folder on disk."""
 
 import re
 from pathlib import Path
@@ -7,9 +7,9 @@ from keras_rnn.serving.layout import complete_versions
 
 
 def model_folders(root: Path) -> dict[str, Path]:
-    """The models in `root` by name; `root` itself where it holds versions, not only models whose names are numbers.
+    """Returns the models in `root` by name, or `root` itself if it holds versions with a saved_model.pb.
 
-    Names that a request could not ask for (with / or : in them) and hidden folders are left out.
+    It skips hidden folders and names with a / or :, which no request can name.
     """
     if complete_versions(root):
         return {root.resolve().name: root}
@@ -21,23 +21,23 @@ def model_folders(root: Path) -> dict[str, Path]:
 
 
 def version_folders(root: Path) -> dict[str, dict[int, Path] | None]:
-    """The folder of each version of each model; a version without a saved_model.pb is none.
+    """Returns the folder of each version of each model. A version has a saved_model.pb.
 
-    None for a folder that cannot be read, which may be no model at all, or one on a disk that is away for a moment.
+    None stands for a folder that cannot be read: it may be no model, or its disk may be missing for a moment.
     """
-    found: dict[str, dict[int, Path] | None] = {}
+    folders: dict[str, dict[int, Path] | None] = {}
     for name, folder in model_folders(root).items():
         try:
             numbers = complete_versions(folder)
         except OSError:
-            found[name] = None
+            folders[name] = None
         else:
             if numbers:
-                found[name] = {number: folder / str(number) for number in numbers}
-    return found
+                folders[name] = {number: folder / str(number) for number in numbers}
+    return folders
 
 
 def fingerprint(folder: Path) -> tuple:
-    """Changes when a file in `folder` does."""
+    """Returns a value that changes when a file in `folder` changes."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return tuple((str(path), status.st_size, status.st_mtime_ns) for path in files for status in [path.stat()])

@@ -1,4 +1,4 @@
-"""TensorFlow Serving's REST API, with health and metrics beside it, as an ASGI application.
+"""TensorFlow Serving's REST API, with paths for health and metrics, as an ASGI application.
 
 See https://www.tensorflow.org/tfx/serving/api_rest for the requests and answers.
 """
@@ -36,8 +36,8 @@ from keras_rnn.serving.server.inference import Server, classify, predict, signat
 from keras_rnn.serving.server.metadata import metadata_response, status_response
 from keras_rnn.serving.server.metrics import Metrics
 from keras_rnn.serving.server.observe import Record, observed
-from keras_rnn.serving.server.servable import Arrays, Servable, Signature, rows_of
-from keras_rnn.serving.server.tokens import allowed
+from keras_rnn.serving.server.servable import Arrays, Servable, Signature, row_count
+from keras_rnn.serving.server.tokens import is_allowed
 
 log = logging.getLogger("keras_rnn.serve")
 
@@ -45,16 +45,16 @@ _TARGET = r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P
 _INFERENCE = re.compile(_TARGET + r":(?P<method>classify|predict)", re.ASCII | re.IGNORECASE)
 _STATUS = re.compile(_TARGET + r"(?P<metadata>/metadata)?", re.ASCII | re.IGNORECASE)
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-SMALL_BODY_BYTES = 32_768  # a larger one would hold up the event loop for milliseconds
+SMALL_BODY_BYTES = 32_768  # a larger one would block the event loop for milliseconds
 
 
 def rest_app(server: Server, metrics: Metrics, ready: Callable[[], bool]) -> ASGIApp:
-    """The application; `ready` tells whether the server would like more requests."""
+    """Returns the application. `ready` tells whether the server takes requests."""
 
     in_flight = 0
 
     @contextmanager
-    def counted() -> Iterator[None]:
+    def limit_in_flight() -> Iterator[None]:
         nonlocal in_flight
         if in_flight >= server.settings.max_in_flight:
             raise unavailable("too many requests at a time; try again later")
@@ -69,13 +69,13 @@ def rest_app(server: Server, metrics: Metrics, ready: Callable[[], bool]) -> ASG
         with observed(metrics, server.settings.access_log, "REST", client) as record:
             try:
                 async with asyncio.timeout(server.settings.timeout_seconds):
-                    with counted():
+                    with limit_in_flight():
                         return _json(await _answer(server, request, record))
             except ServingError as error:
-                record.error = error.with_traceback(None)  # its frames hold the body, and it would hold its own frame
+                record.error = error.with_traceback(None)  # the traceback holds the body and the error itself
             except TimeoutError:
                 record.error = too_late()
-            except asyncio.CancelledError:  # the server stops and has waited long enough
+            except asyncio.CancelledError:  # the grace time of a stopping server has passed
                 record.error = unavailable("the server is stopping")
             except ClientDisconnect:
                 record.error = ServingError(StatusCode.CANCELLED, "the client went away")
@@ -90,14 +90,14 @@ def rest_app(server: Server, metrics: Metrics, ready: Callable[[], bool]) -> ASG
     async def readiness(request: Request) -> Response:
         return PlainTextResponse("ready\n") if ready() else PlainTextResponse("not ready\n", 503)
 
-    async def page(request: Request) -> Response:
+    async def metrics_page(request: Request) -> Response:
         try:
             _authenticate(request, server.tokens)
         except ServingError as error:
             return _error(error)
         return Response(metrics.page(), media_type="text/plain; version=0.0.4")
 
-    async def refused(request: Request, error: HTTPException) -> Response:
+    async def http_error(request: Request, error: HTTPException) -> Response:
         code = not_found if error.status_code == 404 else invalid
         path = request.scope["path"]
         return _error(code(f"Malformed request: {request.method} {path[:200]}"), error.status_code)
@@ -107,14 +107,14 @@ def rest_app(server: Server, metrics: Metrics, ready: Callable[[], bool]) -> ASG
             Route("/v1/{rest:path}", v1, methods=_METHODS),
             Route("/livez", live),
             Route("/readyz", readiness),
-            Route("/metrics", page),
+            Route("/metrics", metrics_page),
         ],
-        exception_handlers={HTTPException: refused},
+        exception_handlers={HTTPException: http_error},
     )
     app.router.redirect_slashes = False
 
-    async def shedding(scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuses at once what would wait in a full queue: a refusal must cost much less than an answer."""
+    async def shed_load(scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuses a request at once if the queue is full. A refusal must cost much less than an answer."""
         answer = app
         if scope["type"] == "http" and scope["method"] == "POST":
             try:
@@ -124,7 +124,7 @@ def rest_app(server: Server, metrics: Metrics, ready: Callable[[], bool]) -> ASG
                 answer = _error(error)
         await answer(scope, receive, send)
 
-    return shedding
+    return shed_load
 
 
 async def _answer(server: Server, request: Request, record: Record) -> bytes:
@@ -144,15 +144,15 @@ async def _infer(server: Server, request: Request, record: Record, match: re.Mat
         record.model, record.version = servable.name, servable.version
         body = await _body(request, server.settings.max_body_bytes)
         if record.method == "classify":
-            signature, examples = await _off_the_loop(_read_examples, server, servable, body)
+            signature, examples = await _read_body(_read_examples, server, servable, body)
             record.rows = len(examples)
             return rest_json.classify_body(*await classify(server, servable, signature, examples))
-        signature, inputs, in_rows = await _off_the_loop(_read_inputs, server, servable, body)
-        record.rows = rows_of(inputs)
+        signature, inputs, in_rows = await _read_body(_read_inputs, server, servable, body)
+        record.rows = row_count(inputs)
         return rest_json.predict_body(await predict(server, servable, signature, inputs), in_rows)
 
 
-async def _off_the_loop(read: Callable, server: Server, servable: Servable, body: bytes) -> tuple:
+async def _read_body(read: Callable, server: Server, servable: Servable, body: bytes) -> tuple:
     if len(body) <= SMALL_BODY_BYTES:
         return read(server, servable, body)
     return await asyncio.to_thread(read, server, servable, body)
@@ -204,7 +204,7 @@ async def _body(request: Request, limit: int) -> bytes:
 
 
 def _authenticate(request: Request, tokens: tuple[bytes, ...]) -> None:
-    if tokens and not allowed(request.headers.get("authorization", "").encode("latin-1"), tokens):
+    if tokens and not is_allowed(request.headers.get("authorization", "").encode("latin-1"), tokens):
         raise unauthenticated()
 
 

@@ -1,4 +1,4 @@
-"""The bodies of TensorFlow Serving's REST API: JSON to arrays and back."""
+"""Converts the JSON bodies of TensorFlow Serving's REST API to arrays and back."""
 
 import base64
 import binascii
@@ -19,7 +19,7 @@ MAX_RANK = 8
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """The JSON object in `body`, its signature_name a string; ServingError (INVALID_ARGUMENT) for anything else."""
+    """Returns the JSON object in `body`. Raises ServingError (INVALID_ARGUMENT) for any other value."""
     if not body:
         raise invalid("JSON Parse error: The document is empty")
     try:
@@ -36,7 +36,7 @@ def parse(body: bytes) -> dict[str, Any]:
 
 
 def predict_inputs(document: dict[str, Any], signature: Signature, max_rows: int) -> tuple[Arrays, bool]:
-    """The inputs by name, at most `max_rows` rows each, and whether they came in the row format."""
+    """Returns the inputs by name, at most `max_rows` rows each, and whether they have the row format."""
     if "instances" in document and "inputs" in document:
         raise invalid("JSON Value: Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist")
     if "instances" in document:
@@ -53,18 +53,18 @@ def _from_rows(instances: Any, specs: dict[str, TensorSpec], max_rows: int) -> A
         raise invalid("JSON Value: No values in 'instances' array")
     if len(instances) > max_rows:
         raise too_many_rows(len(instances), max_rows)
-    named = _is_named(instances[0])
-    if not named and len(specs) > 1:
+    is_named = _is_named(instances[0])
+    if not is_named and len(specs) > 1:
         raise invalid("instances is a plain list, but expecting list of objects as multiple input tensors required")
     for number, instance in enumerate(instances):
-        if _is_named(instance) != named:
+        if _is_named(instance) != is_named:
             raise invalid(f"Failed to process element: {number} of 'instances' list: objects and values are mixed")
-        if named and set(instance) != set(specs):
+        if is_named and set(instance) != set(specs):
             raise invalid(
                 f"Failed to process element: {number} of 'instances' list. JSON object must only have keys: "
                 + ",".join(sorted(specs))
             )
-    if named:
+    if is_named:
         columns = {name: [instance[name] for instance in instances] for name in specs}
         return {name: _tensor(columns[name], spec, name, max_rows) for name, spec in specs.items()}
     ((name, spec),) = specs.items()
@@ -92,7 +92,7 @@ def _is_named(value: Any) -> bool:
 
 
 def _tensor(value: Any, spec: TensorSpec, name: str, max_rows: int) -> np.ndarray:
-    """Nested lists of the same sizes throughout, as an array of the input's dtype."""
+    """Converts nested lists of equal sizes to an array of the input's dtype."""
     shape, first = [], value
     while isinstance(first, list):
         shape.append(len(first))
@@ -112,7 +112,7 @@ def _tensor(value: Any, spec: TensorSpec, name: str, max_rows: int) -> np.ndarra
 
 
 def _array(values: list[Any], dtype: np.dtype, name: str) -> np.ndarray:
-    """The values as they are, in that dtype; the numbers all at once, since a body may hold very many."""
+    """Converts values to an array of this dtype without changing any. Many numbers are checked at once."""
     if dtype.hasobject:
         return np.array([_bytes(value, f"input {name}") for value in values], object)
     if dtype.kind not in "iufb":
@@ -120,12 +120,12 @@ def _array(values: list[Any], dtype: np.dtype, name: str) -> np.ndarray:
     types = {"b": {bool}, "f": {int, float}}.get(dtype.kind, {int})
     if set(map(type, values)) <= types and _in_range(values, dtype):
         return np.array(values, dtype)
-    wrong = next((value for value in values if type(value) not in types), 0)  # else a number beyond the range
-    raise invalid(f"input {name}: JSON Value of type {_json_type(wrong)} is not of expected type: {dtype.name}")
+    bad_value = next((value for value in values if type(value) not in types), 0)  # 0 stands for a number out of range
+    raise invalid(f"input {name}: JSON Value of type {_json_type(bad_value)} is not of expected type: {dtype.name}")
 
 
 def _in_range(numbers: list[Any], dtype: np.dtype) -> bool:
-    """Whether the dtype has values as large; NaN and infinities are values of every float's."""
+    """Whether all numbers are in the dtype's range. NaN and infinities are in that of floats."""
     if dtype.kind == "b":
         return True
     if dtype.kind == "f":
@@ -135,19 +135,19 @@ def _in_range(numbers: list[Any], dtype: np.dtype) -> bool:
     return not numbers or (limits.min <= min(numbers) and max(numbers) <= limits.max)
 
 
-def _bytes(value: Any, what: str) -> bytes:
+def _bytes(value: Any, subject: str) -> bytes:
     if isinstance(value, str):
         try:
             return value.encode()
         except UnicodeEncodeError:
-            raise invalid(f"{what} takes text, got half a surrogate pair") from None
+            raise invalid(f"{subject} takes text, got half a surrogate pair") from None
     if _is_base64(value):
         try:
             text = value["b64"]  # TensorFlow Serving takes it without padding, too
             return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
         except (binascii.Error, ValueError):
             raise invalid("Unable to base64 decode") from None
-    raise invalid(f"{what}: JSON Value of type {_json_type(value)} is not of expected type: string")
+    raise invalid(f"{subject}: JSON Value of type {_json_type(value)} is not of expected type: string")
 
 
 def _json_type(value: Any) -> str:
@@ -156,7 +156,7 @@ def _json_type(value: Any) -> str:
 
 
 def predict_body(outputs: Arrays, in_rows: bool) -> bytes:
-    """The answer in the format of the question; a single output stands without its name."""
+    """Returns the answer in the format of the request. A single output has no name."""
     columns = {name: _json_values(array, name) for name, array in sorted(outputs.items())}
     if not in_rows:
         return _dump({"outputs": columns if len(columns) > 1 else next(iter(columns.values()))})
@@ -174,7 +174,7 @@ def _json_values(array: np.ndarray, name: str) -> Any:
         convert = _base64_object if name.endswith("_bytes") else _text
         flat = [convert(value) for value in array.flat]
     elif array.dtype.kind == "f":
-        flat = [float(str(value)) for value in array.flat]  # the shortest digits that give the same float32
+        flat = [float(str(value)) for value in array.flat]  # the shortest digits of the same float32
     else:
         flat = array.ravel().tolist()
     return np.array(flat, object).reshape(array.shape).tolist()
@@ -189,7 +189,7 @@ def _base64_object(value: bytes) -> dict[str, str]:
 
 
 def classify_examples(document: dict[str, Any], settings: ServerSettings) -> list[bytes]:
-    """The examples of a Classify request, serialized, each after the features of its context."""
+    """Returns the serialized examples of a Classify request, each after the features of its context."""
     examples = document.get("examples")
     if examples is None:
         raise invalid("JSON Value: When method is classify, key 'examples' is expected and was not found")

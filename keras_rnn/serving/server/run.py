@@ -1,4 +1,4 @@
-"""The server as a process: sockets, signals, start and stop."""
+"""Runs the server in this process: sockets, signals, start and stop."""
 
 import asyncio
 import contextlib
@@ -29,38 +29,38 @@ from keras_rnn.serving.server.scheduler import Scheduler
 from keras_rnn.serving.server.settings import ServerSettings, label_versions
 from keras_rnn.serving.server.tokens import read_tokens
 
-BACKLOG = 4096  # connections that wait to be accepted; Linux takes as many as somaxconn
-KEEP_ALIVE_SECONDS = 75  # between requests; clients commonly give a connection up after a minute
-FILES_BESIDE = 512  # open files that are no connections
-SWITCH_SECONDS = 5e-4  # a model's thread needs Python for microseconds only, but waits a whole turn of the loop for it
+BACKLOG = 4096  # connections that wait to be accepted; Linux limits them to somaxconn
+KEEP_ALIVE_SECONDS = 75  # between requests; clients commonly close a connection after a minute
+OTHER_FILES = 512  # open files that are no connections
+SWITCH_SECONDS = 5e-4  # a model's thread needs the GIL for microseconds, but waits this long for it
 
 
-class _Rest(uvicorn.Server):
+class _RestServer(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self):
-        yield  # ours stop both servers
+        yield  # `_serve` handles signals, for both servers
 
 
 def serve(settings: ServerSettings) -> None:
-    """Serves until SIGTERM or SIGINT; then requests in flight are finished and new ones refused.
+    """Serves until SIGTERM or SIGINT. Then it finishes the requests in flight and refuses new ones.
 
-    Prints one line when it is ready.
+    It prints one line when it is ready.
 
     Raises:
-        UsageError: no model to serve, a port that is taken, or files of TLS or tokens that cannot be used.
+        UsageError: no model to serve, a port in use, or TLS or token files that cannot be used.
     """
     sys.setswitchinterval(SWITCH_SECONDS)
-    _allow_files(4 * settings.max_in_flight + FILES_BESIDE)
+    _allow_files(4 * settings.max_in_flight + OTHER_FILES)
     with logging_json(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings))
 
 
 def _allow_files(count: int) -> None:
-    """Raises the limit of open files, which every connection is one of, as far as it may be raised."""
+    """Raises the limit of open files to `count`, or as far as allowed. Every connection is an open file."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    target = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < target:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
 
 
 async def _serve(settings: ServerSettings) -> None:
@@ -74,26 +74,26 @@ async def _serve(settings: ServerSettings) -> None:
         on_batch=metrics.observe_batch,
     )
     manager = ModelManager(Path(settings.models), label_versions(settings.labels), settings.poll_seconds)
-    metrics.watch(lambda: scheduler.waiting, lambda: len(manager.served()))
+    metrics.watch(lambda: scheduler.waiting, lambda: len(manager.loaded_versions()))
     server = Server(settings, manager, scheduler, read_tokens(settings.token_file))
     loaded, stopping = asyncio.Event(), asyncio.Event()
 
     def ready() -> bool:
-        return loaded.is_set() and bool(manager.served()) and not stopping.is_set()
+        return loaded.is_set() and bool(manager.loaded_versions()) and not stopping.is_set()
 
-    with _listen(settings) as listening:
+    with _listen(settings) as listener:
         rest = _rest_server(settings, rest_app(server, metrics, ready), metrics)
         rpc, grpc_port = _grpc_server(settings, generic_handlers(server, metrics))
-        rest_task = asyncio.create_task(rest.serve(sockets=[listening]))
+        rest_task = asyncio.create_task(rest.serve(sockets=[listener]))
         rest_task.add_done_callback(lambda _: stopping.set())
         try:
             await manager.start()
-            gc.freeze()  # a full collection would walk through TensorFlow's million objects, for 0.2 s
+            gc.freeze()  # a full collection takes 0.2 s for TensorFlow's million objects
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, stopping.set)
             await rpc.start()
             loaded.set()
-            _print_ready(settings, listening.getsockname()[1], grpc_port, manager.served())
+            _print_ready(settings, listener.getsockname()[1], grpc_port, manager.loaded_versions())
             await stopping.wait()
         finally:
             stopping.set()
@@ -140,7 +140,7 @@ def _rest_server(settings: ServerSettings, app, metrics: Metrics) -> uvicorn.Ser
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,
     )
-    return _Rest(config)
+    return _RestServer(config)
 
 
 def _check_tls(settings: ServerSettings) -> None:
@@ -148,7 +148,8 @@ def _check_tls(settings: ServerSettings) -> None:
         return
     try:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(settings.tls_certificate, settings.tls_key, password="")  # so that it asks for none
+        # An empty password: without one OpenSSL would ask for it.
+        context.load_cert_chain(settings.tls_certificate, settings.tls_key, password="")
     except (OSError, ssl.SSLError) as error:
         raise UsageError(
             f"tls_certificate {settings.tls_certificate} and tls_key {settings.tls_key} are no PEM pair: {error}"
@@ -171,6 +172,6 @@ def _grpc_server(settings: ServerSettings, handlers: list[grpc.GenericRpcHandler
                 return rpc, rpc.add_insecure_port(address)
             pair = (Path(settings.tls_key).read_bytes(), Path(settings.tls_certificate).read_bytes())
             return rpc, rpc.add_secure_port(address, grpc.ssl_server_credentials([pair]))
-        except RuntimeError:  # of which gRPC has written a line of its own
+        except RuntimeError:  # gRPC has written its own line about it
             pass
     raise UsageError(f"cannot listen on {settings.host} port {settings.grpc_port} for gRPC")

@@ -1,6 +1,6 @@
-"""The queue in front of the models: texts of several requests become one call.
+"""The queue in front of the models. It joins the texts of several requests to one call.
 
-All of it but the calls themselves runs on the event loop, so nothing here takes a lock.
+All of it but the calls runs on the event loop, so it needs no lock.
 """
 
 import asyncio
@@ -16,15 +16,15 @@ import numpy as np
 import tensorflow as tf
 
 from keras_rnn.serving.server.errors import ServingError, internal, invalid, unavailable
-from keras_rnn.serving.server.servable import Arrays, Servable, Signature, rows_of
+from keras_rnn.serving.server.servable import Arrays, Servable, Signature, row_count
 
 log = logging.getLogger("keras_rnn.serve")
 
-_ALONE = ()  # the group of what is called one by one
+_UNSHARED = ()  # the group of requests that share no call
 
 
 class _Request:
-    """What one client asked of one signature, cut into the rows that wait and put together when all are answered."""
+    """A client's request to one signature. Its rows wait separately, and it is complete when all are answered."""
 
     def __init__(self, servable: Servable, signature: Signature, rows: int):
         self.servable, self.signature = servable, signature
@@ -32,12 +32,14 @@ class _Request:
         self._answers: list[tuple[Arrays, int] | None] = [None] * rows
         self._missing = rows
 
-    def answer(self, row: int, outputs: Arrays, place: int) -> None:
-        """Takes the row's answer, which stands at `place` in `outputs`."""
-        self._answers[row] = (outputs, place)
+    def answer(self, row: int, outputs: Arrays, index: int) -> None:
+        """Takes the answer to `row`, which is at `index` in `outputs`."""
+        self._answers[row] = (outputs, index)
         self._missing -= 1
         if self._missing == 0:
-            self.complete({name: np.concatenate([o[name][at : at + 1] for o, at in self._answers]) for name in outputs})
+            self.complete(
+                {name: np.concatenate([batch[name][i : i + 1] for batch, i in self._answers]) for name in outputs}
+            )
 
     def complete(self, outputs: Arrays) -> None:
         if not self.future.done():
@@ -50,9 +52,9 @@ class _Request:
 
 @dataclass(slots=True, eq=False)
 class _Row:
-    """What waits: one text of a request, or all inputs of a request that shares its call with no other.
+    """An entry of the queue: one text of a request, or all inputs of a request that shares no call.
 
-    size: how much of the queue it takes, in texts.
+    size: the number of texts that it counts as.
     """
 
     request: _Request
@@ -64,20 +66,21 @@ class _Row:
 
 
 class Scheduler:
-    """Calls models from a pool of threads; rows that wait are grouped by signature and length.
+    """Calls models from a pool of threads. Waiting rows are grouped by signature and length.
 
-    A group is taken when a thread is free and the group holds as many rows as its last call took, or its oldest row
-    has waited for `max_delay` seconds: clients that were answered together ask again together, and one client alone
-    never waits. The group with the oldest row goes first. What would not grow by waiting is put in line before a
-    thread is free, so that no thread waits for the event loop. Lengths are grouped by powers of four: a call costs a
-    step of the network much, and a row more in it little, until texts are much shorter than their padding.
+    A group is called when a thread is free and one of two conditions holds: it has as many rows as its last call, or
+    its oldest row has waited for `max_delay` seconds. Clients that were answered together ask again together, and a
+    single client never waits. The group with the oldest row goes first. A group that cannot grow is queued before a
+    thread is free, so no thread waits for the event loop. Lengths are grouped by powers of four: a step of the network
+    costs much and another row costs little, until texts are much shorter than their padding.
 
     Args:
-        threads: calls at a time.
-        max_batch_size: rows a call; max_delay: seconds.
-        max_queue: texts that may wait.
-        batching: False gives every request a call of its own.
-        on_batch: told the rows of every call.
+        threads: the number of parallel calls.
+        max_batch_size: the most rows of a call.
+        max_delay: seconds.
+        max_queue: the most waiting texts.
+        batching: False gives each request its own call.
+        on_batch: called with the number of rows of each call.
     """
 
     def __init__(
@@ -97,17 +100,17 @@ class Scheduler:
         self._on_batch = on_batch
         self._groups: dict[tuple, deque[_Row]] = {}
         self._last_rows: WeakKeyDictionary[Servable, dict[tuple, int]] = WeakKeyDictionary()
-        self._woken = False
+        self._is_dispatch_scheduled = False
         self._timer: asyncio.TimerHandle | None = None
         self.waiting = 0
 
     def check_room(self, texts: int = 1) -> None:
-        """ServingError (UNAVAILABLE) unless so many texts more may wait."""
+        """Raises ServingError (UNAVAILABLE) if the queue has no room for this number of texts."""
         if self.waiting + texts > self._max_queue:
             raise unavailable("the queue of waiting texts is full; try again later")
 
     async def run(self, servable: Servable, signature: Signature, inputs: Arrays) -> Arrays:
-        """The outputs of `signature` for `inputs`, arrays by name; to be cancelled when it has taken too long.
+        """Returns the outputs of `signature` for `inputs`, arrays by name. It may be cancelled.
 
         Raises:
             ServingError: the queue is full, or the model refuses the input or fails.
@@ -115,20 +118,20 @@ class Scheduler:
         rows = self._rows(servable, signature, inputs)
         self.check_room(sum(row.size for row in rows))
         for row in rows:
-            self._wait(row, _ALONE if isinstance(row.inputs, dict) else _group(row))
-        if not self._woken:  # the event loop first reads what else has arrived by now
-            self._woken = True
+            self._enqueue(row, _UNSHARED if isinstance(row.inputs, dict) else _group(row))
+        if not self._is_dispatch_scheduled:  # the event loop first reads what else has arrived
+            self._is_dispatch_scheduled = True
             asyncio.get_running_loop().call_soon(self._dispatch)
         try:
             return await rows[0].request.future
         finally:
-            for row in rows:  # of a request that was given up
+            for row in rows:  # of a cancelled request
                 if row.waiting:
-                    self._leave(row)
+                    self._dequeue(row)
                     row.inputs = b""
 
     def close(self) -> None:
-        """Waits for the calls that go on."""
+        """Waits for the running calls."""
         self._pool.shutdown(cancel_futures=True)
 
     def _rows(self, servable: Servable, signature: Signature, inputs: Arrays) -> list[_Row]:
@@ -137,40 +140,40 @@ class Scheduler:
             (texts,) = inputs.values()
             request = _Request(servable, signature, len(texts))
             return [_Row(request, row, text, 1, now) for row, text in enumerate(texts)]
-        return [_Row(_Request(servable, signature, 1), 0, inputs, rows_of(inputs), now)]
+        return [_Row(_Request(servable, signature, 1), 0, inputs, row_count(inputs), now)]
 
-    def _wait(self, row: _Row, group: tuple) -> None:
+    def _enqueue(self, row: _Row, group: tuple) -> None:
         row.waiting = True
         self.waiting += row.size
         queue = self._groups.setdefault(group, deque())
         queue.append(row)
-        if len(queue) > 2 * self._max_queue:  # most were given up
+        if len(queue) > 2 * self._max_queue:  # most are cancelled
             self._groups[group] = deque(row for row in queue if row.waiting)
 
-    def _leave(self, row: _Row) -> None:
+    def _dequeue(self, row: _Row) -> None:
         row.waiting = False
         self.waiting -= row.size
 
     def _dispatch(self) -> None:
-        self._woken = False
+        self._is_dispatch_scheduled = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         while self._running < 2 * self._threads and (group := self._next()) is not None:
             self._start(group)
         if self._running < self._threads and self._groups:
-            soonest = min(map(self._due, self._groups))
+            soonest = min(map(self._due_time, self._groups))
             self._timer = asyncio.get_running_loop().call_later(soonest - monotonic(), self._dispatch)
 
     def _next(self) -> tuple | None:
-        """The group to be called now; empty ones are removed by the way."""
+        """Returns the group to call now, or None. It removes empty groups."""
         for group, queue in list(self._groups.items()):
             while queue and not queue[0].waiting:
                 queue.popleft()
             if not queue:
                 del self._groups[group]
         now = monotonic()
-        due = [group for group in self._groups if self._due(group) <= now]
+        due = [group for group in self._groups if self._due_time(group) <= now]
         oldest = min(due, key=lambda group: self._groups[group][0].arrived, default=None)
         if oldest is None or self._running < self._threads or self._cannot_grow(oldest):
             return oldest
@@ -179,8 +182,8 @@ class Scheduler:
     def _cannot_grow(self, group: tuple) -> bool:
         return not _is_shared(group) or len(self._groups[group]) >= self._max_batch_size
 
-    def _due(self, group: tuple) -> float:
-        """When the group is to be called, at the latest."""
+    def _due_time(self, group: tuple) -> float:
+        """Returns the time at which the group is called at the latest."""
         if not _is_shared(group):
             return 0.0
         servable, queue = group[0], self._groups[group]
@@ -190,10 +193,10 @@ class Scheduler:
 
     def _start(self, group: tuple) -> None:
         queue, batch = self._groups[group], []
-        while queue and len(batch) < (1 if group == _ALONE else self._max_batch_size):
+        while queue and len(batch) < (1 if group == _UNSHARED else self._max_batch_size):
             row = queue.popleft()
             if row.waiting:
-                self._leave(row)
+                self._dequeue(row)
                 batch.append(row)
         servable, signature = batch[0].request.servable, batch[0].request.signature
         if _is_shared(group):
@@ -212,10 +215,10 @@ class Scheduler:
             if isinstance(batch[0].inputs, dict):
                 batch[0].request.complete(outputs)
             else:
-                for place, row in enumerate(batch):
-                    row.request.answer(row.row, outputs, place)
+                for index, row in enumerate(batch):
+                    row.request.answer(row.row, outputs, index)
         except tf.errors.InvalidArgumentError:
-            self._refuse(batch)
+            self._halve_or_refuse(batch)
         except BaseException as error:
             log.error("model %s version %s failed", servable.name, servable.version, exc_info=error)
             for row in batch:
@@ -223,22 +226,22 @@ class Scheduler:
         finally:
             self._dispatch()
 
-    def _refuse(self, batch: list[_Row]) -> None:
-        """One bad row spoils a call: of several requests, the rows are called again by halves."""
+    def _halve_or_refuse(self, batch: list[_Row]) -> None:
+        """Refuses a batch of one request. It calls the rows of several again by halves: one bad row fails a call."""
         if len({row.request for row in batch}) == 1:
             batch[0].request.fail(invalid("the model does not take this input"))
             return
         signature = batch[0].request.signature
         for half in (batch[: len(batch) // 2], batch[len(batch) // 2 :]):
-            group = (batch[0].request.servable, signature.name, object())  # one that nothing joins
+            group = (batch[0].request.servable, signature.name, object())  # a group that no row joins
             for row in half:
                 if not row.request.future.done():
-                    self._wait(row, group)
+                    self._enqueue(row, group)
 
 
 def _is_shared(group: tuple) -> bool:
-    """Whether rows that come later may join the group, and so it is worth waiting for them."""
-    return group != _ALONE and isinstance(group[-1], int)
+    """Whether later rows may join the group, so that it may wait for them."""
+    return group != _UNSHARED and isinstance(group[-1], int)
 
 
 def _group(row: _Row) -> tuple:

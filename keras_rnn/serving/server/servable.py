@@ -1,4 +1,4 @@
-"""One version of a model, loaded: its signatures as functions of numpy arrays."""
+"""A loaded version of a model. Its signatures are functions of numpy arrays."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """dtype: numpy's, `object` for strings. shape: None for a size that is free; None for a free rank."""
+    """`dtype` is `object` for strings. `shape` has None for a free size, and is None for a free rank."""
 
     dtype: np.dtype
     shape: tuple[int | None, ...] | None
@@ -25,7 +25,7 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Signature:
-    """run: from arrays by input name to arrays by output name; may be called from several threads."""
+    """`run` takes arrays by input name and returns arrays by output name. Several threads may call it."""
 
     name: str
     definition: SignatureDef
@@ -34,19 +34,19 @@ class Signature:
 
     @property
     def takes_rows_of_text(self) -> bool:
-        """Whether it takes one tensor of strings `(batch,)`, and so can take several requests' in one call."""
+        """Whether it takes one tensor of strings `(batch,)`, so that requests can share a call."""
         specs = list(self.inputs.values())
         return len(specs) == 1 and specs[0].dtype.hasobject and specs[0].shape == (None,)
 
 
 class Servable:
-    """A loaded SavedModel and the number of its users, so that it is unloaded when the last has gone.
+    """A loaded SavedModel and the number of its users. It is unloaded when that number is 0.
 
-    It runs in a session of its own: `close` gives everything back.
+    It has its own session: `close` frees all of its memory.
 
     signatures: by name.
-    rows_independent: False where a text's answer depends on the texts beside it, so that requests are not mixed;
-        also where no model card says that it does not.
+    rows_independent: False if the answer to a text depends on the batch, so that requests share no call. It is also
+        False if no model card says that the answer does not.
     """
 
     def __init__(self, name: str, version: int, directory: Path):
@@ -57,15 +57,15 @@ class Servable:
         self.signatures = {
             key: _signature(self._session, key, definition)
             for key, definition in signatures.items()
-            if definition.inputs and definition.outputs  # leaves out the loader's own entries
+            if definition.inputs and definition.outputs  # the loader's own entries have none
         }
 
     def close(self) -> None:
         self._session.close()
 
 
-def rows_of(inputs: Arrays) -> int:
-    """How many rows a request's inputs have."""
+def row_count(inputs: Arrays) -> int:
+    """Returns the number of rows of a request's inputs."""
     return max((len(array) for array in inputs.values() if array.ndim), default=1)
 
 

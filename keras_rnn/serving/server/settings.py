@@ -1,4 +1,4 @@
-"""What a server can be told, checked before it starts."""
+"""The settings of a server, checked before it starts."""
 
 import ipaddress
 import os
@@ -16,7 +16,7 @@ HEADER_BYTES = 65_536  # of a REST request's head
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """The settings of one server; every limit is per process.
+    """The settings of one server. Every limit is for the whole process.
 
     models: a folder of models `NAME/VERSION/`, or one model's folder `VERSION/`.
     rest_port, grpc_port: 0 takes a free port.

@@ -1,4 +1,4 @@
-"""TensorProto and numpy: what a message says of its shape is not believed."""
+"""Converts TensorProto to numpy and back. The shape in a message is not trusted."""
 
 from math import prod
 
@@ -16,11 +16,11 @@ _VALUES = {
     tf.int64: "int64_val",
     tf.bool: "bool_val",
 }
-MAX_ELEMENTS = 2**20  # a short message may claim any shape, and one value stands for all
+MAX_ELEMENTS = 2**20  # a short message may name any shape, since one value can fill it
 
 
 def array_from_proto(proto: TensorProto) -> np.ndarray:
-    """The array in `proto`, strings as objects; ServingError (INVALID_ARGUMENT) where it is not well formed."""
+    """Returns the array in `proto`, strings as objects. Raises ServingError (INVALID_ARGUMENT) if it is malformed."""
     sizes = [dim.size for dim in proto.tensor_shape.dim]
     if proto.tensor_shape.unknown_rank or any(size < 0 for size in sizes) or len(sizes) > 8:
         raise invalid("a tensor takes a known shape of at most 8 sizes, none of them negative")
@@ -33,7 +33,7 @@ def array_from_proto(proto: TensorProto) -> np.ndarray:
 
 
 def proto_from_array(array: np.ndarray) -> TensorProto:
-    """The values stand one by one in `float_val`, `string_val`, ... as TensorFlow Serving sends them."""
+    """Converts an array. Its values are in `float_val`, `string_val` and so on, as TensorFlow Serving sends them."""
     dtype = tf.dtypes.as_dtype(array.dtype)
     if dtype not in _VALUES:
         return tf.make_tensor_proto(array)

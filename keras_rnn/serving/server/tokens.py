@@ -1,4 +1,4 @@
-"""Bearer tokens: who may ask."""
+"""Bearer tokens, which give access to the server."""
 
 import hmac
 from pathlib import Path
@@ -7,7 +7,7 @@ from keras_rnn.errors import UsageError
 
 
 def read_tokens(file: str | Path | None) -> tuple[bytes, ...]:
-    """The tokens in `file`, one a line; none where there is no file. UsageError for a file without any."""
+    """Returns the tokens in `file`, one a line, or none if `file` is None. Raises UsageError if it has no token."""
     if file is None:
         return ()
     tokens = tuple(line.strip() for line in Path(file).read_bytes().splitlines() if line.strip())
@@ -16,10 +16,10 @@ def read_tokens(file: str | Path | None) -> tuple[bytes, ...]:
     return tokens
 
 
-def allowed(authorization: bytes, tokens: tuple[bytes, ...]) -> bool:
-    """Whether the header `Bearer TOKEN` holds one of `tokens`; how long it takes tells nothing of them."""
-    scheme, _, given = authorization.partition(b" ")
+def is_allowed(authorization: bytes, tokens: tuple[bytes, ...]) -> bool:
+    """Whether the header `Bearer TOKEN` holds one of `tokens`. The time it takes does not depend on the tokens."""
+    scheme, _, credentials = authorization.partition(b" ")
     if scheme.lower() != b"bearer":
         return False
-    equal = [hmac.compare_digest(given.strip(), token) for token in tokens]  # all, whichever it is
+    equal = [hmac.compare_digest(credentials.strip(), token) for token in tokens]  # all of them
     return any(equal)

@@ -1,4 +1,4 @@
-"""Warm-up: a version's recorded requests, run before it takes the first real one."""
+"""Runs a version's recorded requests before it takes the first real one."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ DEFAULT_SIGNATURE = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
 
 
 def warm_up(servable: Servable, folder: Path) -> int:
-    """Runs the Predict and Classify requests in the version's warm-up file; returns how many there were."""
+    """Runs the Predict and Classify requests in the version's warm-up file. Returns their number."""
     file = folder / WARMUP_REQUESTS
     if not file.is_file():
         return 0

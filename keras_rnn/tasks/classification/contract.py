@@ -32,7 +32,7 @@ def check_answers(card: Mapping[str, Any], answers: Sequence[Mapping[str, Any]])
 
 
 def calls(card: Mapping[str, Any], answers: Sequence[Mapping[str, Any]]) -> Iterator[Call]:
-    """Calls of every signature with all texts, and one with the longest text alone."""
+    """Calls of every signature with all texts, and at the end one with the longest text alone."""
     names = card["class_names"]
     texts = [row["text"] for row in answers]
     probabilities, logits = (

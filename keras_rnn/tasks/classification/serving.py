@@ -9,20 +9,14 @@ import tensorflow as tf
 
 from keras_rnn.models import token_ids_model_of, token_model_of, vectorizer_of
 from keras_rnn.tasks.classification.predictions import keras_predictor, saved_model_predictor
+from keras_rnn.tasks.graphs import lookup_tables, signature
 from keras_rnn.tasks.task import Facts
 from keras_rnn.text.vectorizer import WordIds
 
-__all__ = [
-    "add_endpoints",
-    "answers",
-    "card_paragraphs",
-    "keras_predictor",
-    "rows_independent",
-    "saved_model_predictor",
-]
+__all__ = ["answers", "card_paragraphs", "keras_predictor", "rows_independent", "saved_model_predictor", "signatures"]
 
-ALONE = 4  # texts asked about one by one
-ROUNDING = 1e-3  # of float16 layers; padding makes more of a difference
+SINGLE_TEXTS = 4  # texts that `rows_independent` asks one by one
+SINGLE_TEXT_TOLERANCE = 1e-3  # float16 layers differ by less, and padding makes a larger difference
 UNKNOWN_WORDS = "qqqxzj zzzvqk"
 EXAMPLE = {"text": tf.io.FixedLenFeature((), tf.string)}
 
@@ -32,11 +26,11 @@ def answers(model: keras.Model, facts: Facts, samples: Sequence[str]) -> list[di
 
     Returns:
         For each text, in order: "text", "label", "probabilities" (a float a class), "logits" (a float a class) and
-        "token_ids", the integers that the token model is given for it, padding left out.
+        "token_ids", the integers that the token model gets for it, without padding.
     """
     texts = check_texts(model, samples)
-    with tf.device("CPU:0"):  # a GPU's products may be rounded more roughly than the check allows
-        # As a function: eagerly it would go through long texts op by op.
+    with tf.device("CPU:0"):  # a GPU may round more roughly than the check allows
+        # A traced function: an eager call steps through long texts op by op.
         logits = tf.function(lambda texts: model(texts, training=False))(tf.constant(texts)).numpy()
         probabilities = tf.nn.softmax(logits).numpy()
         token_ids = token_ids_model_of(model)(tf.constant(texts)).numpy()
@@ -64,24 +58,24 @@ def _texts_of_the_vocabulary(model: keras.Model) -> list[str]:
 
 
 def rows_independent(model: keras.Model, answers: list[dict]) -> bool:
-    """Whether a text's answer is the same beside whatever texts: False where padding reaches the recurrent layers.
+    """Whether the answer to a text is the same in every batch: False where padding reaches the recurrent layers.
 
-    The model's embeddings tell, which may leave padding unmasked. Since a layer of the user's own may drop the mask,
-    the shortest texts of `answers` are asked about alone, too.
+    Two things are checked. An embedding may leave padding unmasked. A layer of the user may drop the mask, so the model
+    answers the shortest texts of `answers` one by one.
     """
     embeddings = [layer for layer in token_model_of(model).layers if isinstance(layer, keras.layers.Embedding)]
     if not embeddings or not all(layer.mask_zero for layer in embeddings):
         return False
     with tf.device("CPU:0"):
-        for row in sorted(answers, key=lambda row: len(row["token_ids"]))[:ALONE]:
-            alone = tf.nn.softmax(model(tf.constant([row["text"]]), training=False))[0].numpy()
-            if np.abs(alone - np.array(row["probabilities"])).max() > ROUNDING:
+        for row in sorted(answers, key=lambda row: len(row["token_ids"]))[:SINGLE_TEXTS]:
+            probabilities = tf.nn.softmax(model(tf.constant([row["text"]]), training=False))[0].numpy()
+            if np.abs(probabilities - np.array(row["probabilities"])).max() > SINGLE_TEXT_TOLERANCE:
                 return False
     return True
 
 
-def add_endpoints(archive: keras.export.ExportArchive, model: keras.Model, facts: Facts, optimize: Callable) -> None:
-    """Adds the signatures of a text model, (input) to (outputs), C being the number of classes.
+def signatures(model: keras.Model, facts: Facts, network: Callable) -> tuple[dict[str, Callable], list]:
+    """The signatures of a text model, (input) to (outputs), C being the number of classes, and their lookup tables.
 
         serving_default  text string (None,)
                          to probabilities float32 (None, C), label string (None,)
@@ -90,30 +84,32 @@ def add_endpoints(archive: keras.export.ExportArchive, model: keras.Model, facts
         classify         inputs string (None,): serialized tf.train.Example, bytes feature `text` of one value
                          to classes string (None, C): all names in each row, scores float32 (None, C)
 
-    Each function calls the one before, so that the recurrent layers are traced once for all three.
+    Each function calls the one before, so the recurrent layers are traced once for all three.
     """
-    names = tf.constant(list(facts["class_names"]))
+    class_names = tf.constant(list(facts["class_names"]))
     token_ids_model = _quick_token_ids(model)
-    archive.track(token_ids_model)  # its lookup table; to track the model would save each variable twice
-    logits_of = optimize(token_model_of(model))
-    token_ids_spec = tf.TensorSpec((None, None), tf.int32, "token_ids")
-    tokens = archive.add_endpoint("tokens", lambda token_ids: {"logits": logits_of(token_ids)}, [token_ids_spec])
 
+    @signature(tf.TensorSpec((None, None), tf.int32, "token_ids"))
+    def tokens(token_ids):
+        return {"logits": network(token_ids)}
+
+    @signature(tf.TensorSpec((None,), tf.string, "text"))
     def serving_default(text):
         logits = tokens(token_ids_model(text, training=False))["logits"]
-        return {"probabilities": tf.nn.softmax(logits), "label": tf.gather(names, tf.argmax(logits, axis=-1))}
+        label = tf.gather(class_names, tf.argmax(logits, axis=-1))
+        return {"probabilities": tf.nn.softmax(logits), "label": label}
 
-    texts = archive.add_endpoint("serving_default", serving_default, [tf.TensorSpec((None,), tf.string, "text")])
-
+    @signature(tf.TensorSpec((None,), tf.string, "inputs"))
     def classify(inputs):
-        scores = texts(tf.io.parse_example(inputs, EXAMPLE)["text"])["probabilities"]
-        return {"classes": tf.tile(names[tf.newaxis], (tf.shape(scores)[0], 1)), "scores": scores}
+        scores = serving_default(tf.io.parse_example(inputs, EXAMPLE)["text"])["probabilities"]
+        return {"classes": tf.tile(class_names[tf.newaxis], (tf.shape(scores)[0], 1)), "scores": scores}
 
-    archive.add_endpoint("classify", classify, [tf.TensorSpec((None,), tf.string, "inputs")])
+    functions = {"tokens": tokens, "serving_default": serving_default, "classify": classify}
+    return functions, lookup_tables(token_ids_model)
 
 
 def _quick_token_ids(model: keras.Model) -> keras.Model:
-    """`token_ids_model_of` the model, by `WordIds` where its TextVectorization layer is one that it stands for."""
+    """`token_ids_model_of(model)`, with `WordIds` for a TextVectorization layer that it can stand for."""
     vectorizer = vectorizer_of(model)
     if not WordIds.stands_for(vectorizer):
         return token_ids_model_of(model)

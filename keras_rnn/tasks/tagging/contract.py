@@ -34,7 +34,7 @@ def check_answers(card: Mapping[str, Any], answers: Sequence[Mapping[str, Any]])
 
 
 def calls(card: Mapping[str, Any], answers: Sequence[Mapping[str, Any]]) -> Iterator[Call]:
-    """Calls of both signatures with all rows, and one with the longest row alone."""
+    """Calls of both signatures with all rows, and at the end one with the longest row alone."""
     whole = list(answers)
     yield _call("serving_default", whole)
     yield _call("tokens", whole)

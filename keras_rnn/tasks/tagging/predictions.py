@@ -1,6 +1,6 @@
 """What a tagger answers: the tokens of a sentence, their tags, and the spans that these make."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,9 @@ import tensorflow as tf
 
 from keras_rnn.errors import UsageError
 from keras_rnn.layers.forms import for_this_process
+from keras_rnn.models import token_model_of
 from keras_rnn.tasks.inference import TEXT_CHARACTERS
+from keras_rnn.tasks.tagging.network import network_inputs
 from keras_rnn.tasks.tagging.spans import spans_of
 from keras_rnn.tasks.task import Facts
 from keras_rnn.text.encoded import length_batches
@@ -71,13 +73,33 @@ def tagged_text(text: str, tokens: np.ndarray, tags: np.ndarray, confidence: np.
     return TaggedText(text, words, names, sure, spans)
 
 
-def tag_tokens(model: keras.Model, tag_names: tf.Tensor, tokens: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Tags and confidences of tokens `(batch, time)`, padded with "" and 0."""
-    outputs = model(tokens, training=False)
-    is_real = tokens != ""
-    tags = tf.where(is_real, tf.gather(tag_names, tf.maximum(outputs["tags"], 0)), "")
-    confidence = tf.gather(outputs["marginals"], tf.maximum(outputs["tags"], 0), batch_dims=2)
-    return {"tags": tags, "confidence": tf.where(is_real, confidence, 0.0)}
+def tag_function(model: keras.Model, tag_names: Sequence[str], network: Callable) -> Callable:
+    """A function from tokens `(batch, time)` to `tags` and `confidence`, padded with "" and 0.
+
+    Args:
+        model: a full model, whose lookups and decoder are used.
+        tag_names: one name a tag.
+        network: from the inputs of the token model inside `model` to its output.
+    """
+    layers = {name: model.get_layer(name) for name in ("lower_case", "words", "split", "characters", "decoder")}
+    names = tf.constant(list(tag_names))
+    token_model = token_model_of(model)
+
+    def tag(tokens):
+        features = {
+            "token_ids": tf.cast(layers["words"](layers["lower_case"](tokens)), tf.int32),
+            "character_ids": tf.cast(layers["characters"](layers["split"](tokens)), tf.int32),
+        }
+        is_real = features["token_ids"] != 0
+        decoded = layers["decoder"](network(network_inputs(token_model, features)), mask=is_real)
+        indices = tf.maximum(decoded["tags"], 0)
+        confidence = tf.gather(decoded["marginals"], indices, batch_dims=2)
+        return {
+            "tags": tf.where(is_real, tf.gather(names, indices), ""),
+            "confidence": tf.where(is_real, confidence, 0.0),
+        }
+
+    return tag
 
 
 def keras_predictor(model: keras.Model, facts: Facts | None) -> Predictor:
@@ -88,13 +110,14 @@ def keras_predictor(model: keras.Model, facts: Facts | None) -> Predictor:
     """
     if facts is None:
         raise UsageError("a tagger takes its run directory, whose tags.json names its tags")
-    names = tf.constant(facts["tag_names"])
+    token_model = token_model_of(model)
+    tag_tokens = tag_function(model, facts["tag_names"], lambda inputs: token_model(inputs, training=False))
 
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string)])
     def forward(texts):
         tokens = split_sentences(texts).to_tensor("")
         with for_this_process():
-            return {"tokens": tokens, **tag_tokens(model, names, tokens)}
+            return {"tokens": tokens, **tag_tokens(tokens)}
 
     def tag(texts: list[str]) -> tuple:
         outputs = forward(tf.constant(texts))

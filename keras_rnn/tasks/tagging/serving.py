@@ -7,21 +7,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_rnn.tasks.tagging.predictions import keras_predictor, saved_model_predictor, tag_tokens, tagged_text
+from keras_rnn.tasks.graphs import lookup_tables, signature
+from keras_rnn.tasks.tagging.predictions import keras_predictor, saved_model_predictor, tag_function, tagged_text
 from keras_rnn.tasks.task import Facts
 from keras_rnn.text.tokens import split_sentences
 
 __all__ = [
-    "add_endpoints",
     "answers",
     "card_paragraphs",
     "keras_predictor",
     "rows_independent",
     "saved_model_predictor",
+    "signatures",
 ]
 
-ALONE = 4  # rows asked about one by one
-ROUNDING = 1e-3  # of float16 layers
+SINGLE_TEXTS = 4  # sentences that `rows_independent` asks one by one
+SINGLE_TEXT_TOLERANCE = 1e-3  # float16 layers differ by less
 UNKNOWN_WORDS = "qqqxzj zzzvqk"
 
 
@@ -35,35 +36,25 @@ def answers(model: keras.Model, facts: Facts, samples: Sequence[Sequence[str]]) 
         For each sentence, in order: "text", "tokens", "tags" and "confidence", a number a token.
     """
     texts = list(dict.fromkeys([*(" ".join(tokens) for tokens in samples), "", UNKNOWN_WORDS]))
-    outputs = _tag_texts(model, facts, texts)
-    columns = (outputs[name].numpy() for name in ("tokens", "tags", "confidence"))
+    with tf.device("CPU:0"):  # a GPU may round more roughly than the check allows
+        columns = keras_predictor(model, facts).tag(texts)
     rows = [tagged_text(*row) for row in zip(texts, *columns, strict=True)]
     return [{"text": row.text, "tokens": row.tokens, "tags": row.tags, "confidence": row.confidence} for row in rows]
-
-
-def _tag_texts(model: keras.Model, facts: Facts, texts: Sequence[str]) -> dict[str, tf.Tensor]:
-    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string)])
-    def forward(texts):
-        tokens = split_sentences(texts).to_tensor("")
-        return {"tokens": tokens, **tag_tokens(model, tf.constant(list(facts["tag_names"])), tokens)}
-
-    with tf.device("CPU:0"):
-        return forward(tf.constant(texts))
 
 
 def rows_independent(model: keras.Model, answers: list[dict]) -> bool:
     """Whether the shortest sentences, asked about alone, have the tags and confidences that they have among others."""
     with tf.device("CPU:0"):
-        for row in sorted(answers, key=lambda row: len(row["tokens"]))[:ALONE]:
+        for row in sorted(answers, key=lambda row: len(row["tokens"]))[:SINGLE_TEXTS]:
             outputs = model(tf.constant([row["tokens"]]), training=False)
             alone = tf.gather(outputs["marginals"], outputs["tags"], batch_dims=2)[0].numpy()
-            if np.abs(alone - np.array(row["confidence"])).max() > ROUNDING:
+            if np.abs(alone - np.array(row["confidence"])).max() > SINGLE_TEXT_TOLERANCE:
                 return False
     return True
 
 
-def add_endpoints(archive: keras.export.ExportArchive, model: keras.Model, facts: Facts, optimize: Callable) -> None:
-    """Adds the signatures of a full model, (input) to (outputs).
+def signatures(model: keras.Model, facts: Facts, network: Callable) -> tuple[dict[str, Callable], list]:
+    """The signatures of a full model, (input) to (outputs), and their lookup tables.
 
         serving_default  text string (None,): sentences
                          to tokens string (None, None), tags string (None, None), confidence float32 (None, None)
@@ -72,16 +63,18 @@ def add_endpoints(archive: keras.export.ExportArchive, model: keras.Model, facts
 
     Tokens and tags are right-padded with "", confidences with 0.
     """
-    archive.track(model)
-    names = tf.constant(list(facts["tag_names"]))
-    spec = tf.TensorSpec((None, None), tf.string, "tokens")
-    tag = archive.add_endpoint("tokens", lambda tokens: tag_tokens(model, names, tokens), [spec])
+    tag = tag_function(model, facts["tag_names"], network)
 
+    @signature(tf.TensorSpec((None, None), tf.string, "tokens"))
+    def tokens(tokens):
+        return tag(tokens)
+
+    @signature(tf.TensorSpec((None,), tf.string, "text"))
     def serving_default(text):
-        tokens = split_sentences(text).to_tensor("")
-        return {"tokens": tokens, **tag(tokens)}
+        split_tokens = split_sentences(text).to_tensor("")
+        return {"tokens": split_tokens, **tokens(split_tokens)}
 
-    archive.add_endpoint("serving_default", serving_default, [tf.TensorSpec((None,), tf.string, "text")])
+    return {"tokens": tokens, "serving_default": serving_default}, lookup_tables(model)
 
 
 def card_paragraphs(card: Mapping[str, Any]) -> list[str]:
@@ -89,6 +82,7 @@ def card_paragraphs(card: Mapping[str, Any]) -> list[str]:
     return [
         f"A sequence tagger with {card['parameters']:,} parameters. It takes sentences, strings `(batch,)`, as `text`, "
         "and returns `tokens` and `tags`, strings `(batch, time)`, and `confidence`, float32 `(batch, time)`, the "
-        'marginal probability of each tag. The signature `tokens` takes `tokens`, strings `(batch, time)` padded with "".',
+        "marginal probability of each tag. The signature `tokens` takes `tokens`, strings `(batch, time)` padded with "
+        '"".',
         f"Tags: {', '.join(card['tag_names'])}.",
     ]

@@ -4,6 +4,7 @@ import pytest
 
 from keras_rnn import text_classifier
 from keras_rnn.serving.saved_model import write_saved_model
+from keras_rnn.tasks.classification import serving
 from keras_rnn.text.vectorizer import adapt_vectorizer
 from tests.support.echo import write_echo_model
 from tests.support.serving import serving
@@ -13,7 +14,7 @@ CLASSES = ("negative", "neutral", "positive")
 
 @pytest.fixture(scope="package")
 def classifier():
-    """A text model; what it answers need not be good, only differ from text to text."""
+    """A text model. Its answers need not be good, only differ from text to text."""
     vectorizer = adapt_vectorizer(["a good film but a bad one"])
     return text_classifier(num_classes=3, vectorizer=vectorizer, embedding_size=4, hidden_size=4)
 
@@ -22,11 +23,11 @@ def classifier():
 def models(classifier, tmp_path_factory):
     """The folder that `server` serves.
 
-    Models: `classifier`, version 1; `echo`, 1 and 2; `broken`, of which 2 does not load; `labelled`, 1. Tests may add
-    models of other names.
+    It has the models `classifier` (version 1), `echo` (1 and 2), `broken` (1 and 2, which does not load) and `labelled`
+    (1). Tests may add models of other names.
     """
     folder = tmp_path_factory.mktemp("models")
-    write_saved_model(classifier, CLASSES, folder / "classifier" / "1")
+    write_saved_model(serving, classifier, {"class_names": CLASSES}, folder / "classifier" / "1")
     card = folder / "classifier" / "1" / "assets.extra" / "model_card.json"
     card.parent.mkdir()
     card.write_text(json.dumps({"rows_independent": True}))
@@ -41,7 +42,7 @@ def models(classifier, tmp_path_factory):
 
 @pytest.fixture(scope="package")
 def server(models, tmp_path_factory):
-    """Serves `models` with the default limits; the label `old` is version 1 of `echo`, `stable` 1 of `labelled`."""
+    """Serves `models` with the default limits. Labels: `old` is version 1 of `echo`, `stable` is 1 of `labelled`."""
     log = tmp_path_factory.mktemp("server") / "log"
     labels = ["--label", "echo:old=1", "--label", "labelled:stable=1"]
     with serving(models, log, "--poll-seconds", 0.05, *labels) as running:

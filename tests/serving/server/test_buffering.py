@@ -1,4 +1,4 @@
-"""What a server holds of requests that are not answered yet is bounded: of a connection, of a client and of all."""
+"""The bytes held of unanswered requests are bounded for a connection, a client and all clients."""
 
 import contextlib
 import re
@@ -9,7 +9,7 @@ import time
 import psutil
 import pytest
 
-from keras_rnn.serving.server.buffered import Buffered, client_of
+from keras_rnn.serving.server.buffered import BufferedBytes, client_key
 from tests.support.echo import write_echo_model
 from tests.support.serving import ECHO, certificate_files, send, serving, until
 
@@ -60,24 +60,24 @@ def resident(server):
 
 
 def asked(server, size=0, **options):
-    """The whole answer to a request with a header of `size` bytes on a new connection."""
+    """Returns the whole answer to a request with a header of `size` bytes on a new connection."""
     with connected(server, **options) as client:
         client.sendall(LIVE + b"Connection: close\r\nX: " + b"a" * size + b"\r\n\r\n")
         return b"".join(iter(lambda: client.recv(1000), b""))
 
 
 def flood(server, connections, data, reads):
-    """Sends `data` over and over on each connection for a while, and fails when the server's memory grows."""
+    """Sends `data` repeatedly on each connection for a while, and fails if the server's memory grows."""
     start, end = resident(server), time.monotonic() + 0.8
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(connected(server, tls=server.tls)) for _ in range(connections)]
-        left = dict.fromkeys(clients, memoryview(data))
+        unsent = dict.fromkeys(clients, memoryview(data))
         for client in clients:
             client.setblocking(False)
         while time.monotonic() < end:
             for client in clients:
                 with contextlib.suppress(BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                    left[client] = left[client][client.send(left[client]) :] or memoryview(data)
+                    unsent[client] = unsent[client][client.send(unsent[client]) :] or memoryview(data)
                 with contextlib.suppress(BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                     assert not reads or client.recv(65536)
             assert resident(server) < GROWTH * start
@@ -106,16 +106,16 @@ def test_memory_stays_when_clients_do_not_read(attacked):
 def test_requests_that_come_at_once_are_all_answered_in_turn(attacked):
     bodies = [b'{"instances": ["%d"]}' % number for number in range(300)]
     predict = b"POST %b HTTP/1.1\r\nContent-Length: %d\r\n\r\n%b"
-    sent = b"".join(predict % (ECHO.encode(), len(body), body) + LIVE + b"\r\n" for body in bodies)
+    stream = b"".join(predict % (ECHO.encode(), len(body), body) + LIVE + b"\r\n" for body in bodies)
     with connected(attacked, tls=attacked.tls) as client:
-        client.sendall(sent + LIVE + b"Connection: close\r\n\r\n" + LIVE + b"\r\n")
+        client.sendall(stream + LIVE + b"Connection: close\r\n\r\n" + LIVE + b"\r\n")
         answers = b"".join(iter(lambda: client.recv(65536), b""))
     assert answers.count(b"HTTP/1.1 200 OK") == answers.count(b"HTTP/1.1 ") == 601
     assert re.findall(rb'"echo": "(\d+)"', answers) == [b"%d" % number for number in range(300)]
 
 
 def waiting(server, count, size, source="127.0.0.1"):
-    """Connections, each with a request of which `size` bytes of the body have come and one has not."""
+    """Opens connections with a request each, whose body lacks its last byte after `size` bytes."""
     head = b"POST %b HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (ECHO.encode(), size + 1)
     clients = [connected(server, source) for _ in range(count)]
     for client in clients:
@@ -141,7 +141,7 @@ def test_a_client_that_holds_half_of_all_is_refused_and_another_is_not(small):
             stack.enter_context(client)
         until(lambda: refused("127.0.0.3"))
         clients[0].sendall(b" ")
-        assert clients[0].recv(1000).startswith(b"HTTP/1.1 400 ")  # it is read: spaces are no JSON
+        assert clients[0].recv(1000).startswith(b"HTTP/1.1 400 ")  # the body is read: spaces are no JSON
         until(lambda: not refused("127.0.0.1"))
 
 
@@ -150,7 +150,7 @@ def test_what_was_answered_is_not_held(small):
     with contextlib.closing(small.connect()) as connection:
         for _ in range(5):
             assert send(connection, "POST", ECHO, body).status == 200
-            assert send(connection, "GET", "/livez", body).status == 200  # nobody reads that body
+            assert send(connection, "GET", "/livez", body).status == 200  # the server does not use this body
         assert asked(small, 60_000).startswith(b"HTTP/1.1 200 ")
 
 
@@ -200,21 +200,21 @@ def test_what_follows_a_body_without_end_is_not_read(endless, small):
 
 
 def test_buffered_counts_all_clients_and_each():
-    buffered = Buffered(100)
+    buffered = BufferedBytes(100)
     buffered.change("a", 50)
-    assert not buffered.over("a")
+    assert not buffered.exceeds_limit("a")
     buffered.change("a", 1)
-    assert buffered.over("a")
-    assert not buffered.over("b")
+    assert buffered.exceeds_limit("a")
+    assert not buffered.exceeds_limit("b")
     buffered.change("b", 50)
-    assert buffered.over("c")
+    assert buffered.exceeds_limit("c")
     buffered.change("a", -51)
     buffered.change("b", -50)
-    assert not buffered.over("a")
+    assert not buffered.exceeds_limit("a")
     assert not buffered._of_client
 
 
 def test_a_host_has_one_limit_for_all_its_addresses():
-    assert client_of("127.0.0.1") != client_of("127.0.0.2")
-    assert client_of("2001:db8::1") == client_of("2001:db8::2:3:4:5") != client_of("2001:db8:0:1::1")
-    assert client_of("fe80::1%eth0") == client_of("fe80::2")
+    assert client_key("127.0.0.1") != client_key("127.0.0.2")
+    assert client_key("2001:db8::1") == client_key("2001:db8::2:3:4:5") != client_key("2001:db8:0:1::1")
+    assert client_key("fe80::1%eth0") == client_key("fe80::2")

@@ -1,4 +1,4 @@
-"""Where one request ends and the next begins: as a strict reader of RFC 9112 sees it, however the bytes arrive."""
+"""The server divides requests as a strict reader of RFC 9112 does, however the bytes arrive."""
 
 import contextlib
 import importlib.util
@@ -13,7 +13,7 @@ import pytest
 # By its path: other experiments have modules of the same names.
 CORPUS_FILE = Path(__file__).parents[3] / "experiments" / "serving" / "smuggling_corpus.py"
 smuggling = importlib.util.module_from_spec(importlib.util.spec_from_file_location("smuggling_corpus", CORPUS_FILE))
-sys.modules[smuggling.__name__] = smuggling  # as dataclasses look their module up
+sys.modules[smuggling.__name__] = smuggling  # dataclasses look up their module
 smuggling.__spec__.loader.exec_module(smuggling)
 
 BODY, HIDDEN = smuggling.BODY, smuggling.HIDDEN
@@ -22,7 +22,7 @@ LAST = b"GET /readyz HTTP/1.1\r\nConnection: close\r\n\r\n"
 
 
 def statuses(server, parts, pause=0.0):
-    """The statuses answered on one connection to `parts`, sent in turn, LAST's not among them."""
+    """Sends `parts` and LAST in turn on one connection. Returns the statuses of the answers but LAST's."""
     answers = b""
     with socket.create_connection(("127.0.0.1", server.rest_port), timeout=10) as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -33,8 +33,8 @@ def statuses(server, parts, pause=0.0):
         with contextlib.suppress(ConnectionError):
             while data := client.recv(65536):
                 answers += data
-    found = [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", answers)]
-    return found[:-1] if answers.endswith(b"\r\n\r\nready\n") else found
+    answered = [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", answers)]
+    return answered[:-1] if answers.endswith(b"\r\n\r\nready\n") else answered
 
 
 @pytest.mark.parametrize("name", CORPUS)
@@ -46,7 +46,7 @@ def test_a_request_is_answered_as_a_strict_reader_divides_the_bytes(name, server
 @pytest.mark.parametrize("name", CORPUS)
 def test_and_so_it_is_when_they_come_one_by_one(name, server):
     item = CORPUS[name]
-    assert statuses(server, [item.sent[at : at + 1] for at in range(len(item.sent))]) == list(item.answers)
+    assert statuses(server, [item.sent[split : split + 1] for split in range(len(item.sent))]) == list(item.answers)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4])
@@ -54,8 +54,8 @@ def test_and_so_it_is_when_they_come_one_by_one(name, server):
 def test_a_request_s_end_may_come_in_two_parts(name, size, server):
     sent = CORPUS[name].sent
     for end in re.finditer(b"\r\n\r\n", sent):
-        at = end.start() + size
-        assert statuses(server, [sent[:at], sent[at:]], pause=0.02) == [200, 404]
+        split = end.start() + size
+        assert statuses(server, [sent[:split], sent[split:]], pause=0.02) == [200, 404]
 
 
 def test_a_body_that_comes_late_is_the_body_of_a_request_that_asks_for_another_protocol(server):
@@ -76,5 +76,5 @@ def test_a_bad_request_is_refused_after_the_answer_to_the_one_before_it(server):
 
 def test_a_trailer_is_no_header(server):
     head = b"POST /v1/models/echo:predict HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n"
-    trailers = b"".join(b"X-%d: y\r\n" % number for number in range(500))  # more than a request may have of headers
+    trailers = b"".join(b"X-%d: y\r\n" % number for number in range(500))  # more than a request may have
     assert statuses(server, [head % (len(BODY), BODY) + trailers + b"\r\n" + HIDDEN]) == [200, 404]

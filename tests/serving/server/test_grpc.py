@@ -208,12 +208,12 @@ def test_an_id_beyond_the_vocabulary_is_the_client_s_error(prediction):
 def classification(examples, context=None, signature="classify"):
     request = ClassificationRequest()
     request.model_spec.name, request.model_spec.signature_name = "classifier", signature
-    given = request.input.example_list
+    message = request.input.example_list
     if context is not None:
-        given = request.input.example_list_with_context
-        given.context.features.feature["text"].bytes_list.value.append(context)
+        message = request.input.example_list_with_context
+        message.context.features.feature["text"].bytes_list.value.append(context)
     for text in examples:
-        example = given.examples.add()
+        example = message.examples.add()
         if text is not None:
             example.features.feature["text"].bytes_list.value.append(text)
     return request
@@ -301,8 +301,10 @@ def status_request(model, version=None, label=None):
     ],
 )
 def test_status(request_, states, model_service):
-    found = model_service.GetModelStatus(request_, TIMEOUT).model_version_status
-    assert [(one.version, ModelVersionStatus.State.Name(one.state), one.status.error_code) for one in found] == states
+    statuses = model_service.GetModelStatus(request_, TIMEOUT).model_version_status
+    assert [
+        (one.version, ModelVersionStatus.State.Name(one.state), one.status.error_code) for one in statuses
+    ] == states
 
 
 @pytest.mark.parametrize(

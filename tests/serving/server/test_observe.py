@@ -1,4 +1,4 @@
-"""What a server tells of itself: metrics and the access log."""
+"""The server's metrics and access log."""
 
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,7 @@ from tests.support.serving import ECHO, busy, until
 
 @contextlib.contextmanager
 def changes(server):
-    """Yields a dict which at the end holds by how much each sample of /metrics has grown."""
+    """Yields a dict that holds the growth of each sample of /metrics at the end."""
     before, grown = server.metrics(), {}
     yield grown
     for name, value in server.metrics().items():
@@ -33,16 +33,16 @@ def predict(server, text, **options):
 def lines_since(server, count, lines):
     """The access log's lines beyond the first `count`, as soon as there are so many."""
 
-    def found():
+    def new_lines():
         return [line for line in server.log() if line["message"] == "request"][count:]
 
-    return until(lambda: len(found()) >= lines and found())
+    return until(lambda: len(new_lines()) >= lines and new_lines())
 
 
 @pytest.fixture
 def logged(server):
-    """A function that gives the lines of the access log of this test."""
-    server.get("/v1/models/none")  # whose line stands behind those of earlier requests
+    """A function that returns this test's lines of the access log."""
+    server.get("/v1/models/none")  # its line comes after those of earlier requests
     until(lambda: server.log()[-1].get("error") == "Could not find any versions of model none")
     count = len([line for line in server.log() if line["message"] == "request"])
     return lambda lines: lines_since(server, count, lines)

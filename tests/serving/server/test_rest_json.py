@@ -63,24 +63,24 @@ def test_a_predict_document_becomes_the_signature_s_arrays_or_an_error(document,
     def arrays():
         return predict_inputs(parse(json.dumps(document).encode()), asked, MAX_ROWS)[0]
 
-    found = result_of(arrays)
-    if isinstance(found, dict):
-        assert {name: array.dtype for name, array in found.items()} == {
+    result = result_of(arrays)
+    if isinstance(result, dict):
+        assert {name: array.dtype for name, array in result.items()} == {
             name: spec.dtype for name, spec in asked.inputs.items()
         }
-        assert all(array.ndim == 0 or len(array) <= MAX_ROWS for array in found.values())
+        assert all(array.ndim == 0 or len(array) <= MAX_ROWS for array in result.values())
     else:
-        assert found in (400, 413, 501)
+        assert result in (400, 413, 501)
 
 
 @quick
 @given(document=documents)
 def test_a_classify_document_becomes_examples_or_an_error(document):
-    found = result_of(lambda: classify_examples(parse(json.dumps(document).encode()), LIMITS))
-    if isinstance(found, list):
-        assert [type(Example.FromString(example)) for example in found] == [Example] * len(document["examples"])
+    result = result_of(lambda: classify_examples(parse(json.dumps(document).encode()), LIMITS))
+    if isinstance(result, list):
+        assert [type(Example.FromString(example)) for example in result] == [Example] * len(document["examples"])
     else:
-        assert found in (400, 413)
+        assert result in (400, 413)
 
 
 @quick
@@ -98,18 +98,18 @@ ELEMENTS = {
 
 
 @quick
-@given(data=st.data(), dtype=st.sampled_from(sorted(ELEMENTS)), named=st.booleans(), in_rows=st.booleans())
-def test_what_is_written_as_json_is_read_as_the_same_array(data, dtype, named, in_rows):
+@given(data=st.data(), dtype=st.sampled_from(sorted(ELEMENTS)), is_named=st.booleans(), in_rows=st.booleans())
+def test_what_is_written_as_json_is_read_as_the_same_array(data, dtype, is_named, in_rows):
     columns = data.draw(st.integers(0, 2))
     rows = data.draw(st.lists(st.lists(ELEMENTS[dtype], min_size=columns, max_size=columns), min_size=1, max_size=3))
     array = np.empty((len(rows), columns), dtype)
     array[:] = np.array(rows, dtype).reshape(array.shape)
     written = json.loads(predict_body({"x_bytes": array}, in_rows=False))["outputs"]
-    given = [{"x": row} for row in written] if named and in_rows else {"x": written} if named else written
-    document = {"instances" if in_rows else "inputs": given}
-    found, came_in_rows = predict_inputs(document, signature(x=(dtype, (None, None))), MAX_ROWS)
-    np.testing.assert_array_equal(found["x"], array)
-    assert found["x"].dtype == array.dtype
+    value = [{"x": row} for row in written] if is_named and in_rows else {"x": written} if is_named else written
+    document = {"instances" if in_rows else "inputs": value}
+    result, came_in_rows = predict_inputs(document, signature(x=(dtype, (None, None))), MAX_ROWS)
+    np.testing.assert_array_equal(result["x"], array)
+    assert result["x"].dtype == array.dtype
     assert came_in_rows == in_rows
 
 

@@ -1,4 +1,4 @@
-"""The queue in front of a model whose calls end when the test says so."""
+"""The queue in front of a model whose calls end when the test lets them."""
 
 import asyncio
 import gc
@@ -15,7 +15,7 @@ from keras_rnn.serving.server.errors import ServingError
 from keras_rnn.serving.server.scheduler import Scheduler, _Row
 from keras_rnn.serving.server.servable import Signature, TensorSpec
 
-LONG = 60.0  # seconds that no test waits for
+LONG = 60.0  # more seconds than any test waits
 TEXTS = {"text": TensorSpec(np.dtype(object), (None,))}
 
 
@@ -53,7 +53,7 @@ def scheduler_of(**options):
 
 
 def ask(scheduler, model, *texts, seconds=LONG):
-    """A task whose result is the texts that came back."""
+    """A task that returns the texts of the answer."""
 
     async def answer():
         array = np.empty(len(texts), object)
@@ -73,7 +73,7 @@ async def until(condition):
 
 
 async def busy_with(scheduler, model, text="first"):
-    """A task that the model works on."""
+    """A task that keeps the model busy."""
     calls = len(model.calls)
     task = ask(scheduler, model, text)
     await until(lambda: len(model.calls) == calls + 1)
@@ -265,11 +265,11 @@ def test_a_flood_of_full_calls_does_not_keep_another_group_waiting(rows_independ
         flooded.rows_independent = rows_independent
         flood = [ask(scheduler, flooded, "aa", "bb") for _ in range(8)]
         await until(lambda: scheduler.waiting == 12)
-        alone = ask(scheduler, other, "a text of another length")
+        different = ask(scheduler, other, "a text of another length")
         more = [ask(scheduler, flooded, "cc", "dd") for _ in range(8)]
         await until(lambda: scheduler.waiting == 29)
         other.let_go()
-        while not alone.done():
+        while not different.done():
             flooded.let_go(1)
             await asyncio.sleep(0.01)
         assert len(flooded.calls) <= 12
@@ -301,16 +301,16 @@ def test_a_request_that_is_too_late_in_the_model_leaves_the_others_their_answers
 def test_a_request_that_is_cancelled_leaves_the_queue(rows_independent):
     async def go():
         scheduler, model = scheduler_of(), Model(rows_independent)
-        kept = [await busy_with(scheduler, model), ask(scheduler, model, "a")]
+        row_counts = [await busy_with(scheduler, model), ask(scheduler, model, "a")]
         given_up = ask(scheduler, model, "b", "c")
-        kept.append(ask(scheduler, model, "d"))
+        row_counts.append(ask(scheduler, model, "d"))
         await until(lambda: scheduler.waiting >= 3)
         waiting = scheduler.waiting
         given_up.cancel()
         await asyncio.wait([given_up])
         assert scheduler.waiting == waiting - 2
         model.let_go()
-        assert await asyncio.gather(*kept) == [["first"], ["a"], ["d"]]
+        assert await asyncio.gather(*row_counts) == [["first"], ["a"], ["d"]]
         assert sorted(text for call in model.calls for text in call) == ["a", "d", "first"]
 
     asyncio.run(go())
@@ -398,7 +398,7 @@ def test_to_close_waits_for_the_call_that_goes_on():
 def test_nothing_piles_up_of_requests_that_are_over():
     async def go():
         scheduler, model = scheduler_of(), Model()
-        kept = []
+        row_counts = []
         for turn in range(5):
             tasks = [
                 await busy_with(scheduler, model),
@@ -411,7 +411,7 @@ def test_nothing_piles_up_of_requests_that_are_over():
             assert model.calls[-3:] == [["bad", "one"], ["bad"], ["one"]]
             if turn in (1, 4):
                 gc.collect()
-                kept.append(sum(type(found) is _Row for found in gc.get_objects()))
-        assert kept[0] == kept[1]
+                row_counts.append(sum(type(instance) is _Row for instance in gc.get_objects()))
+        assert row_counts[0] == row_counts[1]
 
     asyncio.run(go())

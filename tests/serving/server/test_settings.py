@@ -2,7 +2,7 @@ import pytest
 
 from keras_rnn import UsageError
 from keras_rnn.serving.server.settings import ServerSettings, label_versions
-from keras_rnn.serving.server.tokens import allowed, read_tokens
+from keras_rnn.serving.server.tokens import is_allowed, read_tokens
 
 BAD = {
     "no folder": ({"models": "none"}, "no folder of models none"),
@@ -84,7 +84,7 @@ def test_a_token_file_without_tokens_is_no_licence(tmp_path):
 
 @pytest.mark.parametrize("header", [b"Bearer one", b"bearer two", b"Bearer  two "])
 def test_a_known_token_is_let_in(header):
-    assert allowed(header, (b"one", b"two"))
+    assert is_allowed(header, (b"one", b"two"))
 
 
 @pytest.mark.parametrize(
@@ -92,4 +92,4 @@ def test_a_known_token_is_let_in(header):
     [b"", b"Bearer", b"Bearer ", b"Bearer on", b"Bearer onee", b"Basic one", b"one", b"Bearer one two", b"\xff"],
 )
 def test_anything_else_is_not(header):
-    assert not allowed(header, (b"one", b"two"))
+    assert not is_allowed(header, (b"one", b"two"))

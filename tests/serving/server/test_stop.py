@@ -133,11 +133,11 @@ def refusal(monkeypatch, capfd):
         monkeypatch.setattr(sys, "argv", ["keras-rnn", "serve", *map(str, arguments)])
         with pytest.raises(SystemExit) as exit_:
             cli.main()
-        shown = capfd.readouterr()
-        assert exit_.value.code == 2, shown.err
-        assert shown.out == ""
-        lines = [line for line in shown.err.splitlines() if not line.startswith("{")]
-        assert len(lines) == 1, shown.err
+        output = capfd.readouterr()
+        assert exit_.value.code == 2, output.err
+        assert output.out == ""
+        lines = [line for line in output.err.splitlines() if not line.startswith("{")]
+        assert len(lines) == 1, output.err
         return lines[0].removeprefix("keras-rnn: error: ")
 
     return refusal
@@ -150,8 +150,8 @@ FREE = ("--rest-port", 0, "--grpc-port", 0)
     "options", [("--rest-port", "PORT", "--grpc-port", 0), ("--rest-port", 0, "--grpc-port", "PORT")]
 )
 def test_a_port_that_is_taken_is_named(options, refusal, echo):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as blocker:
+        port = blocker.getsockname()[1]
         message = refusal(echo, *(port if word == "PORT" else word for word in options))
     assert message.startswith(f"cannot listen on 127.0.0.1 port {port}")
 

@@ -1,4 +1,4 @@
-"""Versions that come and go while a server serves them."""
+"""Versions that appear and disappear while a server serves them."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ ABC = {"instances": ["abc"]}
 
 @pytest.fixture(scope="module")
 def stock(tmp_path_factory):
-    """Versions 1, 2, 9 and 10 of a model, to be copied."""
+    """A folder with versions 1, 2, 9 and 10 of a model, which tests copy."""
     folder = tmp_path_factory.mktemp("stock")
     for version in (1, 2, 9, 10):
         write_echo_model(folder, version)
@@ -26,13 +26,13 @@ def stock(tmp_path_factory):
 
 @pytest.fixture
 def publish(stock, models, server):
-    """A function that renames a version into place, changed by `spoil` before, and waits for a state of it."""
+    """A function that publishes a version by a rename, after `spoil` has changed it, and waits for its state."""
 
     def publish(model, version, state="AVAILABLE", spoil=lambda folder: None):
-        beside = models / model / f".{version}.tmp"
-        shutil.copytree(stock / str(version), beside)
-        spoil(beside)
-        beside.rename(models / model / str(version))
+        temp_folder = models / model / f".{version}.tmp"
+        shutil.copytree(stock / str(version), temp_folder)
+        spoil(temp_folder)
+        temp_folder.rename(models / model / str(version))
         wait_for(server, model, version, state)
 
     return publish
