@@ -105,7 +105,7 @@ def _option_type(hint: Any) -> Any:
 
 def _parameter(name: str, kind: Any, text: str, declaration: str | None = None) -> Parameter:
     option = typer.Option(*([declaration] if declaration else []), help=text)
-    return Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option])
+    return Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=Annotated[kind | None, option])
 
 
 def hidden_size(text: str | None) -> int | list[int] | None:

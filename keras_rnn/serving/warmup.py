@@ -27,9 +27,9 @@ def write_warmup_requests(path: Path, name: str, card: Mapping[str, Any], answer
         answers: what the model answers, as its task returns it.
     """
     contract = get_contract(card["config"]["task"])
-    *batch_calls, _ = contract.calls(card, answers[:BATCH])  # the last call is that of one row
-    *_, longest_call = contract.calls(card, answers)
-    calls = [next(iter(contract.calls(card, answers[:1]))), longest_call, *batch_calls]
+    one_row, batch, whole = (list(contract.calls(card, rows)) for rows in (answers[:1], answers[:BATCH], answers))
+    # The last call is that of the longest row alone.
+    calls = [one_row[0], batch[0], whole[-1], *batch[1:-1]]
     with tf.io.TFRecordWriter(str(path)) as writer:
         for call in calls:
             writer.write((_classify if call.method == "classify" else _predict)(name, call).SerializeToString())

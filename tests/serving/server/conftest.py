@@ -4,7 +4,7 @@ import pytest
 
 from keras_rnn import text_classifier
 from keras_rnn.serving.saved_model import write_saved_model
-from keras_rnn.tasks.classification import serving
+from keras_rnn.tasks.classification import serving as classification_serving
 from keras_rnn.text.vectorizer import adapt_vectorizer
 from tests.support.echo import write_echo_model
 from tests.support.serving import serving
@@ -27,7 +27,7 @@ def models(classifier, tmp_path_factory):
     (1). Tests may add models of other names.
     """
     folder = tmp_path_factory.mktemp("models")
-    write_saved_model(serving, classifier, {"class_names": CLASSES}, folder / "classifier" / "1")
+    write_saved_model(classification_serving, classifier, {"class_names": CLASSES}, folder / "classifier" / "1")
     card = folder / "classifier" / "1" / "assets.extra" / "model_card.json"
     card.parent.mkdir()
     card.write_text(json.dumps({"rows_independent": True}))
