@@ -36,6 +36,9 @@ HYPERPARAMETERS = {
     "embedding_dropout": Hyperparameter(
         float, "Share of the embedding dropped in training.", "Share of the embedding dropped: 0:0.5."
     ),
+    "token_dropout": Hyperparameter(
+        float, "Share of a tagger's words hidden in training.", "Share of words hidden: 0:0.2."
+    ),
     "dropout": Hyperparameter(
         float, "Share of a layer's input dropped in training.", "Share of a layer's input dropped."
     ),

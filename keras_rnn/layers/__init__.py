@@ -7,6 +7,7 @@ from keras_rnn.layers.embedding import TokenEmbedding
 from keras_rnn.layers.pooling import POOLINGS, AttentionPooling, SequencePooling, pool_sequence
 from keras_rnn.layers.recurrent import FUSED, GRU, LSTM, Bidirectional, SimpleRNN
 from keras_rnn.layers.stack import hidden_sizes, rnn_stack
+from keras_rnn.layers.token_dropout import TokenDropout
 
 __all__ = [
     "CHARACTER_ENCODERS",
@@ -23,6 +24,7 @@ __all__ = [
     "SequencePooling",
     "SimpleRNN",
     "TagDecoder",
+    "TokenDropout",
     "TokenEmbedding",
     "get_cell",
     "hidden_sizes",

@@ -14,6 +14,7 @@ from keras_rnn.layers import (
     HEADS,
     CharacterEncoder,
     TagDecoder,
+    TokenDropout,
     TokenEmbedding,
     rnn_stack,
 )
@@ -26,6 +27,7 @@ def sequence_tagger(
     embedding_size: int = 100,
     embeddings: np.ndarray | None = None,
     trainable_embeddings: bool = True,
+    token_dropout: float = 0.0,
     embedding_dropout: float = 0.0,
     characters: str | None = None,
     character_vocabulary_size: int | None = None,
@@ -52,6 +54,7 @@ def sequence_tagger(
         embedding_size: features of a token; with `embeddings`, their columns count instead.
         embeddings: pretrained weights, float `(vocabulary_size, embedding_size)`, row i for token id i.
         trainable_embeddings: False freezes the embedding of tokens.
+        token_dropout: share of the tokens that training takes for the unknown one; their characters stay.
         embedding_dropout: share of the features of tokens and characters dropped in training, each by itself.
         characters: "cnn" or "lstm", see `CharacterEncoder`, or None: the model then sees no characters.
         character_vocabulary_size, character_embedding_size, character_hidden_size: see `CharacterEncoder`; the first
@@ -92,7 +95,10 @@ def sequence_tagger(
         trainable=flag("trainable_embeddings", trainable_embeddings),
         name="embedding",
     )
-    x = embedding(token_ids)
+    x = token_ids
+    if rate("token_dropout", token_dropout):
+        x = TokenDropout(token_dropout, name="token_dropout")(x)
+    x = embedding(x)
     if embeddings is not None:
         embedding.set_weights([np.asarray(embeddings, dtype="float32")])
 

@@ -9,6 +9,7 @@ from keras_rnn.layers.crf import split_chain_scores
 from keras_rnn.layers.crf_functions import log_likelihood, viterbi_decode
 from keras_rnn.models.tag_objectives import CRFLoss, TagAccuracy, tag_loss
 from keras_rnn.models.tagger import decoded_tagger, sequence_tagger, tagger_head
+from keras_rnn.models.tagger_catalog import TAGGERS
 
 NAMES = ["O", "B-X", "I-X"]
 SIZES = {
@@ -22,7 +23,7 @@ CHARACTERS = {"character_vocabulary_size": 9, "character_embedding_size": 4, "ch
 VARIANTS = {
     "crf": {},
     "softmax": {"head": "softmax", "num_layers": 2, "cell": "gru"},
-    "crf_cnn": {"characters": "cnn", **CHARACTERS, "dropout": 0.1, "embedding_dropout": 0.1},
+    "crf_cnn": {"characters": "cnn", **CHARACTERS, "dropout": 0.1, "embedding_dropout": 0.1, "token_dropout": 0.05},
     "crf_lstm": {"characters": "lstm", **CHARACTERS, "bidirectional": False},
 }
 TAGS = np.array([[0, 1, 2, 0, 1], [1, 2, -1, -1, -1], [0, -1, -1, -1, -1]], "int32")
@@ -120,9 +121,10 @@ def test_fit_learns_a_rule_that_takes_two_tokens(model):
         metrics=[TagAccuracy(tagger_head(model))],
         steps_per_execution=4,
     )
-    history = model.fit(inputs, tags, batch_size=32, epochs=15, verbose=0)
-    assert history.history["accuracy"][-1] > 0.97
-    assert history.history["loss"][-1] < 0.15
+    model.fit(inputs, tags, batch_size=32, epochs=15, verbose=0)
+    loss, accuracy = model.evaluate(inputs, tags, verbose=0)  # dropout hides tokens in training
+    assert accuracy > 0.97
+    assert loss < 0.15
 
 
 def test_keras_file_gives_the_same_model(model, tmp_path):
@@ -184,6 +186,15 @@ def test_tag_names_forbid_what_iob2_does():
     free = sequence_tagger(**SIZES | {"tag_names": None})
     free.set_weights(model.get_weights())
     assert (np.asarray(decoded_tagger(free)(inputs_for(free))["tags"])[TAGS >= 0] == 2).all()
+
+
+@pytest.mark.parametrize("name", TAGGERS)
+def test_named_taggers_give_scores_of_their_head(name):
+    _, hyperparameters, _ = TAGGERS[name]
+    vocabulary = {"character_vocabulary_size": 9} if "characters" in hyperparameters else {}
+    model = sequence_tagger(num_tags=3, vocabulary_size=12, tag_names=NAMES, **hyperparameters, **vocabulary)
+    assert tagger_head(model) == hyperparameters["head"]
+    assert model(inputs_for(model)).shape == ((3, 5 + 5, 3) if hyperparameters["head"] == "crf" else (3, 5, 3))
 
 
 @pytest.mark.parametrize("kind", ["cnn", "lstm"])

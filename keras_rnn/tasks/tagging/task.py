@@ -1,5 +1,6 @@
 """The task `tagging`."""
 
+from keras_rnn.models.tagger_catalog import DEFAULT_TAGGER
 from keras_rnn.tasks.tagging import evaluation, network, rows, serving
 from keras_rnn.tasks.task import Objective, Task
 
@@ -7,7 +8,7 @@ TASK = Task(
     name="tagging",
     description="one tag a token: names, slots, chunks, parts of speech",
     default_dataset="slot_requests",
-    default_model="bilstm_crf",
+    default_model=DEFAULT_TAGGER,
     objective=Objective("val_f1", "max"),
     reported_metrics=("loss", "val_loss", "val_f1", "val_accuracy"),
     rows=rows,
