@@ -58,7 +58,7 @@ def _file_predictor(path: Path) -> Predictor:
     facts = None
     if all((path.parent / file).is_file() for file in task.run_files.values()):
         facts = read_facts(path.parent, task)
-        task.network.check_model(model, facts, path)
+    task.network.check_model(model, facts or {}, path)
     return task.serving.keras_predictor(model, facts)
 
 

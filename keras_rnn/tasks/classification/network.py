@@ -60,6 +60,10 @@ def check_model(model: keras.Model, facts: Facts, path: Path) -> None:
     inputs = getattr(model, "inputs", None) or []
     if len(inputs) != 1 or inputs[0].dtype != "string":
         raise UsageError(f"{path} is no text model of keras_rnn: it takes {[i.dtype for i in inputs]}, not one string")
+    if len(inputs[0].shape) != 1 or isinstance(model.output, dict):
+        raise UsageError(
+            f"{path} is no classifier: it takes strings of shape {inputs[0].shape}; give its run directory"
+        )
     if (names := facts.get("class_names")) is not None and model.output_shape[-1] != len(names):
         raise UsageError(
             f"{path.parent / 'classes.json'} names {len(names)} classes, but the model has {model.output_shape[-1]}"

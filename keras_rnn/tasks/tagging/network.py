@@ -138,6 +138,8 @@ def check_model(model: keras.Model, facts: Facts, path: Path) -> None:
     inputs = getattr(model, "inputs", None) or []
     if len(inputs) != 1 or inputs[0].dtype != "string" or len(inputs[0].shape) != 2:
         raise UsageError(f"{path} is no tagger of keras_rnn: it takes no strings (batch, time)")
+    if "tag_names" not in facts:
+        raise UsageError(f"{path} takes its run directory, whose tags.json names its tags")
     names, width = facts["tag_names"], model.output["marginals"].shape[-1]
     if width != len(names):
         raise UsageError(f"{path.parent / 'tags.json'} names {len(names)} tags, but the model has {width}")
