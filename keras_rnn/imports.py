@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def lasting_imports() -> Iterator[None]:
-    """Whatever is made within stays: the collector does not go through it, nor later, nor as Python ends."""
+def imports_without_gc() -> Iterator[None]:
+    """Imports within it run without the garbage collector, which never looks through their objects later either."""
     gc.disable()
     try:
         yield

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from keras_rnn.imports import lasting_imports
+from keras_rnn.imports import imports_without_gc
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # the same results on every machine
@@ -37,7 +37,7 @@ def on_one_worker(nodeid: str) -> str:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection():
-    with lasting_imports():
+    with imports_without_gc():
         return (yield)
 
 

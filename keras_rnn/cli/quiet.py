@@ -2,7 +2,7 @@
 
 import os
 
-from keras_rnn.imports import imports_without, lasting_imports
+from keras_rnn.imports import imports_without, imports_without_gc
 from keras_rnn.quiet import quiet_stderr
 
 
@@ -15,7 +15,7 @@ def import_tensorflow() -> None:
     """Imports TensorFlow and lets it find and set up its GPUs, quietly."""
     quiet_tensorflow()
     # Of Keras' wrappers and pictures no command makes use, and a third of the time goes into what they import.
-    with quiet_stderr(), lasting_imports(), imports_without("sklearn", "matplotlib"):
+    with quiet_stderr(), imports_without_gc(), imports_without("sklearn", "matplotlib"):
         from keras_rnn.training.device import grow_gpu_memory
 
         grow_gpu_memory()

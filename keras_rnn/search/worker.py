@@ -27,14 +27,14 @@ from multiprocessing.connection import Connection, wait
 
 import cloudpickle
 
-from keras_rnn.imports import lasting_imports
+from keras_rnn.imports import imports_without_gc
 
 
 def main() -> None:
     descriptor, parent = int(sys.argv[1]), int(sys.argv[2])
     die_with(parent)
     connection = Connection(descriptor)
-    with lasting_imports():
+    with imports_without_gc():
         import keras_rnn.search.run_trial  # noqa: F401  TensorFlow and all that trials need
 
     try:

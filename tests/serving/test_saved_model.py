@@ -186,6 +186,6 @@ def test_states_of_random_generators_are_constants(tmp_path):
 def test_the_network_of_many_texts_is_traced_once(run, tmp_path, monkeypatch):
     traced = []
     real = saved_model_module.single_row_or_batch
-    monkeypatch.setattr(saved_model_module, "one_or_many", lambda *args: traced.append(1) or real(*args))
+    monkeypatch.setattr(saved_model_module, "single_row_or_batch", lambda *args: traced.append(1) or real(*args))
     write_version(run.model, run.class_names, TEXTS, tmp_path / "1")
     assert traced == [1]

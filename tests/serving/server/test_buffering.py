@@ -211,7 +211,7 @@ def test_buffered_counts_all_clients_and_each():
     buffered.change("a", -51)
     buffered.change("b", -50)
     assert not buffered.exceeds_limit("a")
-    assert not buffered._of_client
+    assert not buffered._client_bytes
 
 
 def test_a_host_has_one_limit_for_all_its_addresses():
