@@ -21,9 +21,9 @@ from keras_rnn.cli import main as cli
 from keras_rnn.datasets.negated_reviews import negated_reviews
 from keras_rnn.layers import cells
 from keras_rnn.models import registry
-from keras_rnn.serving import export as export_module
-from keras_rnn.serving.check import check_version
+from keras_rnn.serving import saved_model_version
 from tests.support import pages
+from tests.support.exported import check_here
 from tests.support.pages import PAGES, ROOT, Command, matches
 from tests.support.serving import serving
 
@@ -38,7 +38,6 @@ NOT_RUN = {
 # Options of programs other than keras-rnn, named in prose.
 OTHER_PROGRAMS = ("pip", "ray", "docker", "git", "ruff", "mypy")
 # Options that pages name before the code has them; once it has, they go from here.
-COMING = {"--task"}
 # In place of what the pages say: so little data and so small a model that a run takes seconds.
 SMALL = {"limit": 60, "epochs": 1, "cell": "simple_rnn", "hidden_size": 4, "num_layers": 1, "bidirectional": False}
 SMALL_SWEEP = {"max_trials": 1, "epochs": 1, "reuse_workers": True, "workers": 1}
@@ -94,13 +93,13 @@ class Reader:
             "series": np.random.default_rng(0).normal(size=(40, 5, 3)),
             "targets": np.zeros((40, 1)),
         }
-        train, search = keras_rnn.train, keras_rnn.search
+        train, tune = keras_rnn.train, keras_rnn.tune
         patch.chdir(folder)
         patch.setattr(keras_rnn, "train", lambda *args, **options: train(*args, **{**options, **SMALL}))
-        patch.setattr(keras_rnn, "search", lambda *names, **options: search(*map(here, names), **small(options)))
-        patch.setattr(export_module, "check_export", check_version)  # not in a process of its own
-        patch.setattr(registry, "_MODELS", dict(registry._MODELS))
-        patch.setattr(cells, "_CELLS", dict(cells._CELLS))
+        patch.setattr(keras_rnn, "tune", lambda *names, **options: tune(*map(here, names), **small(options)))
+        patch.setattr(saved_model_version, "check_process", check_here)
+        for entries in (registry._MODELS, cells._CELLS):
+            patch.setattr(entries, "_entries", dict(entries._entries))
 
     def type(self, command: Command) -> None:
         """Runs the command; it has to succeed and to print what the page shows."""
@@ -215,7 +214,7 @@ def test_the_prose_of_a_page_names_commands_and_options_that_exist(page):
         words = code.split()
         if not words or words[0] in OTHER_PROGRAMS:
             continue
-        options = ALL_OPTIONS | COMING
+        options = ALL_OPTIONS
         if words[0] == "keras-rnn" and len(words) > 1 and not words[1].startswith("-"):
             assert words[1] in COMMANDS.commands, code
             options = options_of(words[1])
@@ -238,11 +237,10 @@ def test_the_links_of_a_page_lead_to_files(page):
         assert link.startswith("https://") or ((ROOT / page).parent / link).exists(), link
 
 
-def test_what_is_not_run_and_what_is_coming_is_no_more_than_needed():
+def test_what_is_not_run_is_no_more_than_needed():
     commands = [command.text for page in PAGES for command in pages.shell_commands(page)]
     for text in NOT_RUN:
         assert any(command.startswith(text) for command in commands), f"{text} stands in no page"
-    assert not COMING & ALL_OPTIONS
     assert all(any(name in pages.read(page) for page in PAGES) for name in FILES)
 
 

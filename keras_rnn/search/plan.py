@@ -82,7 +82,7 @@ def make_plan(
     default = task.objective
     if hypermodel is None and isinstance(objective, str):
         check_objective(objective, task.reported_metrics)
-    if objective in (None, default.metric):
+    if objective is None or (isinstance(objective, str) and objective == default.metric):
         objective = keras_tuner.Objective(default.metric, default.direction)
     objective = _objective(objective)
     if hypermodel is not None:

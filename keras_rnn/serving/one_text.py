@@ -4,13 +4,15 @@ A single text has no padding, so this network needs neither the ops that order m
 the number of rows. In a small network these ops take as long as one of its layers.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_rnn.tasks.contract import TOLERANCE
+from keras_rnn.training.device import recurrent_layers
 
 ONE_TEXT = tf.TensorSpec((1, None), tf.int32, "token_ids")
 PROBE_IDS = 32  # number of ids in the row that shows whether a network masks more than padding
@@ -28,17 +30,16 @@ def single_row_or_batch(single_row: Callable, batch: Callable, token_ids):
     return tf.cond(is_single, lambda: single_row(tf.ensure_shape(token_ids, ONE_TEXT.shape)), lambda: batch(token_ids))
 
 
-def without_masks(network: keras.Model) -> keras.Model | None:
+def without_masks(network: keras.Model, vocabulary_size: int) -> keras.Model | None:
     """Returns a network of the same layers and weights for token ids without padding: no layer gets a mask.
 
     Returns None if this network gives other outputs, since the original masks more than padding. Returns None for a
     subclassed model, whose layers are in no graph.
 
     Args:
-        network: a token model, whose first Embedding says what ids there are.
+        network: a token model of ids below `vocabulary_size`.
     """
-    embedding = next((layer for layer in network.layers if isinstance(layer, keras.layers.Embedding)), None)
-    if not hasattr(network, "inputs") or embedding is None:  # a subclassed model, or one of the user's
+    if not hasattr(network, "inputs"):  # a subclassed model
         return None
 
     def call_unmasked(layer, *args, mask=None, **kwargs):
@@ -47,10 +48,24 @@ def without_masks(network: keras.Model) -> keras.Model | None:
 
     graph = keras.Model(network.inputs[0], network.outputs[0])  # a Sequential becomes one, too
     unmasked = keras.models.clone_model(graph, clone_function=lambda layer: layer, call_function=call_unmasked)
-    ids = np.arange(1, min(embedding.input_dim, 1 + PROBE_IDS))
+    ids = np.arange(1, min(vocabulary_size, 1 + PROBE_IDS))
     token_ids = tf.constant([[*ids, *ids[::-1]]], tf.int32)  # the unknown word, 1, is last in both directions
     # A traced function: eager calls step through the ids op by op.
     compared = tf.function(lambda row: (network(row, training=False), unmasked(row, training=False)))
-    with tf.device("CPU:0"):
+    with tf.device("CPU:0"), without_cudnn(network):
         expected, actual = compared(token_ids)
     return unmasked if np.allclose(expected, actual, rtol=TOLERANCE, atol=TOLERANCE) else None
+
+
+@contextmanager
+def without_cudnn(network: keras.Model) -> Iterator[None]:
+    """Functions that are traced meanwhile run on a CPU."""
+    layers = [layer for layer in recurrent_layers(network) if hasattr(layer, "use_cudnn")]
+    settings = [layer.use_cudnn for layer in layers]
+    for layer in layers:
+        layer.use_cudnn = False
+    try:
+        yield
+    finally:
+        for layer, setting in zip(layers, settings, strict=True):
+            layer.use_cudnn = setting

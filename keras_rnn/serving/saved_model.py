@@ -81,7 +81,8 @@ def _quick_network(token_model: keras.Model, network: Callable, constants: list[
         quick = partial(run_in_length_buckets, network)
     if not recurrent_layers(token_model) or sum(value.nbytes for _, value in constants) > ONE_TEXT_BYTES:
         return quick
-    unmasked_model = without_masks(token_model)
+    embedding = next((layer for layer in token_model.layers if isinstance(layer, keras.layers.Embedding)), None)
+    unmasked_model = without_masks(token_model, embedding.input_dim) if embedding is not None else None
     if unmasked_model is None:
         return quick
     single_text = _traced_network(unmasked_model, constants, ONE_TEXT, inlined=runs_in_one_op(token_model, rows=1))

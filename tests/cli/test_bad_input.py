@@ -46,7 +46,7 @@ CASES = {
     "no epochs": (None, "train --epochs 0", ["epochs", "at least 1", "got 0"]),
     "epochs of words": (None, "train --epochs many", ["--epochs", "integer"]),
     "unknown option": (None, "train --epoch 3", ["No such option", "--epoch"]),
-    "both data and dataset": (None, "train --data a --dataset b", ["dataset and data exclude each other"]),
+    "both data and dataset": (None, "train --data a --dataset b", ["takes --dataset or --data, got both: 'b' and 'a'"]),
     "no embeddings file": (None, "train --embeddings none.txt", ["no embeddings file", "none.txt"]),
     "ragged embeddings": (
         write("v.txt", "the 1 2\nof 1\n"),

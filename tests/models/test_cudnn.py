@@ -17,7 +17,7 @@ from keras_rnn.tasks.classification import serving
 from keras_rnn.text.vectorizer import vectorizer_from_vocabulary
 from keras_rnn.training.device import cudnn_obstacles, recurrent_layers
 
-NAMES = [name for name in list_models() if not name.startswith("test_")]
+NAMES = [name for name in list_models(task="classification") if not name.startswith("test_")]
 FORWARD, BACKWARD = "CudnnRNNV3", "CudnnRNNBackpropV3"
 NOT_CUDNN = {"While", "StatelessWhile", "BlockLSTMV2", "PyFunc", "PyFuncStateless", "EagerPyFunc"}
 SIZES = {"num_classes": 3, "vocabulary_size": 12}

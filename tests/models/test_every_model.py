@@ -21,7 +21,7 @@ from keras_rnn.training.run_directory import load_text_model
 from tests.support.exported import write_version
 
 ROOT = Path(__file__).parents[2]
-NAMES = [name for name in list_models() if not name.startswith("test_")]
+NAMES = [name for name in list_models(task="classification") if not name.startswith("test_")]
 CLASSES = ("no", "yes", "perhaps")
 TEXTS = ["not good, but cheap", "good, but not cheap", "", "wholly unknown words here", "good " * 8]
 VOCABULARY = 12

@@ -8,8 +8,8 @@ from keras_rnn.search.program import Program
 from keras_rnn.search.run_trial import run_trial
 from keras_rnn.search.space import search_space
 from keras_rnn.search.trial import Job
+from keras_rnn.tasks.classification import evaluation
 from keras_rnn.text.options import TextOptions
-from keras_rnn.training import evaluate as evaluate_module
 from keras_rnn.training import train as train_module
 from keras_rnn.training.prepare import prepare
 from tests.support import tiny
@@ -58,7 +58,7 @@ class TestOurModels:
         return run_trial(program, data, Job("0000", VALUES, EPOCHS), tmp_path_factory.mktemp("unbroken"))
 
     def test_a_trial_reports_what_train_reports(self, unbroken, tmp_path, monkeypatch):
-        monkeypatch.setattr(evaluate_module, "plot_confusion", lambda *args: None)
+        monkeypatch.setattr(evaluation, "plot_confusion", lambda *args: None)
         monkeypatch.setattr(train_module, "plot_history", lambda *args: None)
         options = {**OPTIONS, "cell": "lstm", "hidden_size": [4]}
         run = train(tiny.dataset(), out=tmp_path / "run", console=Console(quiet=True), **options)

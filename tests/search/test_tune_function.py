@@ -157,7 +157,7 @@ REFUSED = {
     "a build that raises": ({**OWN_DATA, "hypermodel": raises}, "HyperModel.build raises ValueError: no such layer"),
     "a value that no model takes": ({"cell": ["gru", "lstn"]}, "lstn"),
     "a dataset that is not there": ({"dataset": "imbd_reviews"}, "imbd_reviews"),
-    "where a TextDataset is split": ({"limit": 20}, "a TextDataset comes as it is; it takes no limit"),
+    "where a TextDataset is split": ({"limit": 20}, "a Dataset comes divided; it takes no limit"),
     "train_best of a HyperModel": ({**OWN_DATA, "train_best": True}, "train_best trains keras_rnn's own models again"),
     "fit_arguments of ours": ({"fit_arguments": {"x": 1}}, "fit_arguments takes a hypermodel beside it"),
 }
