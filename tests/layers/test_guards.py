@@ -1,4 +1,4 @@
-"""Machine code between pages that may not be touched."""
+"""Arrays in front of protected pages."""
 
 import os
 import subprocess
@@ -20,11 +20,21 @@ from keras_rnn.layers.native.rows import row_code
 
 rows = int(sys.argv[1])
 values, sums = allocate((4, 3), (2, 3))
-places = np.zeros(100, np.int32)
-row_code().add_rows(*addresses([values, places, sums]), rows, 3)
+indices = np.zeros(100, np.int32)
+row_code().add_rows(*addresses([values, indices, sums]), rows, 3)
 """
-# Of what is written and read in machine code.
-TESTS = ["layers/test_native.py", "layers/test_products.py", "layers/test_embedding.py", "training/test_native_adam.py"]
+# Tests of machine code, which run once more with guards.
+TESTS = [
+    "layers/test_native_distinct.py",
+    "layers/test_native_memory.py",
+    "layers/test_native_numbers.py",
+    "layers/test_native_reference.py",
+    "layers/test_native_sequence.py",
+    "layers/test_native_threads.py",
+    "layers/test_products.py",
+    "layers/test_embedding.py",
+    "training/test_native_adam.py",
+]
 
 
 @pytest.mark.parametrize(("rows", "status"), [(4, 0), (5, -11)])
@@ -48,14 +58,14 @@ del array
     assert b"wrote in front of an array" in ended.stderr
 
 
-def test_an_array_between_guards_is_an_array():
+def test_a_guarded_array_is_an_array():
     copy = guards.guarded_copy(np.arange(6, dtype=np.float32).reshape(2, 3))
     np.testing.assert_array_equal(copy, [[0, 1, 2], [3, 4, 5]])
     assert guards.guarded((0, 3), np.float32).shape == (0, 3)
 
 
 @pytest.mark.slow
-def test_machine_code_touches_nothing_but_its_arrays():
+def test_machine_code_accesses_its_arrays_alone():
     tests = [ROOT / "tests" / path for path in TESTS]
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", "-n", "0", "-q", "-p", "no:cacheprovider", *tests],

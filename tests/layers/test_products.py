@@ -17,11 +17,11 @@ def matrices(*shapes):
 def test_matmul(rows, size, columns, transposed):
     left, right = matrices((rows, size), (size, columns))
     product = np.full((rows, columns + 3), 7, np.float32)
-    given = pack_matrix(right.T.copy() if transposed else right, transposed=transposed)
-    products().matmul(*addresses([left, given, product]), rows, size, columns, columns + 3, 0)
+    packed = pack_matrix(right.T.copy() if transposed else right, transposed=transposed)
+    products().matmul(*addresses([left, packed, product]), rows, size, columns, columns + 3, 0)
     np.testing.assert_allclose(product[:, :columns], left @ right, atol=1e-4)
     assert (product[:, columns:] == 7).all()  # between the rows it writes nothing
-    products().matmul(*addresses([left, given, product]), rows, size, columns, columns + 3, 1)
+    products().matmul(*addresses([left, packed, product]), rows, size, columns, columns + 3, 1)
     np.testing.assert_allclose(product[:, :columns], 2 * (left @ right), atol=2e-4)
 
 
