@@ -24,7 +24,7 @@ def imports_without(*packages: str) -> Iterator[None]:
     Keras imports scikit-learn and Matplotlib for wrappers and pictures of its own, where it finds them.
     """
     hidden = [package for package in packages if package not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
     try:
         yield
     finally:

@@ -45,7 +45,8 @@ class Split:
     @property
     def labels(self) -> np.ndarray:
         """The column `label`."""
-        return self["label"]
+        column: Any = self["label"]
+        return column
 
     def take(self, rows: np.ndarray) -> "Split":
         """The split of these row numbers, in this order."""

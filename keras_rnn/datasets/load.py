@@ -53,7 +53,7 @@ def load_dataset(
 
     def read_files(options: DataOptions):
         return load_local(
-            options.data,
+            options.source,
             text_columns=options.text_columns,
             label_column=options.label_column,
             header=options.header,
@@ -62,7 +62,7 @@ def load_dataset(
     def read_tfds(options: DataOptions):
         options.refuse("TFDS", "header")
         return load_tfds(
-            options.dataset,
+            options.source,
             text_columns=options.text_columns,
             label_column=options.label_column,
             manual_dir=options.tfds_manual_dir,
@@ -90,6 +90,6 @@ def load_from(options: DataOptions, seed: int, read_files: Reader, read_tfds: Re
         options.refuse(options.dataset, "text_columns", "label_column", "header", "tfds_manual_dir")
         dataset = embedded[options.dataset].load()
         return dataclasses.replace(dataset, train=limited(dataset.name, dataset.train, options.limit, seed))
-    if Path(options.dataset).exists():
+    if Path(options.source).exists():
         raise UsageError(f"{options.dataset!r} is a file or folder; give it as --data")
-    return divide(options.dataset, *read_tfds(options), options, seed)
+    return divide(options.source, *read_tfds(options), options, seed)

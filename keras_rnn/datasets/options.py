@@ -71,8 +71,16 @@ class DataOptions:
 
     def absolute(self) -> "DataOptions":
         """The same options with absolute paths."""
-        paths = {name: getattr(self, name) for name in ("data", "tfds_manual_dir")}
-        return replace(self, **{name: path and str(Path(path).absolute()) for name, path in paths.items()})
+
+        def absolute(path: str | None) -> str | None:
+            return path and str(Path(path).absolute())
+
+        return replace(self, data=absolute(self.data), tfds_manual_dir=absolute(self.tfds_manual_dir))
+
+    @property
+    def source(self) -> str:
+        """The dataset's name, or the path of its file or folder."""
+        return str(self.dataset or self.data)
 
     @property
     def name(self) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from keras_rnn.datasets.dataset import Dataset, Split
 from keras_rnn.registry import Registry
@@ -49,4 +50,5 @@ def _negated_reviews() -> Dataset:
 def _slot_requests() -> Dataset:
     from keras_rnn.datasets.slot_requests import slot_requests
 
-    return Dataset("slot_requests", (), **{name: Split(**columns) for name, columns in slot_requests().items()})
+    splits: dict[str, Any] = {name: Split(**columns) for name, columns in slot_requests().items()}
+    return Dataset("slot_requests", (), **splits)

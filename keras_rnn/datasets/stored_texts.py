@@ -5,6 +5,7 @@ import tempfile
 import weakref
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -98,7 +99,7 @@ class StoredTexts(Sequence[str]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, index: int | slice) -> "str | StoredTexts":
+    def __getitem__(self, index: int | slice) -> Any:  # a text, or StoredTexts
         if isinstance(index, slice):
             return self.take(index)
         return self._file.text(self._rows[index])

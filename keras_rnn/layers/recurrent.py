@@ -19,12 +19,12 @@ from keras_rnn.layers.unique_rows import unique_rows_of
 KERAS_LOOP_UNITS = 64
 
 
-class _PickledByName(type(keras.layers.RNN)):
+class _PickledByName(type(keras.layers.RNN)):  # type: ignore[misc]  # keras has no types
     """The metaclass of the layers here. Their `__module__` is Keras', so pickle needs a name of its own for them."""
 
 
 def _reduce_class(layer_class: type):
-    if FUSED.get(layer_class.__name__) is layer_class:
+    if layer_class in FUSED.values():
         return _class_named, (layer_class.__name__,)
     return layer_class.__qualname__
 
@@ -50,6 +50,8 @@ class _Pickled(metaclass=_PickledByName):
 class _Fused(_Pickled):
     """What the three layers share: a mixin for a class of Keras, whose `inner_loop` it replaces where it can."""
 
+    units: int
+    stateful: bool
     fused = True
     runs_alone = True  # False inside a Bidirectional layer, where two loops may run at the same time
     keras_loop_units = KERAS_LOOP_UNITS

@@ -1,6 +1,7 @@
 """The stack of recurrent layers under every model."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from keras_rnn.checks import rate, whole_number
 from keras_rnn.errors import UsageError
@@ -60,7 +61,7 @@ def rnn_stack(
     """
     make_cell = get_cell(cell)
     sizes = hidden_sizes(hidden_size, num_layers)
-    options = {
+    options: dict[str, Any] = {
         "dropout": rate("dropout", dropout),
         "recurrent_dropout": rate("recurrent_dropout", recurrent_dropout),
     }

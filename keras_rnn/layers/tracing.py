@@ -1,6 +1,7 @@
 """Facts on what TensorFlow is tracing that decide which operations a layer may use."""
 
 import sys
+from types import FrameType
 
 import tensorflow as tf
 from tensorflow.python.framework.func_graph import FuncGraph
@@ -34,7 +35,7 @@ def is_for_saving() -> bool:
 
 
 def _is_called_from(modules: tuple[str, ...]) -> bool:
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         if frame.f_globals.get("__name__", "").startswith(modules):
             return True

@@ -107,7 +107,7 @@ def sequence_tagger(
         character_ids = keras.Input((None, None), dtype="int32", name="character_ids")
         inputs = {"token_ids": token_ids, "character_ids": character_ids}
         encoder = CharacterEncoder(
-            character_vocabulary_size,
+            whole_number("character_vocabulary_size", character_vocabulary_size),
             character_embedding_size,
             character_hidden_size,
             characters,

@@ -1,7 +1,7 @@
 """The table of all trials of a sweep: results.csv."""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -66,5 +66,5 @@ def _row(record: TrialRecord) -> dict[str, dict[str, Any]]:
     }
 
 
-def _union(groups: Iterable[Sequence[str]]) -> list[str]:
+def _union(groups: Iterable[Iterable[str]]) -> list[str]:
     return list(dict.fromkeys(name for names in groups for name in names))

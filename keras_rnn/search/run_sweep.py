@@ -111,7 +111,7 @@ def _check_explored(directory: Path, space: Mapping[str, Any]) -> None:
 
 
 def _ray_executor(
-    settings: Settings, share: Mapping[str, int], program: Program, data: TrialData, directory: Path
+    settings: Settings, share: Mapping[str, Any], program: Program, data: TrialData, directory: Path
 ) -> Executor:
     from keras_rnn.search.ray_executor import RayExecutor
 

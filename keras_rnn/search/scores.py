@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 
 import numpy as np
 
@@ -21,7 +22,7 @@ def scored_records(records: Iterable[TrialRecord]) -> list[TrialRecord]:
 def best_record(records: Iterable[TrialRecord], direction: str) -> TrialRecord | None:
     """The completed trial with the best score, the earliest among equals; None if no trial completed."""
     best = max if direction == "max" else min
-    return best(scored_records(records), key=lambda record: record.score, default=None)
+    return best(scored_records(records), key=attrgetter("score"), default=None)
 
 
 def is_score(score: float | None) -> bool:

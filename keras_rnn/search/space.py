@@ -106,7 +106,7 @@ def _declare(space: "keras_tuner.HyperParameters", name: str, value: list | Rang
 
 def _declare_each_layer(space: "keras_tuner.HyperParameters", sizes: list | Range, default: Any, depth: Any) -> None:
     if isinstance(depth, Range):
-        depth = range(depth.low, depth.high + 1)
+        depth = range(int(depth.low), int(depth.high) + 1)
     depths = [whole_number("num_layers", layers, 0) for layers in (depth if isinstance(depth, Sequence) else [depth])]
     if not max(depths):
         raise UsageError("hidden_size_per_layer takes num_layers of at least 1, got 0")

@@ -168,7 +168,7 @@ def _failure_summary(sweep: Sweep) -> str:
 def _train_best(plan: Plan, sweep: Sweep, dataset: Dataset | None, console: Console) -> Run:
     """The run of the best trial, in `best`. It replaces the run of an earlier best trial."""
     folder = sweep.directory / layout.BEST
-    config = plan.hypermodel.config(sweep.best.job.values)
+    config = plan.hypermodel.config(sweep.best.job.values)  # type: ignore[union-attr]  # one has completed
     if (folder / CONFIG).is_file() and differences(read_config(folder), config):
         shutil.rmtree(folder)
     options = {**plan.hypermodel.options, **sweep.best_options}

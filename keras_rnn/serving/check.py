@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +68,7 @@ def check_process() -> Iterator[Callable[[Path], Check]]:
     """
     command = [sys.executable, "-m", "keras_rnn.serving.check"]
     source_root = Path(__file__).parents[2]  # the process imports this keras_rnn, not one of the working directory
-    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     with subprocess.Popen(command, cwd=source_root, **pipes) as process:
 
         def check(version: Path) -> Check:
@@ -177,7 +178,8 @@ def main() -> None:
     """Checks the directory in the argument or on standard input. It changes the process, which must be a fresh one."""
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    sys.modules["keras"] = None  # TensorFlow would import Keras, which takes seconds and is not needed here
+    # TensorFlow would import Keras, which takes seconds and is not needed here.
+    sys.modules["keras"] = None  # type: ignore[assignment]
     with quiet_stderr():
         import tensorflow  # noqa: F401, while the parent writes the version
     directory = os.fsencode(sys.argv[1]) if len(sys.argv) > 1 else sys.stdin.buffer.read()

@@ -3,7 +3,7 @@
 A task's module `contract` makes them of the answers that the version carries. It needs no Keras and no TensorFlow.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ TOLERANCE = 1e-5  # largest difference of a number, as a share of it where that 
 TOLERANCE_ALONE = 1e-3  # layers of float16 round otherwise for one row than for several
 
 # An input or output of a signature: its dtype, and its shape with None for what is known only when it is called.
-Spec = tuple[str, list[int | None]]
+Spec = tuple[str, Sequence[int | None]]
 
 
 @dataclass(frozen=True)

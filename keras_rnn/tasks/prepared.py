@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_rnn.text.columns import Column
-
 if TYPE_CHECKING:
     import keras
 
@@ -21,14 +19,14 @@ class EncodedSplit:
     The first input is one of token ids; its lengths say which rows go into a batch together.
     """
 
-    inputs: Mapping[str, Column]
-    targets: Mapping[str, Column]
+    inputs: Mapping[str, Any]  # each a keras_rnn.text.columns.Column
+    targets: Mapping[str, Any]
 
     def __len__(self) -> int:
         return len(self.tokens)
 
     @property
-    def tokens(self) -> Column:
+    def tokens(self) -> Any:
         """The first input."""
         return next(iter(self.inputs.values()))
 

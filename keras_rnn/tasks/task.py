@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import keras
 
     from keras_rnn.datasets import DataOptions, Dataset, Split
-    from keras_rnn.tasks.prepared import EncodedSplit, PreparedData
+    from keras_rnn.tasks.prepared import PreparedData
 
 # What a run knows of its task beside its config, as JSON holds it: a classifier's class names, for example.
 Facts = Mapping[str, Any]
@@ -80,20 +80,21 @@ class Rows(Protocol):
 
 
 class Network(Protocol):
-    """The network that a task trains."""
+    """The network that a task trains.
 
-    def builder_arguments(self, prepared: "PreparedData | None") -> dict[str, Any]:
+    `prepared` is a PreparedData, and a split an EncodedSplit, of the task's own class.
+    """
+
+    def builder_arguments(self, prepared: Any) -> dict[str, Any]:
         """What a model's builder takes from the data; None: of the smallest data that there may be."""
 
     def loss_and_metrics(self, token_model: "keras.Model") -> tuple[Any, list]:
         """What a token model is compiled with."""
 
-    def full_model(self, token_model: "keras.Model", prepared: "PreparedData", options: Any, name: str) -> Any:
+    def full_model(self, token_model: "keras.Model", prepared: Any, options: Any, name: str) -> Any:
         """The model that a run keeps: strings in, with the token model and its weights inside."""
 
-    def figures_function(
-        self, token_model: "keras.Model", facts: Facts
-    ) -> Callable[["EncodedSplit"], dict[str, float]]:
+    def figures_function(self, token_model: "keras.Model", facts: Facts) -> Callable[[Any], dict[str, float]]:
         """A function from a split to its loss and metrics by name, traced once."""
 
     def check_model(self, model: "keras.Model", facts: Facts, path: Path) -> None:
@@ -107,7 +108,7 @@ class Evaluation(Protocol):
     simpler system by its name.
     """
 
-    def encoded_evaluator(self, model: "keras.Model", facts: Facts) -> Callable[["EncodedSplit"], Any]:
+    def encoded_evaluator(self, model: "keras.Model", facts: Facts) -> Callable[[Any], Any]:
         """A function from encoded rows to the evaluation of a full model, traced once."""
 
     def row_evaluator(

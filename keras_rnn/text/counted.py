@@ -83,7 +83,7 @@ def _on_all_cores(function: Callable, batches: Iterable) -> Iterator:
     """`function` of each batch, in their order; few are under way at a time, so that few need stand in memory."""
     cores = os.cpu_count() or 1
     with ThreadPoolExecutor(cores) as threads:
-        waiting = deque()
+        waiting: deque = deque()
         for batch in batches:
             waiting.append(threads.submit(function, batch))
             if len(waiting) > 2 * cores:

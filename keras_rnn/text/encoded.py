@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -92,7 +92,7 @@ def save(blocks: Iterable[EncodedTexts], folder: Path, name: str) -> None:
 
 def renumber(folder: Path, name: str, new_ids: np.ndarray) -> None:
     """Puts `new_ids[id]` in place of each id of the texts that `save` wrote under `name`; `new_ids` is int32."""
-    tokens = EncodedTexts.open(folder, name).ids
+    tokens: Any = EncodedTexts.open(folder, name).ids  # a np.memmap
     with open(folder / f"{name}.ids.npy", "r+b") as file:  # not mapped: what is written would stay in memory
         for start in range(0, len(tokens), RENUMBERED_IDS):
             place = tokens.offset + start * tokens.itemsize

@@ -44,6 +44,6 @@ def _variable(array: np.ndarray) -> tf.Variable:
         if not isinstance(array, np.memmap):
             return tf.Variable(array, trainable=False)
         # DLPack hands over none that is read-only. Nothing writes to this one.
-        mapped = np.memmap(array.filename, array.dtype, "c", array.offset, array.shape)
+        mapped = np.memmap(str(array.filename), array.dtype, "c", array.offset, array.shape)
         tensor = tf.experimental.dlpack.from_dlpack(np.asarray(mapped).__dlpack__())
         return tf.Variable(tensor, trainable=False)

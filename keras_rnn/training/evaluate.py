@@ -45,13 +45,13 @@ def evaluate(
         dataset = load_configured_dataset(run.config)
     if dataset is not None:
         task.rows.check_dataset(dataset, run.facts)
+    splits = {} if dataset is None else dataset.evaluation_splits
     if data is not None:
-        options = DataOptions(data=data, text_columns=text_columns, label_column=label_column, header=header)
+        columns: Any = text_columns  # which DataOptions makes a tuple
+        options = DataOptions(data=str(data), text_columns=columns, label_column=label_column, header=header)
         rows = task.rows.load_split(options, run.facts)
         splits = {f"data-{Path(data).resolve().name.split('.')[0]}": rows}
-    else:
-        splits = dataset.evaluation_splits
-    baselines = task.evaluation.fitted_baselines(dataset.train) if baseline else {}
+    baselines = task.evaluation.fitted_baselines(dataset.train) if baseline and dataset is not None else {}
     evaluator = task.evaluation.row_evaluator(run.model, run.facts, baselines)
     evaluations = {name: evaluator(split) for name, split in splits.items()}
     for name, evaluation in evaluations.items():

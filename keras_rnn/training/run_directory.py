@@ -144,7 +144,7 @@ def load_text_model(path: str | Path) -> keras.Model:
     try:
         model = keras.saving.load_model(path, custom_objects=FUSED, compile=False, safe_mode=True)
     except Exception as error:  # whatever Keras makes of a foreign file
-        cause = error
+        cause: BaseException = error
         while cause.__context__ is not None:  # the first of them says most
             cause = cause.__context__
         reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]

@@ -21,7 +21,7 @@ from keras_rnn.training.checkpoint import load_checkpoint, save_checkpoint
 from keras_rnn.training.config import RunConfig, run_config
 from keras_rnn.training.device import device_line, forms_line, grow_gpu_memory, recurrent_layers
 from keras_rnn.training.garbage import earlier_objects_kept
-from keras_rnn.training.history import best_epoch, diverged, should_stop, write_history
+from keras_rnn.training.history import Epoch, best_epoch, diverged, should_stop, write_history
 from keras_rnn.training.plots import plot_history
 from keras_rnn.training.prepare import MANIFEST, open_prepared, prepare_configured
 from keras_rnn.training.progress import TrainingProgress
@@ -168,7 +168,7 @@ def _fit(
             progress.stop()
     seconds = time.perf_counter() - began
     facts["seconds"] = round(seconds, 1)
-    if len(history) > first:
+    if progress.first_step_seconds is not None:
         facts["first_step_seconds"] = round(progress.first_step_seconds, 2)
         # From texts on disk to trained epochs, validation and saving included.
         facts["examples_per_second"] = round(len(training) * (len(history) - first) / seconds)
@@ -181,7 +181,7 @@ class _EpochKeeper(keras.callbacks.Callback):
     What it does follows from `history` and the model alone, so that a resumed run writes what an unbroken one would.
     """
 
-    def __init__(self, config, prepared, directory: Path, model, history: list[dict], progress: TrainingProgress):
+    def __init__(self, config, prepared, directory: Path, model, history: list[Epoch], progress: TrainingProgress):
         super().__init__()
         self.config, self.directory, self.history, self.progress = config, directory, history, progress
         self.task: Task = get_task(config.task)

@@ -78,7 +78,7 @@ def load_dataset(options: DataOptions, seed: int) -> Dataset:
 def load_split(options: DataOptions, facts: Facts) -> Split:
     """The rows of a labelled file or folder, whose labels are the run's classes."""
     return datasets.load_split(
-        options.data,
+        options.source,
         facts["class_names"],
         text_columns=options.text_columns,
         label_column=options.label_column,

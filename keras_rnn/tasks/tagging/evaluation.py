@@ -90,8 +90,9 @@ def evaluate_tags(
     pairs = [pair for rows in zip(expected, actual, strict=True) for pair in zip(*rows, strict=True)]
     kinds = sorted({_kind(name) for name in tag_names}, key=lambda kind: (kind == UNTAGGED, kind))
     counts = confusion_matrix(*([_kind(tag) for tag in side] for side in zip(*pairs, strict=True)), labels=kinds)
+    figures: dict[str, Any] = span_figures(expected, actual, tag_names)
     return Evaluation(
-        **span_figures(expected, actual, tag_names),
+        **figures,
         accuracy=float(np.mean([tag == other for tag, other in pairs])),
         loss=loss,
         per_span=figures_by_name(expected, actual, tag_names),

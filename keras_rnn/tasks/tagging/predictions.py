@@ -53,12 +53,12 @@ class Predictor:
 
     def predict(self, texts: list[str]) -> list[TaggedText]:
         """The answer for each text, in order."""
-        answers: list[TaggedText | None] = [None] * len(texts)
+        answers: dict[int, TaggedText] = {}
         for rows in length_batches(np.array([len(text) for text in texts]), TEXT_CHARACTERS):
             outputs = self.tag([texts[row] for row in rows])
             for row, *columns in zip(rows, *outputs, strict=True):
                 answers[row] = tagged_text(texts[row], *columns)
-        return answers
+        return [answers[row] for row in range(len(texts))]
 
 
 def tagged_text(text: str, tokens: np.ndarray, tags: np.ndarray, confidence: np.ndarray) -> TaggedText:

@@ -51,13 +51,13 @@ def load_dataset(options: DataOptions, seed: int) -> Dataset:
 
 
 def _read_files(options: DataOptions) -> tuple[tuple[str, ...], dict[str, Split]]:
-    splits = load_tagged(options.data, token_column=_token_column(options), tag_column=options.label_column)
+    splits = load_tagged(options.source, token_column=_token_column(options), tag_column=options.label_column)
     return (), {name: Split(**columns) for name, columns in splits.items()}
 
 
 def _read_tfds(options: DataOptions) -> tuple[tuple[str, ...], dict[str, Split]]:
     splits = load_tagged_tfds(
-        options.dataset,
+        options.source,
         token_column=_token_column(options),
         tag_column=options.label_column,
         manual_dir=options.tfds_manual_dir,
@@ -78,7 +78,7 @@ def load_split(options: DataOptions, facts: Facts) -> Split:
     _, splits = _read_files(options)
     if "all" not in splits:
         raise UsageError(f"{options.data}: holds splits; give one of its files")
-    _check_tags(splits["all"], facts["tag_names"], options.data)
+    _check_tags(splits["all"], facts["tag_names"], options.source)
     return splits["all"]
 
 
