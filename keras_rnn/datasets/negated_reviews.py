@@ -18,13 +18,14 @@ stands before them, that never meet elsewhere; at the default size, all its word
 """
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 
 from keras_rnn.datasets.dataset import Split, TextDataset
+from keras_rnn.datasets.negated_reviews_parts import Construction, Judgement, Sentence, Word
+from keras_rnn.datasets.negated_reviews_topics import TOPICS, Topic
 from keras_rnn.datasets.negated_reviews_words import (
     BAD,
     CLAUSE_PATTERNS,
@@ -38,11 +39,9 @@ from keras_rnn.datasets.negated_reviews_words import (
     PHRASE_PATTERNS,
     QUALITIES,
     TIMES,
-    TOPICS,
     VERBS,
     WHO,
     WHOM,
-    Topic,
 )
 from keras_rnn.errors import UsageError
 
@@ -68,48 +67,6 @@ KIND_WEIGHTS = {
 KINDS = tuple(kind for kind, weight in KIND_WEIGHTS.items() for _ in range(weight))
 FRAMED_KINDS = ("phrase", "quality", "verb")  # "I doubt that it would have been good" has no clear reading
 WORDS = {"comparative": COMPARATIVES, "quality": QUALITIES, "verb": VERBS, "feeling": FEELINGS}  # else adjectives
-
-
-class Construction(NamedTuple):
-    """A template, its kind, what it does to the charge of its word, and its number among all constructions."""
-
-    template: str
-    kind: str
-    sign: int
-    number: int
-
-
-class Word(NamedTuple):
-    """A word that a construction takes, its charge, its number in its list, and the past form if it is a verb."""
-
-    base: str
-    charge: int
-    number: int
-    past: str = ""
-
-
-class Judgement(NamedTuple):
-    """One opinion, without its subject; `slots` is what fills the template beside the word, `frame` what opens it."""
-
-    construction: Construction
-    word: Word
-    slots: Mapping[str, str]
-    frame: str = ""
-
-    @property
-    def polarity(self) -> int:
-        kept = -1 if self.frame in FRAMES[-1] else 1
-        return self.word.charge * self.construction.sign * kept
-
-
-class Sentence(NamedTuple):
-    """A pattern over judgements, one for each role; `link` is what opens the sentence, if anything does."""
-
-    link: str
-    template: str
-    roles: str
-    judgements: tuple[Judgement, ...]
-    shared_subject: bool
 
 
 def negated_reviews(seed: int = 0, rows: int = 20_000) -> TextDataset:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from keras_rnn.datasets.negated_reviews import Sentence, judge, negated_reviews, polarity, withheld, write
+from keras_rnn.datasets.negated_reviews_topics import TOPICS
 from keras_rnn.datasets.negated_reviews_words import (
     BAD,
     COMPARATIVES,
@@ -16,7 +17,6 @@ from keras_rnn.datasets.negated_reviews_words import (
     GOOD,
     LINKS,
     QUALITIES,
-    TOPICS,
     VERBS,
 )
 from keras_rnn.errors import UsageError
