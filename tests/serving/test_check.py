@@ -1,5 +1,6 @@
 """The check finds a version that differs from the exported one, and names the difference."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -14,6 +15,8 @@ from keras_rnn import UsageError, check_export, text_classifier
 from keras_rnn.serving import check as check_module
 from keras_rnn.serving.check import check_version
 from keras_rnn.serving.integrity import ExportError
+from keras_rnn.tasks.classification import contract
+from keras_rnn.tasks.contract import Signature
 from keras_rnn.text.vectorizer import adapt_vectorizer
 from tests.support.exported import write_version
 
@@ -59,12 +62,23 @@ def test_the_fresh_process_sees_no_gpu_and_imports_no_keras(saved_model):
     assert keras == "[]"
     assert own == str(
         [
+            "keras_rnn.checks",
             "keras_rnn.errors",
             "keras_rnn.quiet",
+            "keras_rnn.registry",
             "keras_rnn.serving",
             "keras_rnn.serving.check",
+            "keras_rnn.serving.examples",
             "keras_rnn.serving.integrity",
             "keras_rnn.serving.layout",
+            "keras_rnn.tasks",
+            "keras_rnn.tasks.classification",
+            "keras_rnn.tasks.classification.contract",
+            "keras_rnn.tasks.contract",
+            "keras_rnn.tasks.registry",
+            "keras_rnn.tasks.task",
+            "keras_rnn.text",
+            "keras_rnn.text.options",
         ]
     )
 
@@ -110,18 +124,17 @@ def test_another_answer_is_named(version, key, value, message):
 
 
 def test_the_longest_text_is_asked_alone_too(version, monkeypatch):
-    rows = json.loads((version / "assets.extra" / "check.json").read_text())
-    longest = max(rows, key=lambda row: len(row["token_ids"]))
-    result = []
-    real = check_module._longest_text_alone
-    monkeypatch.setattr(
-        check_module, "_longest_text_alone", lambda *arguments: result.append(real(*arguments)) or result[-1]
+    card, rows = (
+        json.loads((version / "assets.extra" / file).read_text()) for file in ("model_card.json", "check.json")
     )
-    check_version(version)
-    ((row, expected, actual),) = result
-    assert row == longest
-    np.testing.assert_allclose(actual, expected, atol=1e-5)
-    monkeypatch.setattr(check_module, "_longest_text_alone", lambda *arguments: (row, expected, expected + 0.01))
+    longest = max(rows, key=lambda row: len(row["token_ids"]))
+    *_, alone = contract.calls(card, rows)
+    assert (alone.rows, alone.inputs["text"].tolist()) == ([longest["text"]], [longest["text"]])
+    np.testing.assert_allclose(alone.outputs["probabilities"], [longest["probabilities"]], atol=1e-7)
+    assert len(rows) > 1
+    assert alone.tolerance == 1e-3
+    off = dataclasses.replace(alone, outputs={"probabilities": alone.outputs["probabilities"] + 0.01})
+    monkeypatch.setattr(contract, "calls", lambda card, answers: [off])
     with pytest.raises(ExportError, match="probabilities, asked alone, of "):
         check_version(version)
 
@@ -140,11 +153,11 @@ def test_a_graph_that_does_not_load_is_named(version):
 
 
 def test_other_signatures_are_named(saved_model, monkeypatch):
-    real = check_module._expected_specs
-    monkeypatch.setattr(check_module, "_expected_specs", lambda classes: {**real(classes), "regress": []})
+    real = contract.signatures
+    monkeypatch.setattr(contract, "signatures", lambda card: {**real(card), "regress": Signature({}, {})})
     with pytest.raises(ExportError, match="has no signature regress"):
         check_version(saved_model / "1")
-    monkeypatch.setattr(check_module, "_expected_specs", lambda classes: real(classes + 1))
+    monkeypatch.setattr(contract, "signatures", lambda card: real({"class_names": [*card["class_names"], "more"]}))
     with pytest.raises(ExportError, match=r"signature serving_default has .*\[None, 2\].* not .*\[None, 3\]"):
         check_version(saved_model / "1")
 
