@@ -42,7 +42,7 @@ def train(config: RunConfig, cache: Path, seconds: float, calls: int) -> dict:
     model = prepared_model(config, prepared)
     compile_model(model, config, steps=len(split) // config.training.batch_size + 1)
     model.make_train_function()
-    batches = iter(training_batches(split.texts, split.labels, config.training.batch_size, config.training.seed))
+    batches = iter(training_batches(split, config.training.batch_size, config.training.seed))
     steps_a_call = model.steps_per_execution
     call_seconds = seconds_per_call(lambda: model.train_function(batches), seconds, math.ceil(calls / steps_a_call))
     return {"step_seconds": call_seconds / steps_a_call}

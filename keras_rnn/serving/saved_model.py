@@ -44,11 +44,13 @@ def write_saved_model(
     module = tf.Module()
     # The models are no attributes: each of their variables would be saved twice.
     module.weights = _other_weights(token_model, constants)
-    module.signatures_by_name, module.tables = serving.signatures(model, facts, network)
+    signatures, module.tables = serving.signatures(model, facts, network)
+    for name, function in signatures.items():  # which are then methods of the object that is loaded
+        setattr(module, name, function)
     # TensorFlow traces every function while it saves, also one that was traced before. keras.export.ExportArchive
     # traces them before, so it takes twice as long.
-    tf.saved_model.save(module, str(folder), signatures=dict(module.signatures_by_name))
-    if "classify" in module.signatures_by_name:
+    tf.saved_model.save(module, str(folder), signatures=signatures)
+    if "classify" in signatures:
         _set_classify_method(str(folder))
 
 
