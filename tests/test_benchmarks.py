@@ -123,10 +123,20 @@ class TestTurns:
 
     def test_calls_until_there_are_enough_and_the_first_does_not_count(self):
         calls = []
-        assert turns.seconds_per_call(lambda: calls.append(1), seconds=0, calls=3) >= 0
+        turns.seconds_per_call(lambda: calls.append(1), seconds=0, calls=3)
         assert len(calls) == 4
         turns.seconds_per_call(lambda: calls.append(1), seconds=0.01, calls=3)
         assert len(calls) > 8
+
+    def test_the_median_call_counts(self, monkeypatch):
+        now = [100.0]
+        seconds = iter([9.0, 0.5, 0.25, 4.0])
+
+        def call():
+            now[0] += next(seconds)
+
+        monkeypatch.setattr(turns.time, "perf_counter", lambda: now[0])
+        assert turns.seconds_per_call(call, seconds=0, calls=3) == 0.5
 
     def test_a_turn_of_a_peer_asks_for_as_much_as_it_takes(self):
         class Asked:
@@ -272,13 +282,18 @@ class TestRun:
         assert done.returncode == 2
         assert "no part steps; PART takes layers, step, " in done.stderr
 
+    def test_a_part_that_lacks_what_it_needs_is_skipped_with_the_reason(self):
+        done = run_py("versions")
+        assert done.returncode == 0
+        assert done.stdout == "versions: skipped: no --before CHECKOUT\n"
+
     @pytest.mark.slow
     @pytest.mark.parametrize("part", run.PARTS)
     def test_every_part_runs(self, part):
         before = sorted(FOLDER.glob("results/*"))
         done = run_py("--quick", part, *(["--before", str(FOLDER.parents[1])] if part == "versions" else []))
         assert done.returncode == 0, done.stdout + done.stderr
-        assert re.search(rf"^{part}: (\d+ rows, \d+ s|skipped: .+)$", done.stdout, re.MULTILINE)
+        assert re.search(rf"^{part}: [1-9]\d* rows, \d+ s$", done.stdout, re.MULTILINE), done.stdout
         assert sorted(FOLDER.glob("results/*")) == before
 
 

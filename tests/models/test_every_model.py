@@ -148,9 +148,10 @@ def test_mixed_precision_computes_in_float16_and_gives_float32_logits(name, toke
     assert model.get_layer("embedding").compute_dtype == "float16"
     token_ids = np.array([[3, 4, 5, 6], [7, 8, 0, 0], [0, 0, 0, 0]], "int32")
     model.set_weights(token_model.get_weights())
-    logits = model(token_ids)
+    logits, expected = model(token_ids), np.asarray(token_model(token_ids))
     assert logits.dtype == tf.float32
-    np.testing.assert_allclose(logits, token_model(token_ids), atol=2e-2)
+    difference = np.abs(np.asarray(logits) - expected).max()
+    assert 0 < difference < 5e-3 * np.abs(expected).max()  # new models' logits are small: a bound of its own for each
 
 
 @pytest.fixture(scope="module")

@@ -231,8 +231,9 @@ def test_a_new_directory_goes_again_where_the_sweep_cannot_begin(tmp_path):
 def test_a_lock_left_by_a_killed_driver_is_no_hindrance(tmp_path):
     (tmp_path / layout.LOCK).touch()  # killed before it wrote sweep.json
     claim(plan(), tmp_path)
-    with locked(tmp_path / layout.LOCK):
-        pass
+    assert read_identity(tmp_path)["algorithm"] == plan().algorithm
+    with locked(tmp_path / layout.LOCK), pytest.raises(UsageError, match="another process runs the sweep"):
+        claim(plan(), tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["{", "[]", "{}", '{"config": 3, "space": 4}'])

@@ -94,10 +94,10 @@ def test_a_grid_tries_the_low_end_and_ten_values_of_a_range_without_steps():
 
 
 def test_an_option_that_takes_any_number_is_searched_between_whole_ends_too():
-    (hyperparameter,) = space(clip_norm=Range(1, 5)).space
-    assert isinstance(hyperparameter, keras_tuner.engine.hyperparameters.Float)
-    (hyperparameter,) = space(batch_size=Range(8, 64)).space
-    assert isinstance(hyperparameter, keras_tuner.engine.hyperparameters.Int)
+    (clip_norm,) = space(clip_norm=Range(1, 5)).space
+    assert (clip_norm.prob_to_value(0.5), clip_norm.min_value, clip_norm.max_value) == (3.0, 1, 5)
+    (batch_size,) = space(batch_size=Range(8, 10)).space
+    assert [batch_size.prob_to_value(share) for share in (0.0, 0.1, 0.3, 0.5, 0.9)] == [8, 8, 8, 9, 10]
 
 
 @pytest.mark.parametrize(

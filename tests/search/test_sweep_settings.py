@@ -1,3 +1,5 @@
+from dataclasses import asdict
+
 import pytest
 
 from keras_rnn.errors import UsageError
@@ -28,5 +30,8 @@ def test_a_bad_value_is_named_with_what_it_takes(option, value, message):
 
 
 def test_ends_of_what_is_allowed():
-    Settings()
-    Settings(max_trials=1, workers=1, gpus=0, executor="ray", ray_address="auto", retries=0, trial_timeout=0.1)
+    values = {"max_trials": 1, "workers": 1, "gpus": 0, "executor": "ray", "ray_address": "auto", "retries": 0}
+    settings = Settings(**values, trial_timeout=0.1)
+    assert asdict(settings) == {**values, "reuse_workers": False, "trial_timeout": 0.1}
+    defaults = dict.fromkeys(asdict(settings)) | {"executor": "process", "retries": 1, "reuse_workers": False}
+    assert asdict(Settings()) == defaults
