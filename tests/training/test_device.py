@@ -25,7 +25,9 @@ def test_without_a_gpu_that_is_the_reason():
     assert device_line(model()).endswith("cuDNN: not used, no GPU is visible to TensorFlow")
 
 
-@pytest.mark.parametrize("name", [name for name in list_models(task="classification") if "lstm" in name or "gru" in name])
+@pytest.mark.parametrize(
+    "name", [name for name in list_models(task="classification") if "lstm" in name or "gru" in name]
+)
 def test_every_lstm_and_gru_of_the_zoo_takes_cudnn(name, visible_gpu):
     if name.startswith("test_"):
         return
