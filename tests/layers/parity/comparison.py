@@ -78,10 +78,10 @@ def differences(expected: dict, actual: dict, case: Case) -> list[str]:
 def short_message(error: Exception) -> str:
     """The error's message without what Keras and TensorFlow put around it, and where in `keras_rnn` it came from."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
-    places = re.findall(r'keras_rnn/layers/(\S+\.py)", line (\d+)', text)
+    locations = re.findall(r'keras_rnn/layers/(\S+\.py)", line (\d+)', text)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/keras_rnn/layers/" in frame.filename]
-    places += [(frame.filename.split("/keras_rnn/layers/")[1], frame.lineno) for frame in frames]
+    locations += [(frame.filename.split("/keras_rnn/layers/")[1], frame.lineno) for frame in frames]
     message = " ".join(text.split()).split("Arguments received by")[0]
     message = re.sub(r"Exception encountered when calling \S+\s*|\{\{.*?\}\} *|\[\[.*?\]\]|File \"\S+\", ", "", message)
     message = message if len(message) < 300 else f"{message[:60]} ... {message[-240:]}"
-    return f"{type(error).__name__}: {message}" + (f" ({places[-1][0]}:{places[-1][1]})" if places else "")
+    return f"{type(error).__name__}: {message}" + (f" ({locations[-1][0]}:{locations[-1][1]})" if locations else "")
