@@ -32,17 +32,17 @@ def test_without_masking_there_is_no_mask():
 
 @pytest.mark.parametrize("in_graph", [True, False])
 @pytest.mark.parametrize("name", LAYERS)
-def test_rows_that_are_read_once_are_those_of_keras_embedding(name, in_graph):
+def test_unique_rows_have_the_results_of_keras_embedding(name, in_graph):
     """Outputs in training, and all gradients, of a layer behind either."""
     token_ids = tf.constant([[1, 2, 2, 1, 0], [5, 2, 0, 0, 0], [1, 1, 3, 7, 7]])
-    found = []
+    results = []
     for kind in (TokenEmbedding, keras.layers.Embedding):
         keras.utils.set_random_seed(0)  # of dropout
         embedding, layer = kind(9, 4, mask_zero=True), LAYERS[name]()
-        for seed, (of, shape) in enumerate(((embedding, (None, None)), (layer, (None, None, 4)))):
-            of.build(shape)
+        for seed, (part, shape) in enumerate(((embedding, (None, None)), (layer, (None, None, 4)))):
+            part.build(shape)
             rng = np.random.default_rng(seed)
-            of.set_weights([rng.normal(size=weight.shape) for weight in of.weights])
+            part.set_weights([rng.normal(size=weight.shape) for weight in part.weights])
 
         def step(embedding=embedding, layer=layer):
             with tf.GradientTape() as tape:
@@ -51,12 +51,12 @@ def test_rows_that_are_read_once_are_those_of_keras_embedding(name, in_graph):
             gradients = tape.gradient(loss, [weight.value for weight in (*embedding.weights, *layer.weights)])
             return [outputs, *map(tf.convert_to_tensor, gradients)]
 
-        found.append((tf.function(step) if in_graph else step)())
-    for ours, theirs in zip(*found, strict=True):
+        results.append((tf.function(step) if in_graph else step)())
+    for ours, theirs in zip(*results, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
-def test_rows_are_said_in_training_alone_and_of_the_output_alone():
+def test_unique_rows_are_attached_in_training_and_to_the_output_alone():
     layer, token_ids = TokenEmbedding(9, 4), tf.constant([[1, 2, 2], [5, 2, 0]])
     layer.build((None, None))
     half = TokenEmbedding(9, 4, dtype="mixed_float16")
@@ -99,7 +99,7 @@ def test_the_gradient_has_each_row_once():
 def test_outputs_are_those_of_keras_embedding_to_the_bit(policy, lora_rank, quantized, in_graph):
     if quantized and policy in ("float64", "mixed_float16"):
         pytest.skip("Keras does not quantize it")
-    found = []
+    results = []
     for kind in (TokenEmbedding, keras.layers.Embedding):
         layer, rng = kind(9, 4, dtype=policy), np.random.default_rng(0)
         layer.build((None, None))
@@ -111,9 +111,9 @@ def test_outputs_are_those_of_keras_embedding_to_the_bit(policy, lora_rank, quan
         if quantized:
             layer.quantize(quantized)
         call = tf.function(layer) if in_graph else layer
-        found.append(call(tf.constant([[1, 2, -1], [-9, 8, 0]])))
-    assert found[0].dtype == found[1].dtype
-    np.testing.assert_array_equal(*(tf.cast(outputs, "float64") for outputs in found))
+        results.append(call(tf.constant([[1, 2, -1], [-9, 8, 0]])))
+    assert results[0].dtype == results[1].dtype
+    np.testing.assert_array_equal(*(tf.cast(outputs, "float64") for outputs in results))
 
 
 def test_the_matrix_is_cast_where_another_layer_multiplies_by_it():
@@ -124,20 +124,20 @@ def test_the_matrix_is_cast_where_another_layer_multiplies_by_it():
         def call(self, token_ids):
             return keras.ops.matmul(self.embedding(token_ids), keras.ops.transpose(self.embedding.embeddings))
 
-    found = []
+    results = []
     for kind in (TokenEmbedding, keras.layers.Embedding):
         layer = Tied(dtype="mixed_float16")
         layer.embedding = kind(
             9, 4, dtype="mixed_float16", embeddings_initializer=keras.initializers.RandomNormal(seed=0)
         )
-        found.append(layer(tf.constant([[1, 2]])))
-    assert found[0].dtype == found[1].dtype == "float16"
-    np.testing.assert_array_equal(*found)
+        results.append(layer(tf.constant([[1, 2]])))
+    assert results[0].dtype == results[1].dtype == "float16"
+    np.testing.assert_array_equal(*results)
 
 
 @pytest.mark.parametrize("token_id", [9, -10])
 @pytest.mark.parametrize("in_graph", [True, False])
-def test_ids_that_there_are_not(token_id, in_graph):
+def test_an_id_out_of_range_is_an_error(token_id, in_graph):
     layer = TokenEmbedding(9, 4)
     layer.build((None, None))
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"is not in \[0, 9\)"):
@@ -145,7 +145,7 @@ def test_ids_that_there_are_not(token_id, in_graph):
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 3, 2)])
-def test_the_mask_of_inputs_that_are_no_texts_is_that_of_keras(shape):
+def test_the_mask_of_inputs_of_another_rank_is_that_of_keras(shape):
     masks = [
         kind(9, 4, mask_zero=True).compute_mask(np.zeros(shape)) for kind in (TokenEmbedding, keras.layers.Embedding)
     ]

@@ -50,6 +50,8 @@ class FunctionBuilder:
         self.module, self.lanes = module, lanes
         self.vector_type = ir.VectorType(FLOAT, lanes)
         self.args = dict(zip([*pointers, *integers], function.args, strict=True))
+        for argument_name, argument in self.args.items():
+            argument.name = argument_name  # for readers of the IR
         self.entry = ir.IRBuilder(function.append_basic_block("entry"))
         self.builder = ir.IRBuilder(function.append_basic_block("body"))
         self.body = self.builder.block
