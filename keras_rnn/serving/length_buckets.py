@@ -16,7 +16,12 @@ MAX_UNITS = 80
 
 
 def gains_from_length_buckets(network: keras.Model) -> bool:
-    """Whether each layer runs a bucket in one op. A loop costs hardly less for fewer rows."""
+    """Whether each layer runs a bucket in one op, and the output of a row is a vector, as long in every bucket.
+
+    A loop costs hardly less for fewer rows.
+    """
+    if len(getattr(network, "output_shape", ())) != 2:
+        return False
     is_quick = runs_in_one_op(network, MIN_ROWS // LENGTH_BUCKETS)
     return is_quick and all(layer.units <= MAX_UNITS for layer in recurrent_layers(network))
 

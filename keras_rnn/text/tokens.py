@@ -70,6 +70,19 @@ def token_features(tokens, vocabulary: Sequence[str], characters: Sequence[str])
     }
 
 
+def token_features_of(model: keras.Model) -> keras.Model:
+    """The lookups inside a functional model whose features `token_features` made.
+
+    Tokens, strings `(batch, time)`, to a dict of the ids that the model reads, int64: "token_ids", and "character_ids"
+    unless it reads no characters.
+    """
+    lookups = {"token_ids": "words", "character_ids": "characters"}
+    layers = {layer.name: layer for layer in model.layers}
+    return keras.Model(
+        model.inputs[0], {name: layers[lookup].output for name, lookup in lookups.items() if lookup in layers}
+    )
+
+
 def split_sentences(texts):
     """Strings `(batch,)` to a ragged tensor of tokens; a text without any is one unknown token."""
     texts = tf.strings.regex_replace(texts, r"[\x00\pC\pZ]+", " ")

@@ -190,3 +190,18 @@ def test_the_word_list_is_each_tokens_most_frequent_tag():
 )
 def test_sentences_are_split(text, tokens):
     assert [token.decode() for token in split_sentences(tf.constant([text]))[0].numpy()] == tokens
+
+
+@pytest.mark.parametrize("model", ["bilstm_crf", "bilstm_softmax", "bilstm_charlstm_crf"])
+def test_other_taggers_predict_and_their_exports_take_many_sentences(model, tmp_path):
+    """Also those that read no characters, and so small that a classifier's rows would run in buckets of like length."""
+    options = {**SMALL, "epochs": 1, "model": model, "hidden_size": 8, "character_hidden_size": 4}
+    options = {name: value for name, value in options.items() if "charlstm" in model or "character" not in name}
+    run = train(dataset(200), out=tmp_path / "run", console=Console(quiet=True), **options)
+    texts = [" ".join(["book", *["it"] * (row % 9)]) for row in range(80)]
+    expected = load_predictor(run.directory).predict(texts)
+    assert [len(answer.tags) for answer in expected] == [1 + row % 9 for row in range(80)]
+    actual = load_predictor(export(run, tmp_path / "m")).predict(texts)
+    assert [answer.tags for answer in actual] == [answer.tags for answer in expected]
+    for answer, other in zip(expected, actual, strict=True):
+        np.testing.assert_allclose(other.confidence, answer.confidence, atol=1e-5)

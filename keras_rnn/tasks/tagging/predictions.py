@@ -16,7 +16,7 @@ from keras_rnn.tasks.tagging.network import network_inputs
 from keras_rnn.tasks.tagging.spans import spans_of
 from keras_rnn.tasks.task import Facts
 from keras_rnn.text.encoded import length_batches
-from keras_rnn.text.tokens import split_sentences
+from keras_rnn.text.tokens import split_sentences, token_features_of
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,18 @@ def tagged_text(text: str, tokens: np.ndarray, tags: np.ndarray, confidence: np.
     """The answer of one row, whose tokens and tags are bytes, padded with b""."""
     count = int(np.count_nonzero(tokens != b""))
     words, names = ([value.decode() for value in column[:count]] for column in (tokens, tags))
-    sure = [float(value) for value in confidence[:count]]
+    confidences = [float(value) for value in confidence[:count]]
     spans = [
-        TaggedSpan(span.name, " ".join(words[span.start : span.end]), *span[1:], min(sure[span.start : span.end]))
+        TaggedSpan(
+            span.name,
+            " ".join(words[span.start : span.end]),
+            span.start,
+            span.end,
+            min(confidences[span.start : span.end]),
+        )
         for span in spans_of(names)
     ]
-    return TaggedText(text, words, names, sure, spans)
+    return TaggedText(text, words, names, confidences, spans)
 
 
 def tag_function(model: keras.Model, tag_names: Sequence[str], network: Callable) -> Callable:
@@ -81,17 +87,13 @@ def tag_function(model: keras.Model, tag_names: Sequence[str], network: Callable
         tag_names: one name a tag.
         network: from the inputs of the token model inside `model` to its output.
     """
-    layers = {name: model.get_layer(name) for name in ("lower_case", "words", "split", "characters", "decoder")}
-    names = tf.constant(list(tag_names))
-    token_model = token_model_of(model)
+    features_of, token_model = token_features_of(model), token_model_of(model)
+    decoder, names = model.get_layer("decoder"), tf.constant(list(tag_names))
 
     def tag(tokens):
-        features = {
-            "token_ids": tf.cast(layers["words"](layers["lower_case"](tokens)), tf.int32),
-            "character_ids": tf.cast(layers["characters"](layers["split"](tokens)), tf.int32),
-        }
+        features = {name: tf.cast(ids, tf.int32) for name, ids in features_of(tokens).items()}
         is_real = features["token_ids"] != 0
-        decoded = layers["decoder"](network(network_inputs(token_model, features)), mask=is_real)
+        decoded = decoder(network(network_inputs(token_model, features)), mask=is_real)
         indices = tf.maximum(decoded["tags"], 0)
         confidence = tf.gather(decoded["marginals"], indices, batch_dims=2)
         return {
