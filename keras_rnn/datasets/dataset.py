@@ -7,8 +7,12 @@ from typing import Any
 import numpy as np
 
 from keras_rnn import checks
+from keras_rnn.datasets.readers import listed
 from keras_rnn.datasets.stored_texts import StoredTexts
 from keras_rnn.errors import UsageError
+
+# Columns by the names that they had before there were others.
+OLD_NAMES = {"texts": "text", "labels": "label"}
 
 
 class Split:
@@ -20,12 +24,9 @@ class Split:
     """
 
     def __init__(self, texts: Sequence[str] | None = None, labels: Any = None, /, **columns: Sequence):
-        self.columns: Mapping[str, Sequence] = dict(columns)
         if texts is not None:
-            self.columns = {"text": texts, "label": labels, **columns}
-        for plural, name in (("texts", "text"), ("labels", "label")):
-            if plural in columns:
-                self.columns = {name if key == plural else key: value for key, value in self.columns.items()}
+            columns = {"text": texts, "label": labels, **columns}
+        self.columns: Mapping[str, Sequence] = {OLD_NAMES.get(name, name): column for name, column in columns.items()}
         lengths = {name: len(column) for name, column in self.columns.items()}
         if len(set(lengths.values())) > 1:
             sizes = ", ".join(f"{name} {length}" for name, length in lengths.items())
@@ -35,6 +36,9 @@ class Split:
         return len(next(iter(self.columns.values()), ()))
 
     def __getitem__(self, column: str) -> Sequence:
+        """The column of this name; UsageError where there is none."""
+        if column not in self.columns:
+            raise UsageError(f"the rows have no column {column!r}; they have {listed(self.columns)}")
         return self.columns[column]
 
     @property

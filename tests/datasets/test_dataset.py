@@ -14,6 +14,14 @@ def test_a_split_takes_one_label_a_text():
         Split(["a", "b"], np.array([0]))
 
 
+def test_columns_have_names():
+    split = Split(tokens=[["a"], ["b", "c"]], tags=[["O"], ["O", "X"]])
+    assert (len(split), split["tags"], split.take(np.array([1]))["tokens"]) == (2, [["O"], ["O", "X"]], [["b", "c"]])
+    assert split_of(0, 1)["label"].tolist() == Split(texts=["a", "b"], labels=np.array([0, 1])).labels.tolist()
+    with pytest.raises(UsageError, match="the rows have no column 'text'; they have 'tokens', 'tags'"):
+        _ = split.texts
+
+
 def test_take_keeps_the_given_order():
     taken = split_of(0, 1, 2).take(np.array([2, 0]))
     assert taken.texts == ["text 2", "text 0"]

@@ -11,7 +11,8 @@ from keras_rnn import UsageError, check_export, evaluate, export, load_predictor
 from keras_rnn.datasets.dataset import Dataset, Split
 from keras_rnn.datasets.slot_requests import slot_requests
 from keras_rnn.tasks.tagging.evaluation import evaluate_tags, fitted_baselines
-from keras_rnn.tasks.tagging.rows import TokenEncoder
+from keras_rnn.tasks.tagging.network import TaggedRows, builder_arguments
+from keras_rnn.tasks.tagging.rows import TaggingData, TokenEncoder
 from keras_rnn.tasks.tagging.spans import Span, figures_by_name, span_figures, spans_of
 from keras_rnn.text.tokens import split_sentences
 
@@ -168,10 +169,17 @@ def test_span_figures_of_known_rows():
 
 
 def test_tags_that_make_no_spans_are_counted_as_tokens():
-    evaluation = evaluate_tags([["N", "V"], ["N"]], [["N", "N"], ["N"]], 0.5, ["N", "V"])
+    evaluation = evaluate_tags(TaggedRows([["N", "V"], ["N"]], [["N", "N"], ["N"]], 0.5), ["N", "V"])
     assert (evaluation.f1, evaluation.accuracy) == (pytest.approx(2 / 3), pytest.approx(2 / 3))
     assert evaluation.confusion.tolist() == [[2, 0], [1, 0]]
     assert evaluation.per_tag["N"] == {"precision": 2 / 3, "recall": 1.0, "f1": 0.8, "support": 2}
+
+
+def test_tags_of_no_scheme_constrain_no_path():
+    facts = {"vocabulary": ["a"], "characters": ["a"]}
+    spans, others = (TaggingData("x", {}, {**facts, "tag_names": names}) for names in (["B-a", "I-a"], ["I-a", "NN"]))
+    assert builder_arguments(spans)["tag_names"] == ("B-a", "I-a")
+    assert builder_arguments(others)["tag_names"] is None
 
 
 def test_the_word_list_is_each_tokens_most_frequent_tag():
@@ -205,3 +213,34 @@ def test_other_taggers_predict_and_their_exports_take_many_sentences(model, tmp_
     assert [answer.tags for answer in actual] == [answer.tags for answer in expected]
     for answer, other in zip(expected, actual, strict=True):
         np.testing.assert_allclose(other.confidence, answer.confidence, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "tags", "message"),
+    [
+        (
+            [["a", "b"], ["c"]],
+            [["O"], ["B-x", "O"]],
+            "row 0 of train: takes a tag for each token, got 2 tokens and 1 tags",
+        ),
+        ([["a"], []], [["B-x"], []], "row 1 of train: takes one token at least"),
+        ([["a", ""]], [["B-x", "O"]], "row 0 of train: .* none of them empty, got 'a', ''"),
+        ([["a", "b"]], [["I-x", "I-x"]], "row 0 of train: takes IOB2, which .*to_iob2 makes of other schemes"),
+        ([["a", "b"]], [["B-x", "E-x"]], "row 0 of train: takes IOB2"),
+    ],
+)
+def test_rows_of_ones_own_that_could_be_read_wrong_are_refused(run, tokens, tags, message, tmp_path):
+    whole = Split(tokens=[["x", "y"]], tags=[["B-x", "O"]])
+    own = Dataset("own", (), Split(tokens=tokens, tags=tags), whole, whole)
+    for use in (
+        lambda: train(own, out=tmp_path / "run", console=Console(quiet=True), **SMALL),
+        lambda: evaluate(run, dataset=own),
+    ):
+        with pytest.raises(UsageError, match=message):
+            use()
+
+
+def test_rows_of_another_task_are_refused(run):
+    texts = Split(["a", "b"], np.array([0, 1]))
+    with pytest.raises(UsageError, match="the rows have no column 'tags'; they have 'text', 'label'"):
+        evaluate(run, dataset=Dataset("texts", ("no", "yes"), texts, texts, texts))

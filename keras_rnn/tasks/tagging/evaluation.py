@@ -12,16 +12,15 @@ import numpy as np
 from sklearn.metrics import confusion_matrix
 
 from keras_rnn.datasets import Split
+from keras_rnn.datasets.span_tags import OUTSIDE
 from keras_rnn.files import write_json
 from keras_rnn.models import token_model_of
 from keras_rnn.tasks.pictures import plot_confusion
 from keras_rnn.tasks.prepared import EncodedSplit
-from keras_rnn.tasks.tagging.network import Outputs, true_tags
+from keras_rnn.tasks.tagging.network import TaggedRows, tagging_function
 from keras_rnn.tasks.tagging.rows import TokenEncoder, encoded_split
-from keras_rnn.tasks.tagging.spans import figures_by_name, span_figures
+from keras_rnn.tasks.tagging.spans import figures_by_name, figures_by_tag, span_figures
 from keras_rnn.tasks.task import Facts, Table
-
-UNTAGGED = "O"
 
 
 @dataclass(frozen=True)
@@ -56,15 +55,8 @@ class Evaluation:
 
 def encoded_evaluator(model: keras.Model, facts: Facts) -> Callable[[EncodedSplit], Evaluation]:
     """A function from encoded rows to the evaluation of a full model, traced once."""
-    outputs = Outputs(token_model_of(model))
-    names = np.array(facts["tag_names"], object)
-
-    def evaluate(split: EncodedSplit) -> Evaluation:
-        tags, loss = outputs(split)
-        expected, actual = ([names[row].tolist() for row in rows] for rows in (true_tags(split), tags))
-        return evaluate_tags(expected, actual, loss, facts["tag_names"])
-
-    return evaluate
+    tag = tagging_function(token_model_of(model), facts["tag_names"])
+    return lambda split: evaluate_tags(tag(split), facts["tag_names"])
 
 
 def row_evaluator(model: keras.Model, facts: Facts, baselines: Mapping[str, Any]) -> Callable[[Split], Evaluation]:
@@ -83,39 +75,25 @@ def row_evaluator(model: keras.Model, facts: Facts, baselines: Mapping[str, Any]
     return evaluate
 
 
-def evaluate_tags(
-    expected: Sequence[Sequence[str]], actual: Sequence[Sequence[str]], loss: float, tag_names: Sequence[str]
-) -> Evaluation:
+def evaluate_tags(rows: TaggedRows, tag_names: Sequence[str]) -> Evaluation:
     """The figures of the tags of each row against those that it should have."""
-    pairs = [pair for rows in zip(expected, actual, strict=True) for pair in zip(*rows, strict=True)]
-    kinds = sorted({_kind(name) for name in tag_names}, key=lambda kind: (kind == UNTAGGED, kind))
-    counts = confusion_matrix(*([_kind(tag) for tag in side] for side in zip(*pairs, strict=True)), labels=kinds)
-    figures: dict[str, Any] = span_figures(expected, actual, tag_names)
+    names = sorted({_span_name(name) for name in tag_names}, key=lambda name: (name == OUTSIDE, name))
+    sides = ([_span_name(tag) for tag in chain.from_iterable(tags)] for tags in (rows.expected, rows.actual))
+    figures: dict[str, Any] = span_figures(rows.expected, rows.actual, tag_names)
     return Evaluation(
         **figures,
-        accuracy=float(np.mean([tag == other for tag, other in pairs])),
-        loss=loss,
-        per_span=figures_by_name(expected, actual, tag_names),
-        per_tag=_tag_figures(pairs, tag_names),
-        confusion_names=kinds,
-        confusion=counts,
+        accuracy=rows.accuracy,
+        loss=rows.loss,
+        per_span=figures_by_name(rows.expected, rows.actual, tag_names),
+        per_tag=figures_by_tag(rows.expected, rows.actual, tag_names),
+        confusion_names=names,
+        confusion=confusion_matrix(*sides, labels=names),
     )
 
 
-def _kind(tag: str) -> str:
+def _span_name(tag: str) -> str:
     """The name of the span that a tag is part of; of another tag, the tag."""
     return tag[2:] if tag[:2] in ("B-", "I-") else tag
-
-
-def _tag_figures(pairs: Sequence[tuple[str, str]], tag_names: Sequence[str]) -> dict[str, dict[str, float]]:
-    expected, actual = Counter(tag for tag, _ in pairs), Counter(tag for _, tag in pairs)
-    hits = Counter(tag for tag, other in pairs if tag == other)
-    figures = {}
-    for name in tag_names:
-        precision, recall = (hits[name] / max(count[name], 1) for count in (actual, expected))
-        f1 = 2 * hits[name] / max(actual[name] + expected[name], 1)
-        figures[name] = {"precision": precision, "recall": recall, "f1": f1, "support": expected[name]}
-    return figures
 
 
 def fitted_baselines(train: Split) -> dict[str, Callable[[Sequence[str]], list[str]]]:
@@ -126,7 +104,7 @@ def fitted_baselines(train: Split) -> dict[str, Callable[[Sequence[str]], list[s
         tags.update(row_tags)
         for token, tag in zip(tokens, row_tags, strict=True):
             counts.setdefault(token, Counter())[tag] += 1
-    other = UNTAGGED if UNTAGGED in tags else tags.most_common(1)[0][0]
+    other = OUTSIDE if OUTSIDE in tags else tags.most_common(1)[0][0]
     words = {token: count.most_common(1)[0][0] for token, count in counts.items()}
     return {"word list": lambda tokens: [words.get(token, other) for token in tokens]}
 

@@ -1,13 +1,15 @@
 """The network of tagging: token ids and their characters to the scores of tags."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_rnn.datasets.span_tags import are_span_tags
 from keras_rnn.errors import UsageError
 from keras_rnn.layers.crf import TagDecoder
 from keras_rnn.layers.forms import for_this_process
@@ -15,7 +17,7 @@ from keras_rnn.models.tag_objectives import tag_loss
 from keras_rnn.models.tagger import decoded_tagger, tagger_head
 from keras_rnn.tasks.inference import INFERENCE_TOKENS
 from keras_rnn.tasks.prepared import EncodedSplit
-from keras_rnn.tasks.tagging.rows import PADDING_TAG, TaggingData
+from keras_rnn.tasks.tagging.rows import TaggingData
 from keras_rnn.tasks.tagging.spans import span_figures
 from keras_rnn.tasks.task import Facts
 from keras_rnn.text.encoded import length_batches
@@ -37,7 +39,8 @@ def builder_arguments(prepared: TaggingData | None) -> dict[str, Any]:
         return SMALLEST
     return {
         "num_tags": len(prepared.tag_names),
-        "tag_names": prepared.tag_names,
+        # They constrain the paths of a CRF, which tags of another scheme than IOB2 would break.
+        "tag_names": prepared.tag_names if are_span_tags(prepared.tag_names) else None,
         "vocabulary_size": len(prepared.facts["vocabulary"]) + 2,
         "embeddings": prepared.embeddings,
         "character_vocabulary_size": len(prepared.facts["characters"]) + 2,
@@ -68,69 +71,63 @@ def network_inputs(token_model: keras.Model, features: dict) -> Any:
     return features[names[0]] if len(names) == 1 else {name: features[name] for name in names}
 
 
-class Outputs:
-    """What a token model says of the rows of a split: the tags of each, and the loss of all.
+class TaggedRows(NamedTuple):
+    """The names of the tags that each row has and should have, and the loss of all rows in nats a token."""
 
-    Traced once for every length.
-    """
+    expected: list[list[str]]
+    actual: list[list[str]]
+    loss: float
 
-    def __init__(self, token_model: keras.Model):
-        decoded = decoded_tagger(token_model)
-        loss = tag_loss(tagger_head(token_model))
-        scored = keras.Model(token_model.input, {**decoded.output, "scores": token_model.output})
-        names = [tensor.name for tensor in token_model.inputs]
-        ranks = {"token_ids": 2, "character_ids": 3}
-        specs = {name: tf.TensorSpec((None,) * ranks[name], tf.int32) for name in names}
-
-        @tf.function(input_signature=[specs, tf.TensorSpec((None, None), tf.int32)])
-        def forward(inputs, tags):
-            with for_this_process():
-                outputs = scored(network_inputs(token_model, inputs), training=False)
-            count = tf.reduce_sum(tf.cast(tags != PADDING_TAG, tf.float32))
-            nats = tf.reduce_sum(loss.call(tags, outputs["scores"]))
-            return outputs["tags"], outputs["marginals"], nats, count
-
-        self._forward, self._names = forward, names
-
-    def __call__(self, split: EncodedSplit) -> tuple[list[np.ndarray], float]:
-        """The tag ids of each row, int32, and the loss in nats a token."""
-        tags: list[np.ndarray] = [np.zeros(0, np.int32)] * len(split)
-        nats = tokens = 0.0
-        lengths = split.lengths
-        for rows in length_batches(lengths, INFERENCE_TOKENS):
-            if not lengths[rows].max(initial=0):
-                continue  # rows without a token
-            inputs = split.take_inputs(rows)
-            batch_tags, _, batch_nats, count = self._forward(
-                {name: inputs[name] for name in self._names}, split.take_targets(rows)["tags"]
-            )
-            nats, tokens = nats + float(batch_nats), tokens + float(count)
-            for row, row_tags in zip(rows, batch_tags.numpy(), strict=True):
-                tags[row] = row_tags[: lengths[row]]
-        return tags, nats / max(tokens, 1.0)
+    @property
+    def accuracy(self) -> float:
+        """The share of tokens with their tag."""
+        tags = (chain.from_iterable(rows) for rows in (self.expected, self.actual))
+        return float(np.mean([expected == actual for expected, actual in zip(*tags, strict=True)]))
 
 
-def figures_of(
-    split: EncodedSplit, tags: list[np.ndarray], loss: float, tag_names: tuple[str, ...]
-) -> dict[str, float]:
-    """The loss in nats a token, precision, recall and F1 of spans, and the share of tokens with their tag."""
-    expected = true_tags(split)
+def tagging_function(token_model: keras.Model, tag_names: Sequence[str]) -> Callable[[EncodedSplit], TaggedRows]:
+    """A function from a split to what a token model says of its rows, traced once for every length."""
+    decoded = decoded_tagger(token_model)
+    loss = tag_loss(tagger_head(token_model))
+    scored = keras.Model(token_model.input, {"tags": decoded.output["tags"], "scores": token_model.output})
+    specs = {tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in token_model.inputs}
     names = np.array(tag_names, object)
-    hits = np.concatenate([row == other for row, other in zip(tags, expected, strict=True)])
-    spans = span_figures([names[row].tolist() for row in expected], [names[row].tolist() for row in tags], tag_names)
-    return {"loss": loss, "f1": spans["f1"], "accuracy": float(hits.mean())}
 
+    @tf.function(input_signature=[specs, tf.TensorSpec((None, None), tf.int32)])
+    def forward(inputs, tags):
+        with for_this_process():
+            outputs = scored(network_inputs(token_model, inputs), training=False)
+        return outputs["tags"], tf.reduce_sum(loss.call(tags, outputs["scores"]))
 
-def true_tags(split: EncodedSplit) -> list[np.ndarray]:
-    """The tag ids of each row, int32."""
-    column = split.targets["tags"]
-    return np.split(np.asarray(column.ids), column.offsets[1:-1])
+    def tag(split: EncodedSplit) -> TaggedRows:
+        tags: dict[int, np.ndarray] = {}
+        nats, lengths = 0.0, split.lengths
+        for rows in length_batches(lengths, INFERENCE_TOKENS):
+            inputs = {name: ids for name, ids in split.take_inputs(rows).items() if name in specs}
+            batch_tags, batch_nats = forward(inputs, split.take_targets(rows)["tags"])
+            nats += float(batch_nats)
+            tags |= {row: ids[: lengths[row]] for row, ids in zip(rows, batch_tags.numpy(), strict=True)}
+        column = split.targets["tags"]
+        expected = np.split(np.asarray(column.ids), column.offsets[1:-1])
+        return TaggedRows(
+            [names[ids].tolist() for ids in expected],
+            [names[tags[row]].tolist() for row in range(len(split))],
+            nats / max(len(column.ids), 1),
+        )
+
+    return tag
 
 
 def figures_function(token_model: keras.Model, facts: Facts) -> Callable[[EncodedSplit], dict[str, float]]:
     """A function from a split to its loss, span F1 and accuracy, traced once."""
-    outputs = Outputs(token_model)
-    return lambda split: figures_of(split, *outputs(split), tuple(facts["tag_names"]))
+    tag = tagging_function(token_model, facts["tag_names"])
+
+    def figures(split: EncodedSplit) -> dict[str, float]:
+        rows = tag(split)
+        spans = span_figures(rows.expected, rows.actual, facts["tag_names"])
+        return {"loss": rows.loss, "f1": spans["f1"], "accuracy": rows.accuracy}
+
+    return figures
 
 
 def check_model(model: keras.Model, facts: Facts, path: Path) -> None:

@@ -12,10 +12,13 @@ import numpy as np
 
 from keras_rnn.datasets import DataOptions, Dataset, Split
 from keras_rnn.datasets.load import load_from
+from keras_rnn.datasets.readers import listed
 from keras_rnn.datasets.registry import embedded_datasets
+from keras_rnn.datasets.span_tags import are_span_tags, to_iob2
 from keras_rnn.datasets.tagged_files import load_tagged
 from keras_rnn.datasets.tagged_tfds import load_tagged_tfds
 from keras_rnn.errors import UsageError
+from keras_rnn.layers.crf_functions import PADDING_TAG
 from keras_rnn.tasks.prepared import EncodedSplit, PreparedData, sample_rows
 from keras_rnn.tasks.task import Facts
 from keras_rnn.text.columns import TableRows
@@ -25,7 +28,6 @@ from keras_rnn.text.options import TextOptions
 from keras_rnn.text.tokens import MAX_CHARACTERS, padded_tokens, token_features
 from keras_rnn.text.vectorizer import PADDING, UNKNOWN
 
-PADDING_TAG = -1
 EMBEDDINGS, CHARACTERS = "embeddings.npy", "characters.npy"
 FORMS = 2**14  # tokens that are looked up at a time
 
@@ -84,10 +86,32 @@ def load_split(options: DataOptions, facts: Facts) -> Split:
 
 def check_dataset(dataset: Dataset, facts: Facts) -> None:
     """UsageError where the dataset has tags that the run does not know."""
-    for name, split in dataset.splits.items():
-        if "tags" not in split.columns:
-            raise UsageError(f"dataset {dataset.name!r} is none of tagging: its {name} split has no column 'tags'")
+    check_rows(dataset)
+    for split in dataset.splits.values():
         _check_tags(split, facts["tag_names"], f"dataset {dataset.name!r}")
+
+
+def check_rows(dataset: Dataset) -> None:
+    """UsageError where a dataset of the user's own holds rows that could be read wrong.
+
+    Each row has tokens, none of them "", which stands for padding, and a tag for each. Span tags are IOB2: the figures
+    and the transitions of a CRF are those of this scheme.
+    """
+    has_spans = are_span_tags(_distinct(dataset, "tags"))
+    for name, split in dataset.splits.items():
+        for row, (tokens, tags) in enumerate(zip(split["tokens"], split["tags"], strict=True)):
+            if fault := _row_fault(tokens, tags, has_spans):
+                raise UsageError(f"dataset {dataset.name!r}, row {row} of {name}: {fault}")
+
+
+def _row_fault(tokens: Sequence[str], tags: Sequence[str], has_spans: bool) -> str | None:
+    if not len(tokens) or not all(tokens):
+        return f"takes one token at least, none of them empty, got {listed(tokens)}"
+    if len(tokens) != len(tags):
+        return f"takes a tag for each token, got {len(tokens)} tokens and {len(tags)} tags"
+    if has_spans and to_iob2([tags])[0] != list(tags):
+        return f"takes IOB2, which keras_rnn.datasets.span_tags.to_iob2 makes of other schemes, got {listed(tags)}"
+    return None
 
 
 def _check_tags(split: Split, tag_names: Sequence[str], source: str) -> None:
@@ -104,13 +128,10 @@ def encode(dataset: Dataset, options: TextOptions, seed: int, folder: Path) -> d
     """
     if options.tokens != "word":
         raise UsageError(f"tagging takes tokens 'word', which it reads with their characters, got {options.tokens!r}")
+    check_rows(dataset)
     word_vectors = load_word_vectors(options.embeddings) if options.embeddings else None
     train = dataset.train["tokens"]
-    if not any(train):
-        raise UsageError(f"dataset {dataset.name!r}: the training rows hold no token at all")
-    tag_names = sorted(
-        set(chain.from_iterable(chain.from_iterable(split["tags"] for split in dataset.splits.values())))
-    )
+    tag_names = sorted(_distinct(dataset, "tags"))
     if len(tag_names) < 2:
         raise UsageError(f"dataset {dataset.name!r}: takes at least two tags, got {tag_names[0]!r} alone")
     vocabulary = _vocabulary(train, options.vocabulary_size, word_vectors.words if word_vectors else ())
@@ -162,9 +183,10 @@ class TokenEncoder:
             model(padded_tokens([[form] for form in forms[start : start + FORMS]]))
             for start in range(0, len(forms), FORMS)
         ]
-        first = np.zeros((1, 1), np.int32), np.zeros((1, 1, MAX_CHARACTERS), np.int32)
-        self.token_ids = np.concatenate([first[0], *(block["token_ids"] for block in blocks)])[:, 0]
-        self.characters = np.concatenate([first[1], *(block["character_ids"] for block in blocks)])[:, 0]
+        padding = {"token_ids": np.zeros((1, 1), np.int32), "character_ids": np.zeros((1, 1, MAX_CHARACTERS), np.int32)}
+        self.token_ids, self.characters = (
+            np.concatenate([block[name] for block in (padding, *blocks)])[:, 0] for name in padding
+        )
 
     def columns(self, split: Split, max_length: int | None = None) -> dict[str, EncodedTexts]:
         """`token_ids`, `form_ids`, which index `characters`, and `tags` of each row."""

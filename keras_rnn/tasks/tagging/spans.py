@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from seqeval.metrics.v1 import precision_recall_fscore_support
+from seqeval.metrics import v1 as seqeval_metrics
 from seqeval.scheme import IOB2
-from sklearn.metrics import precision_recall_fscore_support as tag_figures
+from sklearn.metrics import precision_recall_fscore_support
 
 from keras_rnn.datasets.span_tags import OUTSIDE, are_span_tags
 
@@ -53,16 +53,25 @@ def figures_by_name(
 ) -> dict[str, dict[str, float]]:
     """The same of the spans of each name, or of each tag that makes no spans, with their number ("support")."""
     if not are_span_tags(tag_names):
-        names = sorted(tag_names)
-        flat_tags = ([tag for row in rows for tag in row] for rows in (expected, actual))
-        columns = tag_figures(*flat_tags, labels=names, average=None, zero_division=0)
-    else:
-        names = _present_names(expected, actual)
-        columns = _strict_iob2(expected, actual, None) if names else ((),) * 4
-    rows = zip(*(np.asarray(column).tolist() for column in columns), strict=True)
-    figures = {name: dict(zip(FIGURES, row, strict=True)) for name, row in zip(names, rows, strict=True)}
+        return figures_by_tag(expected, actual, sorted(tag_names))
+    names = _present_names(expected, actual)
+    figures = _rows(names, _strict_iob2(expected, actual, None)) if names else {}
     absent = {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
     return {name: figures.get(name, absent) for name in span_names(tag_names)}
+
+
+def figures_by_tag(
+    expected: Sequence[Sequence[str]], actual: Sequence[Sequence[str]], tag_names: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """Precision, recall and F1 of the tokens of each tag, with their number ("support")."""
+    sides = ([tag for row in rows for tag in row] for rows in (expected, actual))
+    return _rows(tag_names, precision_recall_fscore_support(*sides, labels=list(tag_names), zero_division=0))
+
+
+def _rows(names: Sequence[str], columns) -> dict[str, dict[str, float]]:
+    """The figures of each name, of an array for each figure."""
+    rows = zip(*(np.asarray(column).tolist() for column in columns), strict=True)
+    return {name: dict(zip(FIGURES, row, strict=True)) for name, row in zip(names, rows, strict=True)}
 
 
 def span_names(tag_names: Sequence[str]) -> list[str]:
@@ -78,4 +87,4 @@ def _present_names(*columns: Sequence[Sequence[str]]) -> list[str]:
 
 def _strict_iob2(expected: Sequence[Sequence[str]], actual: Sequence[Sequence[str]], average: str | None):
     rows = [list(row) for row in expected], [list(row) for row in actual]
-    return precision_recall_fscore_support(*rows, average=average, scheme=IOB2, zero_division=0)
+    return seqeval_metrics.precision_recall_fscore_support(*rows, average=average, scheme=IOB2, zero_division=0)
