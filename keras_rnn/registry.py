@@ -1,11 +1,13 @@
 """Entries by name: what all registries share."""
 
+from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Generic, TypeVar
 
 from keras_rnn.errors import UsageError, unknown_name
 
 Entry = TypeVar("Entry")
+Function = TypeVar("Function", bound=Callable)
 
 
 class Registry(Generic[Entry]):
@@ -20,6 +22,15 @@ class Registry(Generic[Entry]):
         if name in self._entries:
             raise UsageError(f"the {self.kind} {name!r} is registered already")
         self._entries[name] = entry
+
+    def register(self, name: str, make_entry: Callable[[Function], Entry]) -> Callable[[Function], Function]:
+        """A decorator that registers `make_entry(function)`; UsageError where the name is taken."""
+
+        def register(function: Function) -> Function:
+            self.add(name, make_entry(function))
+            return function
+
+        return register
 
     def names(self, pattern: str = "*") -> list[str]:
         """The names that match a shell pattern such as "*lstm*", sorted."""

@@ -45,7 +45,7 @@ HYPERPARAMETERS = {
     "recurrent_dropout": Hyperparameter(
         float, "Share of the state dropped; slow, no cuDNN.", "Share of the state dropped; slow, no cuDNN."
     ),
-    "characters": Hyperparameter(str, "cnn, lstm or none: how a tagger reads the characters of a word.", "cnn,lstm."),
+    "characters": Hyperparameter(str, "cnn or lstm: how a tagger reads the characters of a word.", "cnn,lstm."),
     "character_embedding_size": Hyperparameter(int, "Features of a character.", "Features of a character."),
     "character_hidden_size": Hyperparameter(
         int, "Filters, or units of each direction, of the character encoder.", "Filters or units over characters."

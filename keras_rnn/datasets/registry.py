@@ -25,12 +25,7 @@ def register_dataset(name: str, *, task: str):
     Raises:
         UsageError: the name is taken.
     """
-
-    def register(load):
-        _DATASETS.add(name, EmbeddedDataset(load, task))
-        return load
-
-    return register
+    return _DATASETS.register(name, lambda load: EmbeddedDataset(load, task))
 
 
 def embedded_datasets(task: str | None = None) -> dict[str, EmbeddedDataset]:

@@ -29,12 +29,7 @@ def register_cell(name: str, *, cudnn: bool = False):
     Raises:
         UsageError: the name is registered already.
     """
-
-    def register(make):
-        _CELLS.add(name, Cell(make, cudnn))
-        return make
-
-    return register
+    return _CELLS.register(name, lambda make: Cell(make, cudnn))
 
 
 def list_cells(pattern: str = "*") -> list[str]:

@@ -36,12 +36,7 @@ def register_model(name: str, /, **entry):
     Raises:
         UsageError: the name is taken.
     """
-
-    def register(build):
-        _MODELS.add(name, ModelEntry(build, **entry))
-        return build
-
-    return register
+    return _MODELS.register(name, lambda build: ModelEntry(build, **entry))
 
 
 def list_models(pattern: str = "*", *, task: str | None = None) -> list[str]:

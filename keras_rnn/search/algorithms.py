@@ -39,12 +39,7 @@ def register_algorithm(name: str, /, **entry):
     Raises:
         UsageError: the name is taken.
     """
-
-    def register(make):
-        _ALGORITHMS.add(name, Algorithm(make, **entry))
-        return make
-
-    return register
+    return _ALGORITHMS.register(name, lambda make: Algorithm(make, **entry))
 
 
 def list_algorithms(pattern: str = "*") -> list[str]:

@@ -7,7 +7,7 @@ import keras
 
 from keras_rnn.serving.integrity import file_hashes
 from keras_rnn.serving.layout import SAVED_MODEL
-from keras_rnn.tasks import get_task
+from keras_rnn.tasks import get_task, task_name_of
 from keras_rnn.training.config import config_to_dict
 from keras_rnn.training.run_directory import PACKAGES, Run
 
@@ -57,7 +57,7 @@ def model_card_markdown(card: dict) -> str:
     names = list(splits["validation"])
     table = [["split", *(UNITS.get(name, name) for name in names)], ["---"] * (len(names) + 1)]
     table += [[split, *(f"{values[name]:.4f}" for name in names)] for split, values in splits.items()]
-    paragraph, *others = get_task(config["task"]).serving.card_paragraphs(card)
+    paragraph, *others = get_task(task_name_of(card)).serving.card_paragraphs(card)
     settings = {**config["text"], **config["model"]["hyperparameters"], **config["training"]}
     lines = [
         f"# {config['model']['model']} on {data}",

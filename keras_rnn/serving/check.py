@@ -24,7 +24,7 @@ from keras_rnn.quiet import quiet_stderr
 from keras_rnn.serving.examples import call_examples
 from keras_rnn.serving.integrity import ExportError, verify_files
 from keras_rnn.serving.layout import CHECK, MODEL_CARD, SAVED_MODEL, latest_version
-from keras_rnn.tasks import DEFAULT_TASK, get_contract
+from keras_rnn.tasks import get_contract, task_name_of
 from keras_rnn.tasks.contract import TOLERANCE, Call, Signature
 
 
@@ -125,8 +125,7 @@ def _read_contract(version: Path) -> tuple[ModuleType, dict, list[dict]]:
     """Returns the contract of the version's task, its model card, and the answers in check.json."""
     try:
         card = json.loads((version / MODEL_CARD).read_text(encoding="utf-8"))
-        # Version 0.1 had one task. A version that was written without a run has no config.
-        contract = get_contract(card.get("config", {}).get("task", DEFAULT_TASK))
+        contract = get_contract(task_name_of(card))
         answers = json.loads((version / CHECK).read_text(encoding="utf-8"))
         contract.check_answers(card, answers)
         if not answers:

@@ -20,12 +20,7 @@ def register_exporter(name: str):
     Raises:
         UsageError: the name is taken.
     """
-
-    def register(write: Exporter) -> Exporter:
-        _EXPORTERS.add(name, write)
-        return write
-
-    return register
+    return _EXPORTERS.register(name, lambda write: write)
 
 
 def list_exporters(pattern: str = "*") -> list[str]:

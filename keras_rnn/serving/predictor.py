@@ -9,7 +9,7 @@ from typing import Any
 from keras_rnn.errors import UsageError
 from keras_rnn.serving.layout import MODEL_CARD, latest_version
 from keras_rnn.serving.session import open_session
-from keras_rnn.tasks import DEFAULT_TASK, get_task
+from keras_rnn.tasks import DEFAULT_TASK, get_task, task_name_of
 from keras_rnn.tasks.task import Predictor
 from keras_rnn.training.run_directory import CONFIG, Run, load_text_model, open_run, read_facts
 
@@ -70,7 +70,7 @@ def _saved_model_predictor(directory: Path) -> Predictor:
     try:
         session, signatures = open_session(directory)
         card = json.loads((directory / MODEL_CARD).read_text(encoding="utf-8"))
-        task = get_task(card.get("config", {}).get("task", DEFAULT_TASK))
+        task = get_task(task_name_of(card))
 
         def function(signature: str, input_name: str, output: str | tuple[str, ...]) -> Callable:
             spec = signatures[signature]

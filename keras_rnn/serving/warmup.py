@@ -11,7 +11,7 @@ import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from keras_rnn.serving.examples import call_examples
-from keras_rnn.tasks import get_contract
+from keras_rnn.tasks import get_contract, task_name_of
 from keras_rnn.tasks.contract import Call
 
 BATCH = 8  # a TensorFlow Serving with a smaller max_batch_size does not load the version
@@ -26,7 +26,7 @@ def write_warmup_requests(path: Path, name: str, card: Mapping[str, Any], answer
         card: the model card.
         answers: what the model answers, as its task returns it.
     """
-    contract = get_contract(card["config"]["task"])
+    contract = get_contract(task_name_of(card))
     one_row, batch, whole = (list(contract.calls(card, rows)) for rows in (answers[:1], answers[:BATCH], answers))
     # The last call is that of the longest row alone.
     calls = [one_row[0], batch[0], whole[-1], *batch[1:-1]]

@@ -69,8 +69,8 @@ class PreparedData:
         return f"{self.name}: {self.summary()}, {rows} rows"
 
     def summary(self) -> str:
-        """A few words on the dataset, before its rows are counted."""
-        return "no facts"
+        """A few words on the dataset, before its rows are counted: of a classifier, how many classes."""
+        return f"{len(self.facts)} facts"
 
 
 def sample_rows(rows: Sequence, count: int = SAMPLES) -> list:

@@ -1,7 +1,9 @@
 """The tasks by name. A task is imported when it is asked for, so that the names cost no TensorFlow."""
 
+from collections.abc import Mapping
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 from keras_rnn.registry import Registry
 from keras_rnn.tasks.task import Task
@@ -39,6 +41,11 @@ def get_task(name: str) -> Task:
 def get_contract(name: str) -> ModuleType:
     """The task's module `contract`, whose import loads neither TensorFlow nor Keras."""
     return import_module(f"{_PACKAGES.get(name)}.contract")
+
+
+def task_name_of(card: Mapping[str, Any]) -> str:
+    """The task of an export, by its model card. That of version 0.1 names none, and there was one."""
+    return card.get("config", {}).get("task", DEFAULT_TASK)
 
 
 register_task("classification", "keras_rnn.tasks.classification")

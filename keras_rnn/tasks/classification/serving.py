@@ -10,14 +10,12 @@ import tensorflow as tf
 from keras_rnn.models import token_ids_model_of, token_model_of, vectorizer_of
 from keras_rnn.tasks.classification.predictions import keras_predictor, saved_model_predictor
 from keras_rnn.tasks.graphs import lookup_tables, signature
+from keras_rnn.tasks.probes import same_alone, with_edge_cases
 from keras_rnn.tasks.task import Facts
 from keras_rnn.text.vectorizer import WordIds
 
 __all__ = ["answers", "card_paragraphs", "keras_predictor", "rows_independent", "saved_model_predictor", "signatures"]
 
-SINGLE_TEXTS = 4  # texts that `rows_independent` asks one by one
-SINGLE_TEXT_TOLERANCE = 1e-3  # float16 layers differ by less, and padding makes a larger difference
-UNKNOWN_WORDS = "qqqxzj zzzvqk"
 EXAMPLE = {"text": tf.io.FixedLenFeature((), tf.string)}
 
 
@@ -48,7 +46,7 @@ def answers(model: keras.Model, facts: Facts, samples: Sequence[str]) -> list[di
 
 def check_texts(model: keras.Model, samples: Sequence[str] = ()) -> list[str]:
     """`samples`, or without any texts of the model's own words; then the empty string and unknown words."""
-    return list(dict.fromkeys([*(samples or _texts_of_the_vocabulary(model)), "", UNKNOWN_WORDS]))
+    return with_edge_cases(samples or _texts_of_the_vocabulary(model))
 
 
 def _texts_of_the_vocabulary(model: keras.Model) -> list[str]:
@@ -60,18 +58,16 @@ def _texts_of_the_vocabulary(model: keras.Model) -> list[str]:
 def rows_independent(model: keras.Model, answers: list[dict]) -> bool:
     """Whether the answer to a text is the same in every batch: False where padding reaches the recurrent layers.
 
-    Two things are checked. An embedding may leave padding unmasked. A layer of the user may drop the mask, so the model
-    answers the shortest texts of `answers` one by one.
+    An embedding may leave padding unmasked; else `same_alone` tells.
     """
     embeddings = [layer for layer in token_model_of(model).layers if isinstance(layer, keras.layers.Embedding)]
     if not embeddings or not all(layer.mask_zero for layer in embeddings):
         return False
-    with tf.device("CPU:0"):
-        for row in sorted(answers, key=lambda row: len(row["token_ids"]))[:SINGLE_TEXTS]:
-            probabilities = tf.nn.softmax(model(tf.constant([row["text"]]), training=False))[0].numpy()
-            if np.abs(probabilities - np.array(row["probabilities"])).max() > SINGLE_TEXT_TOLERANCE:
-                return False
-    return True
+
+    def ask(row: Mapping[str, Any]) -> np.ndarray:
+        return tf.nn.softmax(model(tf.constant([row["text"]]), training=False))[0].numpy()
+
+    return same_alone(answers, "token_ids", "probabilities", ask)
 
 
 def signatures(model: keras.Model, facts: Facts, network: Callable) -> tuple[dict[str, Callable], list]:

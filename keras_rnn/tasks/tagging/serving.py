@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_rnn.tasks.graphs import lookup_tables, signature
+from keras_rnn.tasks.probes import same_alone, with_edge_cases
 from keras_rnn.tasks.tagging.predictions import keras_predictor, saved_model_predictor, tag_function, tagged_text
 from keras_rnn.tasks.task import Facts
 from keras_rnn.text.tokens import split_sentences
@@ -21,10 +22,6 @@ __all__ = [
     "signatures",
 ]
 
-SINGLE_TEXTS = 4  # sentences that `rows_independent` asks one by one
-SINGLE_TEXT_TOLERANCE = 1e-3  # float16 layers differ by less
-UNKNOWN_WORDS = "qqqxzj zzzvqk"
-
 
 def answers(model: keras.Model, facts: Facts, samples: Sequence[Sequence[str]]) -> list[dict]:
     """The answers of a full model to sentences, as one batch, on the CPU.
@@ -35,7 +32,7 @@ def answers(model: keras.Model, facts: Facts, samples: Sequence[Sequence[str]]) 
     Returns:
         For each sentence, in order: "text", "tokens", "tags" and "confidence", a number a token.
     """
-    texts = list(dict.fromkeys([*(" ".join(tokens) for tokens in samples), "", UNKNOWN_WORDS]))
+    texts = with_edge_cases([" ".join(tokens) for tokens in samples])
     with tf.device("CPU:0"):  # a GPU may round more roughly than the check allows
         columns = keras_predictor(model, facts).tag(texts)
     rows = [tagged_text(*row) for row in zip(texts, *columns, strict=True)]
@@ -44,13 +41,12 @@ def answers(model: keras.Model, facts: Facts, samples: Sequence[Sequence[str]]) 
 
 def rows_independent(model: keras.Model, answers: list[dict]) -> bool:
     """Whether the shortest sentences, asked about alone, have the tags and confidences that they have among others."""
-    with tf.device("CPU:0"):
-        for row in sorted(answers, key=lambda row: len(row["tokens"]))[:SINGLE_TEXTS]:
-            outputs = model(tf.constant([row["tokens"]]), training=False)
-            alone = tf.gather(outputs["marginals"], outputs["tags"], batch_dims=2)[0].numpy()
-            if np.abs(alone - np.array(row["confidence"])).max() > SINGLE_TEXT_TOLERANCE:
-                return False
-    return True
+
+    def ask(row: Mapping[str, Any]) -> np.ndarray:
+        outputs = model(tf.constant([row["tokens"]]), training=False)
+        return tf.gather(outputs["marginals"], outputs["tags"], batch_dims=2)[0].numpy()
+
+    return same_alone(answers, "tokens", "confidence", ask)
 
 
 def signatures(model: keras.Model, facts: Facts, network: Callable) -> tuple[dict[str, Callable], list]:
