@@ -7,18 +7,13 @@ rows go to results.csv in this folder, those of data sets run anew replaced. The
 on the rows of SNIPS' own, and on a tenth of CoNLL-2000's training rows.
 """
 
-import argparse
-import csv
-import json
-import statistics
 import sys
-import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from measure import measured  # noqa: E402
+from seeds import baselines_of, run_seeds, trained_row  # noqa: E402
 
 VECTORS = "glove/glove.6B.50d.top50k.txt.gz"
 GLOVE = "--vocabulary-size 70000 --hidden-size 200 --epochs 12 --patience 12"
@@ -36,47 +31,13 @@ def run_one(dataset: str, seed: int, data: Path, folder: Path) -> dict:
     train = ["keras-rnn", "train", "--task", "tagging", *OPTIONS[dataset].split()]
     if dataset != "slot_requests":
         train += ["--data", data / dataset, "--embeddings", data / VECTORS]
-    train += ["--seed", seed, "--no-export", "--out", run]
-    print(" ".join(map(str, train)), flush=True)
-    trained = measured(train)
-    metrics = json.loads((run / "metrics.json").read_text())
-    row = {
-        "dataset": dataset,
-        "seed": seed,
-        "test_f1": round(metrics["test"]["f1"], 4),
-        "validation_f1": round(metrics["validation"]["f1"], 4),
-        "best_epoch": metrics["best_epoch"],
-        "seconds": round(trained.seconds),
-        "peak_mib": round(trained.peak_bytes / 2**20),
-    }
+    figures = {"test_f1": ("test", "f1"), "validation_f1": ("validation", "f1")}
+    row = trained_row(train, run, dataset, seed, figures)
     if seed == 0:
-        measured(["keras-rnn", "evaluate", run, "--baseline"])
-        baselines = json.loads((run / "evaluation-test.json").read_text())["baselines"]
-        row["word_list_f1"] = round(baselines["word list"]["f1"], 4)
+        row["word_list_f1"] = round(baselines_of(run)["word list"]["f1"], 4)
     print(row, flush=True)
     return row
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--only", nargs="*", default=list(OPTIONS), choices=list(OPTIONS))
-    parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
-    options = parser.parse_args()
-    path = HERE / "results.csv"
-    rows = list(csv.DictReader(path.open())) if path.is_file() else []
-    rows = [row for row in rows if row["dataset"] not in options.only]
-    with tempfile.TemporaryDirectory() as folder:
-        for dataset in options.only:
-            dataset_rows = [run_one(dataset, seed, options.data, Path(folder)) for seed in options.seeds]
-            mean = statistics.mean(row["test_f1"] for row in dataset_rows)
-            print(f"{dataset}: mean span F1 {mean:.4f}, bar {BAR[dataset]}", flush=True)
-            rows += dataset_rows
-            with path.open("w", newline="") as file:
-                writer = csv.DictWriter(file, COLUMNS)
-                writer.writeheader()
-                writer.writerows(rows)
-
-
 if __name__ == "__main__":
-    main()
+    run_seeds(__doc__.splitlines()[0], HERE / "results.csv", COLUMNS, BAR, "test_f1", run_one)
