@@ -15,9 +15,9 @@ from keras_rnn.layers import (
     CharacterEncoder,
     TagDecoder,
     TokenDropout,
-    TokenEmbedding,
     rnn_stack,
 )
+from keras_rnn.models.token_embedding import embed_tokens
 
 
 def sequence_tagger(
@@ -88,19 +88,16 @@ def sequence_tagger(
 
     # Words to vectors
     token_ids = inputs = keras.Input((None,), dtype="int32", name="token_ids")
-    embedding = TokenEmbedding(
-        vocabulary_size,
-        whole_number("embedding_size", embedding_size),
-        mask_zero=True,
-        trainable=flag("trainable_embeddings", trainable_embeddings),
-        name="embedding",
-    )
     x = token_ids
     if rate("token_dropout", token_dropout):
         x = TokenDropout(token_dropout, name="token_dropout")(x)
-    x = embedding(x)
-    if embeddings is not None:
-        embedding.set_weights([np.asarray(embeddings, dtype="float32")])
+    x = embed_tokens(
+        x,
+        vocabulary_size,
+        whole_number("embedding_size", embedding_size),
+        embeddings,
+        trainable=trainable_embeddings,
+    )
 
     # Characters to a second vector a word
     if characters is not None:

@@ -8,8 +8,9 @@ import numpy as np
 from keras_rnn import checks
 from keras_rnn.checks import flag, one_of, rate, whole_number
 from keras_rnn.errors import UsageError
-from keras_rnn.layers import POOLINGS, TokenEmbedding, pool_sequence, rnn_stack
+from keras_rnn.layers import POOLINGS, pool_sequence, rnn_stack
 from keras_rnn.models.text_model import text_model
+from keras_rnn.models.token_embedding import embed_tokens
 
 
 def text_classifier(
@@ -71,17 +72,14 @@ def text_classifier(
 
     # Token ids to vectors
     token_ids = keras.Input((None,), dtype="int32", name="token_ids")
-    embedding = TokenEmbedding(
+    x = embed_tokens(
+        token_ids,
         vocabulary_size,
         embedding_size,
-        mask_zero=flag("mask_padding", mask_padding),
-        trainable=flag("trainable_embeddings", trainable_embeddings),
-        name="embedding",
+        embeddings,
+        trainable=trainable_embeddings,
+        mask_padding=mask_padding,
     )
-    x = embedding(token_ids)
-    if embeddings is not None:
-        embedding.set_weights([np.asarray(embeddings, dtype="float32")])
-
     if rate("embedding_dropout", embedding_dropout):
         x = keras.layers.SpatialDropout1D(embedding_dropout, name="embedding_dropout")(x)
 

@@ -16,8 +16,8 @@ from keras_rnn.search.journal import read_journal
 from keras_rnn.search.ranges import Range
 from keras_rnn.search.records import records_from_events
 from keras_rnn.search.scores import best_record
-from keras_rnn.search.space import search_space
 from keras_rnn.search.trial import COMPLETED, DIED, ERROR, FAILED, NAN_LOSS, NO_SPACE, OUT_OF_MEMORY, TIME_OUT, Result
+from tests.support.spaces import make_space
 from tests.support.sweeps import (
     OBJECTIVE,
     Killed,
@@ -31,10 +31,6 @@ from tests.support.sweeps import (
 )
 
 CELLS = ["lstm", "gru"]
-
-
-def make_space(options, **settings):
-    return search_space(options, **settings)[1]
 
 
 def plain():

@@ -1,4 +1,3 @@
-import warnings
 from itertools import product
 
 import pytest
@@ -6,23 +5,11 @@ import pytest
 from keras_rnn.search.algorithms import create_oracle, list_algorithms
 from keras_rnn.search.proposals import Proposals
 from keras_rnn.search.ranges import Range
-from keras_rnn.search.space import search_space
 from keras_rnn.search.trial import NAN_LOSS, Result
+from tests.support.spaces import PLAIN, make_space
 from tests.support.sweeps import OBJECTIVE, good_result, proposals_maker, run_driver
 
-
-@pytest.fixture(autouse=True)
-def quiet():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def make_space(options, **settings):
-    return search_space(options, **settings)[1]
-
-
-PLAIN = {"cell": ["lstm", "gru"], "num_layers": [1, 2, 3], "hidden_size": [8, 16]}
+pytestmark = pytest.mark.usefixtures("without_warnings")
 
 
 def run(algorithm, space, tmp_path, monkeypatch, *, result=good_result, epochs=3, **options):

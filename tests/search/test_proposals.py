@@ -1,5 +1,3 @@
-import warnings
-
 import keras_tuner
 import pytest
 
@@ -7,23 +5,11 @@ from keras_rnn.search import proposals as proposals_module
 from keras_rnn.search.algorithms import create_oracle
 from keras_rnn.search.proposals import Proposals, make_job, trial_count
 from keras_rnn.search.ranges import Range
-from keras_rnn.search.space import search_space
 from keras_rnn.search.trial import NAN_LOSS, Job, Result
+from tests.support.spaces import PLAIN, make_space
 from tests.support.sweeps import OBJECTIVE, proposals_maker
 
-
-@pytest.fixture(autouse=True)
-def quiet():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def make_space(options, **settings):
-    return search_space(options, **settings)[1]
-
-
-PLAIN = {"cell": ["lstm", "gru"], "num_layers": [1, 2, 3], "hidden_size": [8, 16]}
+pytestmark = pytest.mark.usefixtures("without_warnings")
 
 
 def test_a_job_is_what_was_proposed_without_what_hyperband_says_beside():

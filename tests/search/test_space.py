@@ -1,5 +1,3 @@
-import json
-
 import keras_tuner
 import numpy as np
 import pytest
@@ -7,18 +5,7 @@ import pytest
 from keras_rnn import Range, UsageError
 from keras_rnn.search.space import check_names, search_space
 from keras_rnn.search.space_config import describe_space
-
-
-def space(**options):
-    return search_space(options)[1]
-
-
-def per_layer(**options):
-    return search_space({"hidden_size": [8, 16], **options}, hidden_size_per_layer=True)[1]
-
-
-def saved(hyperparameters):
-    return json.loads(json.dumps(hyperparameters.get_config()))
+from tests.support.spaces import per_layer, saved, space
 
 
 def test_what_is_open_is_searched_and_the_rest_is_fixed():

@@ -1,23 +1,9 @@
-import json
-
 import keras_tuner
 import pytest
 
 from keras_rnn import Range
-from keras_rnn.search.space import search_space
 from keras_rnn.search.space_config import space_differences
-
-
-def space(**options):
-    return search_space(options)[1]
-
-
-def per_layer(**options):
-    return search_space({"hidden_size": [8, 16], **options}, hidden_size_per_layer=True)[1]
-
-
-def saved(hyperparameters):
-    return json.loads(json.dumps(hyperparameters.get_config()))
+from tests.support.spaces import per_layer, saved, space
 
 
 def declare_ints(*names, **options):
