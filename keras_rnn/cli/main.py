@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from keras_rnn.cli.next_command import complete_line
 from keras_rnn.cli.options import RunDirectory, evaluation_options, hidden_size, run_options, with_options
 from keras_rnn.cli.quiet import import_tensorflow
 from keras_rnn.cli.tune import tune
@@ -56,7 +57,7 @@ def train(
     saved_model = run.directory / "saved_model"
     if export and not versions(saved_model):
         keras_rnn.export(run, saved_model)
-    print(f"run {run.directory} is complete; try: keras-rnn predict {run.directory} 'not good, but cheap'")
+    print(complete_line(run))
 
 
 app.command()(tune)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from keras_rnn.cli.next_command import complete_line
 from keras_rnn.cli.options import run_options, searched_options, with_options
 from keras_rnn.cli.quiet import import_tensorflow, quiet_tensorflow
 from keras_rnn.errors import UsageError
@@ -105,9 +106,7 @@ def _print_outcome(sweep: "Sweep") -> None:
         if (sweep.directory / name).is_file():
             print(sweep.directory / name)
     if sweep.run is not None:
-        print(
-            f"run {sweep.run.directory} is complete; try: keras-rnn predict {sweep.run.directory} 'not good, but cheap'"
-        )
+        print(complete_line(sweep.run))
     else:
         print(f"to train it into a run directory: {shlex.join(['keras-rnn', *sys.argv[1:], '--train-best'])}")
 

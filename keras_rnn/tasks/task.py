@@ -169,6 +169,7 @@ class Task:
         name: what stands after `--task`.
         description: one line.
         default_dataset, default_model: names.
+        example: a text that shows what a model of the default dataset learns.
         objective: which epoch is best.
         reported_metrics: the names in an epoch's row, which a sweep may take as its objective.
         run_files: the facts that a run directory keeps, lists of strings, and the file of each.
@@ -180,6 +181,7 @@ class Task:
     description: str
     default_dataset: str
     default_model: str
+    example: str
     objective: Objective
     reported_metrics: tuple[str, ...]
     rows: Rows

@@ -26,7 +26,8 @@ def command(monkeypatch, capfd, tmp_path):
 
     def record(**options):
         asked.update(options)
-        run = SimpleNamespace(directory=Path("s/best")) if options.get("train_best") else None
+        task = SimpleNamespace(example="not good, but cheap")
+        run = SimpleNamespace(directory=Path("s/best"), task=task) if options.get("train_best") else None
         return swept(options.get("out", "sweeps/a"), run)
 
     monkeypatch.chdir(tmp_path)

@@ -1,5 +1,8 @@
 import itertools
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -16,6 +19,7 @@ from keras_rnn.tasks.tagging.rows import TaggingData, TokenEncoder
 from keras_rnn.tasks.tagging.spans import Span, figures_by_name, span_figures, spans_of
 from keras_rnn.text.tokens import split_sentences
 
+ROOT = Path(__file__).parents[2]
 SMALL = {
     "task": "tagging",
     "embedding_size": 32,
@@ -111,6 +115,19 @@ def test_an_export_answers_as_the_run_does(run, tmp_path):
     card = json.loads((version / "assets.extra" / "model_card.json").read_text())
     assert card["tag_names"] == list(run.tag_names)
     assert "A sequence tagger with" in (version / "assets.extra" / "model_card.md").read_text()
+
+
+def test_a_fresh_process_loads_and_exports_the_run(run, tmp_path):
+    """Nothing has imported the task there, whose layers the file names."""
+    script = (
+        "import sys, keras_rnn; from keras_rnn.cli import main; from keras_rnn.training import run_directory\n"
+        "print(sorted(keras_rnn.load_text_model(sys.argv[1] + '/model.keras').output))\n"
+        "sys.argv[1:] = ['export', sys.argv[1], '--to', sys.argv[2]]; main.main()\n"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", script, run.directory, tmp_path / "m"], capture_output=True, text=True, cwd=ROOT
+    )
+    assert shown.stdout.splitlines() == ["['marginals', 'tags']", str(tmp_path / "m" / "1")], shown.stderr[-2000:]
 
 
 def test_a_keras_file_needs_its_run_directory(run, tmp_path):

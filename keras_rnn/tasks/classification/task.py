@@ -9,6 +9,7 @@ TASK = Task(
     description="one label a text",
     default_dataset="negated_reviews",
     default_model=DEFAULT_MODEL,
+    example="not good, but cheap",
     objective=Objective("val_accuracy", "max"),
     reported_metrics=("loss", "accuracy", "val_loss", "val_accuracy"),
     rows=rows,

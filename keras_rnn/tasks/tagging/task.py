@@ -9,6 +9,7 @@ TASK = Task(
     description="one tag a token: names, slots, chunks, parts of speech",
     default_dataset="slot_requests",
     default_model=DEFAULT_TAGGER,
+    example="a table for two at Blue Lantern tomorrow",
     objective=Objective("val_f1", "max"),
     reported_metrics=("loss", "val_loss", "val_f1", "val_accuracy"),
     rows=rows,
