@@ -73,7 +73,7 @@ def find_columns(
         UsageError: a given column is missing, or the columns cannot be told.
     """
     first = rows[0]
-    given = [*text_columns, *([label_column] if label_column is not None else [])]
+    chosen = [*text_columns, *([label_column] if label_column is not None else [])]
     if label_column in text_columns:
         raise UsageError(f"{path}: column {label_column!r} is given both as text and as label")
     if isinstance(first, dict):
@@ -83,8 +83,8 @@ def find_columns(
     names = tuple(name.strip() for name in first)
     if header is None:
         # A number may be the number of a column and, by chance, a value of the first row; then all must be there.
-        spelled = [name for name in given if not name.isdecimal()]
-        named = any(name in names for name in spelled) or (given and all(name in names for name in given))
+        spelled = [name for name in chosen if not name.isdecimal()]
+        named = any(name in names for name in spelled) or (chosen and all(name in names for name in chosen))
         header = looks_like_header(first) or bool(named)
     if not header:
         return _numbered(path, rows, text_columns, label_column)
@@ -101,7 +101,7 @@ def looks_like_header(row: Sequence[str]) -> bool:
 def _named(
     path: Path, names: tuple[str, ...], text_columns: Sequence[str], label: str | None, header: bool | None
 ) -> Columns:
-    _check_given(path, names, text_columns, label)
+    _check_chosen(path, names, text_columns, label)
     texts = tuple(text_columns)
     known = {name.lower(): name for name in reversed(names) if name not in texts}
     if label is None:
@@ -122,7 +122,7 @@ def _named(
 
 def _numbered(path: Path, rows: Sequence[list[str]], text_columns: Sequence[str], label: str | None) -> Columns:
     names = tuple(str(number) for number in range(1, len(rows[0]) + 1))
-    _check_given(path, names, text_columns, label, f"no header, its first row is {listed(rows[0])}, and columns ")
+    _check_chosen(path, names, text_columns, label, f"no header, its first row is {listed(rows[0])}, and columns ")
     values = {name: [row[at] for row in rows if len(row) == len(names)] for at, name in enumerate(names)}
     texts = tuple(text_columns)
     fault = UsageError(
@@ -144,7 +144,7 @@ def _numbered(path: Path, rows: Sequence[list[str]], text_columns: Sequence[str]
     return Columns(names, label, texts, False)
 
 
-def _check_given(
+def _check_chosen(
     path: Path, names: tuple[str, ...], text_columns: Sequence[str], label: str | None, what: str = ""
 ) -> None:
     for name in (*text_columns, *([label] if label is not None else [])):

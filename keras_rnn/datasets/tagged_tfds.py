@@ -8,7 +8,7 @@ import numpy as np
 from keras_rnn.datasets.readers import listed
 from keras_rnn.datasets.tagged_files import Columns, spans_to_iob2
 from keras_rnn.datasets.tagged_json import TAG_NAMES, TOKEN_NAMES
-from keras_rnn.datasets.tfds import BATCH, _builder, _prepare
+from keras_rnn.datasets.tfds import BATCH, download_and_prepare, open_builder
 from keras_rnn.errors import UsageError
 
 
@@ -41,9 +41,9 @@ def load_tagged_tfds(
         UsageError: the set or a feature is unknown, the features cannot be told, a row is malformed, the train split
             has no tags, or the set cannot be downloaded.
     """
-    builder = _builder(name, data_dir, other_names)
+    builder = open_builder(name, data_dir, other_names)
     token_column, tag_column = _features(name, builder.info, token_column, tag_column)
-    _prepare(name, builder, manual_dir)
+    download_and_prepare(name, builder, manual_dir)
     tag_names = getattr(builder.info.features[tag_column].feature, "names", None)
     present = [split for split in ("train", "test", "validation") if split in builder.info.splits]
     if "train" not in present:

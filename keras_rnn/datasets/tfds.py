@@ -72,9 +72,9 @@ def load_tfds(
         UsageError: the set or a feature is unknown, the features cannot be told, some rows of a split have
             no label, or the set cannot be downloaded.
     """
-    builder = _builder(name, data_dir, other_names)
+    builder = open_builder(name, data_dir, other_names)
     columns = _columns(name, builder.info, text_columns, label_column)
-    _prepare(name, builder, manual_dir)
+    download_and_prepare(name, builder, manual_dir)
     class_names = tuple(builder.info.features[columns.label].names)
     # A mocked builder knows no splits, the table does.
     own = set(builder.info.splits) or {"train", columns.test}
@@ -89,7 +89,8 @@ def load_tfds(
     return class_names, splits
 
 
-def _builder(name: str, data_dir: str | Path | None, other_names: Sequence[str]):
+def open_builder(name: str, data_dir: str | Path | None, other_names: Sequence[str]):
+    """The builder of a set; UsageError with near misses where there is none."""
     import tensorflow_datasets as tfds
 
     # Community sets are left out: TFDS lists them from the network.
@@ -117,8 +118,8 @@ def _columns(name: str, info, text_columns: Sequence[str], label_column: str | N
     texts = [key for key, feature in features.items() if feature.shape == () and feature.np_dtype == np.object_]
     labels = [key for key, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)]
     has = f"it has the texts {listed(texts) or 'none'} and the labels {listed(labels) or 'none'}"
-    for given, kind, fit in [(text_columns, "text", texts), ([label_column], "label", labels)]:
-        for column in given:
+    for chosen, kind, fit in [(text_columns, "text", texts), ([label_column], "label", labels)]:
+        for column in chosen:
             if column is not None and column not in fit:
                 raise UsageError(f"{name} has no {kind} feature {column!r}; {has}")
     found = KNOWN_SETS.get(name.partition(":")[0])
@@ -134,7 +135,8 @@ def _columns(name: str, info, text_columns: Sequence[str], label_column: str | N
     return TfdsColumns(texts, label, found.test)
 
 
-def _prepare(name: str, builder, manual_dir: str | Path | None) -> None:
+def download_and_prepare(name: str, builder, manual_dir: str | Path | None) -> None:
+    """Downloads and prepares a set that is not prepared yet; UsageError where it cannot be."""
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
     from tensorflow_datasets.core.download.extractor import ExtractError

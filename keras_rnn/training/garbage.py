@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def earlier_objects_kept() -> Iterator[None]:
+def frozen_gc() -> Iterator[None]:
     """Meanwhile garbage is looked for only among objects that are made meanwhile; tracing a model makes many.
 
     Nothing changes where somebody else has frozen objects already: they could not be told apart in the end.

@@ -20,7 +20,7 @@ from keras_rnn.training.batches import EpochBatches
 from keras_rnn.training.checkpoint import load_checkpoint, save_checkpoint
 from keras_rnn.training.config import RunConfig, run_config
 from keras_rnn.training.device import device_line, forms_line, grow_gpu_memory, recurrent_layers
-from keras_rnn.training.garbage import earlier_objects_kept
+from keras_rnn.training.garbage import frozen_gc
 from keras_rnn.training.history import Epoch, best_epoch, diverged, should_stop, write_history
 from keras_rnn.training.plots import plot_history
 from keras_rnn.training.prepare import MANIFEST, open_prepared, prepare_configured
@@ -74,7 +74,7 @@ def train(
     console.print(f"run directory: {directory}", highlight=False, soft_wrap=True)
     if not (directory / run_files.METRICS).is_file():
         began = time.perf_counter()
-        with earlier_objects_kept():
+        with frozen_gc():
             try:
                 prepared = _prepared(config, directory, dataset_object, console)
             except UsageError:

@@ -2,7 +2,7 @@ import gc
 
 import pytest
 
-from keras_rnn.training.garbage import earlier_objects_kept
+from keras_rnn.training.garbage import frozen_gc
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def nothing_frozen():
 @pytest.mark.usefixtures("nothing_frozen")
 def test_objects_are_frozen_meanwhile_even_if_it_fails():
     def fail_within():
-        with earlier_objects_kept():
+        with frozen_gc():
             assert gc.get_freeze_count()
             raise KeyError
 
@@ -30,6 +30,6 @@ def test_objects_are_frozen_meanwhile_even_if_it_fails():
 @pytest.mark.usefixtures("nothing_frozen")
 def test_what_others_froze_stays_frozen():
     gc.freeze()
-    with earlier_objects_kept():
+    with frozen_gc():
         frozen = gc.get_freeze_count()
     assert gc.get_freeze_count() == frozen > 0
