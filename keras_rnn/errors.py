@@ -14,8 +14,8 @@ class UsageError(ValueError):
 
 def unknown_name(kind: str, name: object, choices: Iterable[str]) -> UsageError:
     """The error for a `name` that is none of `choices`, with its near misses (or all choices) listed."""
-    known = sorted(choices)
-    near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
-    if near:
-        return UsageError(f"unknown {kind} {name!r}; did you mean {' or '.join(map(repr, near))}?")
-    return UsageError(f"unknown {kind} {name!r}; it takes one of: {', '.join(known)}")
+    sorted_choices = sorted(choices)
+    near_misses = difflib.get_close_matches(str(name), sorted_choices, n=3, cutoff=0.5)
+    if near_misses:
+        return UsageError(f"unknown {kind} {name!r}; did you mean {' or '.join(map(repr, near_misses))}?")
+    return UsageError(f"unknown {kind} {name!r}; it takes one of: {', '.join(sorted_choices)}")

@@ -21,8 +21,8 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     temp_path = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
         yield temp_path
-        with open(temp_path, "rb") as written:
-            os.fsync(written.fileno())
+        with open(temp_path, "rb") as temp_file:
+            os.fsync(temp_file.fileno())
         os.replace(temp_path, path)
     except OSError as error:
         raise OSError(error.errno, f"cannot write {path}: {error.strerror or error}") from error
@@ -36,12 +36,12 @@ def remove_debris(folder: Path) -> None:
         shutil.rmtree(debris) if debris.is_dir() else debris.unlink()
 
 
-def make_folder(path: Path, what: str) -> None:
-    """Makes the folder `path`, and those above it, where it is not there; UsageError that calls it `what`."""
+def make_folder(path: Path, description: str) -> None:
+    """Makes the folder `path` and its parents; a UsageError names it by its `description`."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"cannot make the {what} {path}: {error.strerror}") from error
+        raise UsageError(f"cannot make the {description} {path}: {error.strerror}") from error
 
 
 def write_json(path: str | Path, value: Any) -> None:

@@ -1,4 +1,4 @@
-"""Imports as large as TensorFlow's, made quicker."""
+"""Quicker imports of packages as large as TensorFlow."""
 
 import gc
 import sys
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def imports_without_gc() -> Iterator[None]:
-    """Imports within it run without the garbage collector, which never looks through their objects later either."""
+    """Imports run without the garbage collector, which also skips their objects later."""
     gc.disable()
     try:
         yield
@@ -19,9 +19,9 @@ def imports_without_gc() -> Iterator[None]:
 
 @contextmanager
 def imports_without(*packages: str) -> Iterator[None]:
-    """What is imported within does without `packages`, as if not installed; unless imported already.
+    """Imports run as if `packages` were not installed; packages that are imported already stay.
 
-    Keras imports scikit-learn and Matplotlib for wrappers and pictures of its own, where it finds them.
+    Keras imports scikit-learn and Matplotlib, where they are installed, for its own wrappers and pictures.
     """
     hidden = [package for package in packages if package not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]

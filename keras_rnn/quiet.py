@@ -11,16 +11,16 @@ from contextlib import contextmanager
 def quiet_stderr() -> Iterator[None]:
     """Holds back what is written to file descriptor 2; on an exception it is written after all."""
     sys.stderr.flush()
-    real = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
+    stderr_copy = os.dup(2)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), 2)
         try:
             yield
         except BaseException:
-            os.dup2(real, 2)
-            held.seek(0)
-            os.write(2, held.read())
+            os.dup2(stderr_copy, 2)
+            captured.seek(0)
+            os.write(2, captured.read())
             raise
         finally:
-            os.dup2(real, 2)
-            os.close(real)
+            os.dup2(stderr_copy, 2)
+            os.close(stderr_copy)

@@ -17,7 +17,7 @@ from keras_rnn.text.encoded import length_batches
 from keras_rnn.text.gather import gather_function
 from keras_rnn.training.options import TrainingOptions
 
-POOL_BATCHES = 50  # rows are sorted by length within so many batches: random enough, and hardly any padding
+POOL_BATCHES = 50  # rows are sorted by length within this many batches: random enough, and hardly any padding
 
 
 def epoch_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
@@ -33,15 +33,15 @@ def epoch_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -
         rows = order[start : start + pool]
         order[start : start + pool] = rows[np.argsort(lengths[rows], kind="stable")]
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-    whole = len(order) // batch_size
-    return [*(batches[index] for index in rng.permutation(whole)), *batches[whole:]]
+    full_batches = len(order) // batch_size
+    return [*(batches[index] for index in rng.permutation(full_batches)), *batches[full_batches:]]
 
 
 def epoch_token_batches(lengths: np.ndarray, batch_tokens: int, seed: int, epoch: int) -> list[np.ndarray]:
     """The rows of each batch of one epoch: as many of like length as keep rows times the longest in `batch_tokens`.
 
-    A longer row has a batch of its own. Every epoch has the same lengths in its batches, and so as many batches: of
-    the rows that are as long as each other, chance says which goes where, and it says the order of the batches.
+    A longer row has a batch of its own. Every epoch has batches of the same lengths, and so the same number of them.
+    Chance orders the batches, and the rows of equal length among them.
     """
     rng = np.random.default_rng([seed, epoch])
     order = rng.permutation(np.arange(len(lengths), dtype=np.int32))
@@ -59,7 +59,7 @@ class EpochBatches(keras.callbacks.Callback):
     Attributes:
         steps: batches of an epoch.
         dataset: the inputs and the targets of each batch of the epoch under way (see `encoded_batches`), and then its
-            end, so that the last of several steps that are taken at a time are those that are left.
+            end, so that Keras stops there when it takes several steps at a time.
     """
 
     def __init__(self, split: EncodedSplit, options: TrainingOptions):

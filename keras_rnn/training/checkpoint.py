@@ -30,9 +30,9 @@ def save_checkpoint(path: Path, model: keras.Model | None, history: list[Epoch])
 
 
 def load_checkpoint(path: Path, model: keras.Model) -> list[Epoch]:
-    """Puts the variables back into a model whose optimizer is built, and that was built as it was then.
+    """Puts the variables back into a model that is built as the saved one was, its optimizer included.
 
-    Of a checkpoint without a model it leaves the model as it is.
+    A checkpoint without a model leaves the model as it is.
 
     Returns:
         The history.
@@ -42,11 +42,11 @@ def load_checkpoint(path: Path, model: keras.Model) -> list[Epoch]:
     """
     variables = _variables(model)
     try:
-        with np.load(path, allow_pickle=False) as saved:
-            history = json.loads(str(saved["history"]))
-            if "ended" in saved:
+        with np.load(path, allow_pickle=False) as arrays:
+            history = json.loads(str(arrays["history"]))
+            if "ended" in arrays:
                 return history
-            values = [saved[f"variable_{i}"] for i in range(len(variables))]
+            values = [arrays[f"variable_{i}"] for i in range(len(variables))]
     except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UsageError(f"{path} is no checkpoint of this run: {error}") from None
     for variable, value in zip(variables, values, strict=True):

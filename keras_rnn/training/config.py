@@ -39,7 +39,7 @@ class RunConfig:
             )
 
 
-# What configs lack that were written before there was such a field.
+# Fields that older configs lack, with their values.
 LATER_FIELDS: dict[str, dict[str, Any]] = {"training": {"batch_tokens": None}}
 SECTIONS = ("data", "text", "model", "training")
 
@@ -76,16 +76,16 @@ def run_config(task: str = DEFAULT_TASK, **options) -> RunConfig:
     sections: dict[str, dict] = {section: {} for section in SECTIONS}
     sections["training"].update(entry.training)
     hyperparameters: dict[str, Any] = {}
-    known = hyperparameter_names(options["model"])
+    model_hyperparameters = hyperparameter_names(options["model"])
     for option, value in options.items():
         value = value.item() if isinstance(value, np.generic) else value
         if option in section_of:
             sections[section_of[option]][option] = value
-        elif option in known:
+        elif option in model_hyperparameters:
             hyperparameters[option] = value
         else:
-            raise unknown_name("option", option, [*section_of, *known])
-    if isinstance(hyperparameters.get("hidden_size"), (list, tuple)) and "num_layers" in known:
+            raise unknown_name("option", option, [*section_of, *model_hyperparameters])
+    if isinstance(hyperparameters.get("hidden_size"), (list, tuple)) and "num_layers" in model_hyperparameters:
         hyperparameters.setdefault("num_layers", len(hyperparameters["hidden_size"]))
     sections["model"]["hyperparameters"] = hyperparameters
     if sections["data"].get("dataset") is None and sections["data"].get("data") is None:
@@ -123,25 +123,25 @@ def config_from_dict(values: Any) -> RunConfig:
         raise UsageError(f"a run's config holds a value of a wrong kind: {error}") from error
 
 
-def _check_fields(where: str, values: Any, names: Iterable[str]) -> None:
+def _check_fields(owner: str, values: Any, names: Iterable[str]) -> None:
     if not isinstance(values, Mapping):
-        raise UsageError(f"{where} takes an object, got {values!r}")
+        raise UsageError(f"{owner} takes an object, got {values!r}")
     for name in values:
         if name not in names:
-            raise unknown_name(f"field of {where}", name, names)
+            raise unknown_name(f"field of {owner}", name, names)
     for name in names:
         if name not in values:
-            raise UsageError(f"{where} lacks the field {name!r}")
+            raise UsageError(f"{owner} lacks the field {name!r}")
 
 
-def differences(before: RunConfig, now: RunConfig) -> list[str]:
+def differences(previous: RunConfig, current: RunConfig) -> list[str]:
     """One line a field in which two configs differ."""
-    old, new = config_to_dict(before), config_to_dict(now)
-    if old["task"] != new["task"]:
-        return [f"task was {old['task']!r}, now {new['task']!r}"]
+    previous_values, current_values = config_to_dict(previous), config_to_dict(current)
+    if previous_values["task"] != current_values["task"]:
+        return [f"task was {previous_values['task']!r}, now {current_values['task']!r}"]
     return [
-        f"{option} was {old[section][option]!r}, now {value!r}"
+        f"{option} was {previous_values[section][option]!r}, now {value!r}"
         for section in SECTIONS
-        for option, value in new[section].items()
-        if value != old[section][option]
+        for option, value in current_values[section].items()
+        if value != previous_values[section][option]
     ]

@@ -12,7 +12,7 @@ CUDNN_ACTIVATIONS = {"activation": "tanh", "recurrent_activation": "sigmoid"}
 
 
 def grow_gpu_memory() -> None:
-    """Lets TensorFlow take a GPU's memory as it needs it; too late, and left alone, once a GPU is in use."""
+    """Lets TensorFlow take a GPU's memory as it needs it; without effect once a GPU is in use."""
     for gpu in tf.config.list_physical_devices("GPU"):
         try:
             tf.config.experimental.set_memory_growth(gpu, True)
@@ -21,7 +21,7 @@ def grow_gpu_memory() -> None:
 
 
 def device_line(model: keras.Model, replicas: int = 1) -> str:
-    """Which device trains `model`, on how many of them, and whether cuDNN runs its recurrent layers or why not."""
+    """Which device trains `model`, on how many replicas, and whether cuDNN runs its recurrent layers or why not."""
     device = gpu_names() or f"CPU ({os.cpu_count()} cores)"
     if replicas > 1:
         device += f", {replicas} replicas"
@@ -30,14 +30,15 @@ def device_line(model: keras.Model, replicas: int = 1) -> str:
 
 
 def forms_line(model: keras.Model) -> str:
-    """What the recurrent layers of `model` train in, and why not in machine code, layers alike told once."""
+    """The form that each recurrent layer of `model` trains in, and why not machine code; one entry for equal layers."""
     names: dict[str, list[str]] = {}
     for layer in recurrent_layers(model):
         form, reason = training_form(layer)
         names.setdefault(form if reason is None else f"{form}, since {reason}", []).append(layer.name)
     if len(names) == 1:
         return f"recurrent layers: {next(iter(names))}"
-    return "recurrent layers: " + ("; ".join(f"{', '.join(of)}: {form}" for form, of in names.items()) or "none")
+    parts = [f"{', '.join(layer_names)}: {form}" for form, layer_names in names.items()]
+    return f"recurrent layers: {'; '.join(parts) or 'none'}"
 
 
 def gpu_names() -> str:
@@ -59,15 +60,15 @@ def cudnn_obstacles(model: keras.Model) -> list[str]:
 
 def recurrent_layers(model: keras.Model) -> list[keras.layers.RNN]:
     """The recurrent layers of `model`, nested models and both directions of bidirectional layers included."""
-    found = []
+    layers = []
     for layer in model.layers:
         if isinstance(layer, keras.Model):
-            found += recurrent_layers(layer)
+            layers += recurrent_layers(layer)
         elif isinstance(layer, keras.layers.Bidirectional):
-            found += [layer.forward_layer, layer.backward_layer]
+            layers += [layer.forward_layer, layer.backward_layer]
         elif isinstance(layer, keras.layers.RNN):
-            found.append(layer)
-    return found
+            layers.append(layer)
+    return layers
 
 
 def _layer_obstacles(layer) -> list[str]:

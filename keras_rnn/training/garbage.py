@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def frozen_gc() -> Iterator[None]:
-    """Meanwhile garbage is looked for only among objects that are made meanwhile; tracing a model makes many.
+    """Python looks for garbage only among objects that are created within it; tracing a model creates many.
 
-    Nothing changes where somebody else has frozen objects already: they could not be told apart in the end.
+    It does nothing where a caller has frozen objects already: `gc.unfreeze` could not tell them apart.
     """
     if gc.get_freeze_count():
         yield

@@ -5,7 +5,7 @@ from inspect import signature
 
 from keras_rnn.errors import unknown_name
 
-# What a builder takes from the text layer and the device, beside what its task gives it, and not from the user.
+# Arguments of a builder that come from the text layer and the device, not from the user or the task.
 NOT_HYPERPARAMETERS = {"vectorizer", "max_length", "use_cudnn", "name"}
 
 
@@ -21,7 +21,7 @@ def hyperparameter_names(model: str) -> set[str]:
 
 def check_hyperparameter_names(model: str, names: Iterable[str]) -> None:
     """UsageError where one of the names is no hyperparameter of the model."""
-    takes = hyperparameter_names(model)
+    known_names = hyperparameter_names(model)
     for option in names:
-        if option not in takes:
-            raise unknown_name(f"hyperparameter of model {model!r}:", option, takes)
+        if option not in known_names:
+            raise unknown_name(f"hyperparameter of model {model!r}:", option, known_names)

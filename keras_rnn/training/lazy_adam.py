@@ -1,4 +1,4 @@
-"""Adam whose steps cost what the rows of an embedding cost that a batch uses, however large the vocabulary."""
+"""Adam whose steps cost as much as the embedding rows that a batch uses, however large the vocabulary."""
 
 import math
 
@@ -13,36 +13,34 @@ from keras_rnn.layers.tracing import is_for_xla
 class LazyAdam(keras.optimizers.Adam):
     """`keras.optimizers.Adam` that touches only those rows of an embedding that a batch uses.
 
-    Of a dense gradient it makes what Keras' Adam makes. The gradient of an embedding comes as `tf.IndexedSlices`, rows
-    and where they belong; of a row that a batch uses once or more the gradients are summed, and then
+    It treats a dense gradient as Keras' Adam does. The gradient of an embedding comes as `tf.IndexedSlices`, rows and
+    their indices. The gradients of each row that a batch uses are summed, and then
 
         v = beta_2^(t - s) v + (1 - beta_2) g^2
         w = w - learning_rate sqrt(1 - beta_2^t) g / (sqrt(v) + epsilon)
 
-    for these rows alone, t being the number of the step and s that of the row's last one. This is what Adam does
-    whose `beta_1` is 0: without momentum a row that no batch uses stays where it is, and what its v would have lost
-    meanwhile it loses when it is used again. With momentum Adam takes a tenth of a gradient at once and the rest in the
-    steps that follow, a batch's use of the row or not; the usual lazy variant takes the tenth alone, and so learns rare
-    words ten times as slowly.
+    for these rows alone, t being the number of the step and s that of the row's last one. This is Adam with a `beta_1`
+    of 0: without momentum a row that no batch uses stays where it is, and its v catches up on the decay when the row is
+    used again. With momentum Adam takes a tenth of a gradient at once and the rest in the steps that follow, whether or
+    not they use the row; the usual lazy variant takes the tenth alone, and so learns rare words ten times as slowly.
 
-    Norms of gradients, and the bounds of their values, are those of the summed rows, which are those of the dense
-    gradient.
+    Gradients are clipped, by norm or by value, after their rows are summed, as a dense gradient would be.
 
-    Rows are made a dense gradient, of which Keras' Adam makes its step, where they could not be stepped as above:
+    Rows become a dense gradient for Keras' Adam where this step cannot take them:
 
     - with several replicas: TensorFlow's collectives refuse rows whose number changes from step to step;
     - where XLA compiles the step (`jit_compile=True`);
     - with `amsgrad`, `gradient_accumulation_steps` or `loss_scale_factor`;
-    - of a variable that is not float32 or float64 `(rows, features)`, or that is given twice in one step;
-    - of a variable whose gradients were dense before.
+    - for a variable that is not float32 or float64 `(rows, features)`, or that occurs twice in one step;
+    - for a variable whose gradients were dense before.
 
-    A step that a variable has no gradient in, as while it is frozen, is none of that variable's.
+    A step in which a variable has no gradient, as while it is frozen, does not count for that variable.
 
     Args:
         learning_rate, beta_1, beta_2, epsilon, name: as in `keras.optimizers.Adam`.
         global_clipnorm: the largest norm of all gradients together, which are scaled down to it; None bounds nothing.
-        kwargs: the other arguments of `keras.optimizers.Adam`. `weight_decay`, `use_ema` and constraints are of all
-            rows at every step, as they are of Keras' Adam.
+        kwargs: the other arguments of `keras.optimizers.Adam`. `weight_decay`, `use_ema` and constraints act
+            on all rows at every step, as in Keras' Adam.
 
     Raises:
         ValueError: `keras.optimizers.Adam` has no such argument, or refuses its value.
@@ -73,7 +71,7 @@ class LazyAdam(keras.optimizers.Adam):
         if self.built:
             return
         super().build(variables)
-        # The last step of each row of what may be an embedding.
+        # The last step of each row of a variable that may be an embedding.
         self._last_steps = [
             self.add_variable((variable.shape[0],), dtype="int64", name="last_step")
             if len(variable.shape) == 2
@@ -84,7 +82,7 @@ class LazyAdam(keras.optimizers.Adam):
         self._lazy, self._dense = set(), set()
 
     def apply(self, grads, trainable_variables=None):
-        """Updates the variables by their gradients: tensors, `tf.IndexedSlices`, or None of those to be left out."""
+        """Updates the variables by their gradients: tensors, `tf.IndexedSlices`, or None to leave one out."""
         if self.loss_scale_factor is not None:  # by which Keras divides, and cannot divide rows
             grads = [_dense(gradient, gradient.dense_shape) if _is_rows(gradient) else gradient for gradient in grads]
         super().apply(grads, trainable_variables)
@@ -103,33 +101,34 @@ class LazyAdam(keras.optimizers.Adam):
         numbers = [self._get_variable_index(variable) for variable in variables]
         if one_replica:
             self._find_lazy()
-        admitted = []
+        step_gradients = []
         for number, gradient, variable in zip(numbers, gradients, variables, strict=True):
-            known = self._last_steps[number] is not None and variable.dtype in ("float32", "float64")
-            if _is_rows(gradient) and lazy and known and numbers.count(number) == 1 and number not in self._dense:
+            is_embedding = self._last_steps[number] is not None and variable.dtype in ("float32", "float64")
+            is_rows, occurs_once = _is_rows(gradient), numbers.count(number) == 1
+            if is_rows and lazy and is_embedding and occurs_once and number not in self._dense:
                 self._lazy.add(number)
-                admitted.append(gradient)
+                step_gradients.append(gradient)
                 continue
             if number in self._lazy:
                 self._catch_up(number)
             else:
                 self._dense.add(number)
-            admitted.append(_dense(gradient, variable.shape) if _is_rows(gradient) else tf.convert_to_tensor(gradient))
-        for number in self._lazy.difference(numbers):  # this step is none of theirs
-            last = self._last_steps[number]
-            tf.raw_ops.AssignAddVariableOp(resource=last.value.handle, value=tf.ones(last.shape, tf.int64))
-        return admitted
+            step_gradients.append(_dense(gradient, variable.shape) if is_rows else tf.convert_to_tensor(gradient))
+        for number in self._lazy.difference(numbers):  # this step does not count for them
+            last_step = self._last_steps[number]
+            tf.raw_ops.AssignAddVariableOp(resource=last_step.value.handle, value=tf.ones(last_step.shape, tf.int64))
+        return step_gradients
 
     def _find_lazy(self):
         """Notes which variables were stepped row by row before the optimizer was loaded."""
-        for number, last in enumerate(self._last_steps):
-            if last is not None and number not in self._lazy and number not in self._dense:
+        for number, last_step in enumerate(self._last_steps):
+            if last_step is not None and number not in self._lazy and number not in self._dense:
                 with tf.init_scope():
-                    if tf.reduce_any(last.value > 0):
+                    if tf.reduce_any(last_step.value > 0):
                         self._lazy.add(number)
 
     def _has_machine_code(self, gradients, variables) -> bool:
-        """Whether it makes the very step: of plain variables, with nothing to be done but to bound the global norm."""
+        """Whether machine code makes this step: plain variables, and no option but the bound of the global norm."""
         return (
             type(self) is LazyAdam
             and not (self.amsgrad or self.use_ema or self.gradient_accumulation_steps)
@@ -144,7 +143,7 @@ class LazyAdam(keras.optimizers.Adam):
         )
 
     def _clip_gradients(self, gradients):
-        # Keras' sums and bounds, of the rows that are there: Keras would make dense matrices of them.
+        # Keras clips the values of the rows: it would make dense matrices of `tf.IndexedSlices`.
         gradients = [_summed_rows(gradient) for gradient in gradients]
         values = super()._clip_gradients(
             [gradient.values if _is_rows(gradient) else gradient for gradient in gradients]
@@ -157,13 +156,13 @@ class LazyAdam(keras.optimizers.Adam):
     def _step_in_machine_code(self, gradients, variables):
         from keras_rnn.layers.native.adam import DenseVariable, Scalars, VariableRows, adam
 
-        dense, dense_handles, rows, updated = [], [], [], []
+        dense, dense_handles, rows, row_updates = [], [], [], []
         for gradient, variable in zip(gradients, variables, strict=True):
             index = self._get_variable_index(variable)
-            handles = [_handle(of) for of in (self._momentums[index], self._velocities[index], variable)]
+            handles = [_handle(state) for state in (self._momentums[index], self._velocities[index], variable)]
             if _is_rows(gradient):
                 rows.append(VariableRows(gradient.values, *self._rows(handles[1:], index, gradient.indices)))
-                updated.append((handles[1:], gradient.indices, index))
+                row_updates.append((handles[1:], gradient.indices, index))
                 continue
             values = [tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.float32) for handle in handles]
             for value in values:
@@ -171,15 +170,15 @@ class LazyAdam(keras.optimizers.Adam):
             dense.append(DenseVariable(gradient, *values))
             dense_handles.append(handles)
         rate, powers = tf.cast(self.learning_rate, tf.float32), self._powers(tf.float32)
-        of_rows = rate * tf.sqrt(1 - powers[1])
-        scalars = Scalars(1 - self.beta_1, 1 - self.beta_2, of_rows / (1 - powers[0]), self.epsilon, of_rows)
+        row_rate = rate * tf.sqrt(1 - powers[1])
+        scalars = Scalars(1 - self.beta_1, 1 - self.beta_2, row_rate / (1 - powers[0]), self.epsilon, row_rate)
         new_dense, new_rows = adam(
             dense, rows, scalars, self.global_clipnorm if (self.global_clipnorm or 0) > 0 else None
         )
         for handles, values in zip(dense_handles, new_dense, strict=True):
             for handle, value in zip(handles, values, strict=True):
                 tf.raw_ops.AssignVariableOp(resource=handle, value=value)
-        for (handles, indices, index), values in zip(updated, new_rows, strict=True):
+        for (handles, indices, index), values in zip(row_updates, new_rows, strict=True):
             self._update_rows(handles, index, indices, values)
 
     def _powers(self, dtype):
@@ -187,24 +186,26 @@ class LazyAdam(keras.optimizers.Adam):
         return tf.cast(self.beta_1, dtype) ** step, tf.cast(self.beta_2, dtype) ** step
 
     def _rows(self, handles, index, indices):
-        """The rows of v and of the weights, and what is left of v since their last step."""
-        last = self._last_steps[index].value.handle
-        skipped = self.iterations - tf.raw_ops.ResourceGather(resource=last, indices=indices, dtype=tf.int64)
-        skipped = tf.maximum(skipped, 0)  # whatever `iterations` was set to
+        """The rows of the variables behind `handles`, and the factor by which v decayed since their last step."""
+        last_step = self._last_steps[index].value.handle
+        skipped_steps = self.iterations - tf.raw_ops.ResourceGather(resource=last_step, indices=indices, dtype=tf.int64)
+        skipped_steps = tf.maximum(skipped_steps, 0)  # whatever `iterations` was set to
         dtype = self._velocities[index].dtype
-        kept = tf.exp(math.log(self.beta_2 or 1e-38) * tf.cast(skipped, dtype))  # tf.pow takes 1 ms for 1,000 rows
-        return *(tf.raw_ops.ResourceGather(resource=of, indices=indices, dtype=dtype) for of in handles), kept
+        # tf.pow takes 1 ms for 1,000 rows.
+        decay = tf.exp(math.log(self.beta_2 or 1e-38) * tf.cast(skipped_steps, dtype))
+        return *(tf.raw_ops.ResourceGather(resource=handle, indices=indices, dtype=dtype) for handle in handles), decay
 
     def _update_rows(self, handles, index, indices, values):
-        now = tf.fill(tf.shape(indices), self.iterations + 1)
-        for handle, updates in zip([self._last_steps[index].value.handle, *handles], [now, *values], strict=True):
+        step_numbers = tf.fill(tf.shape(indices), self.iterations + 1)
+        last_step = self._last_steps[index].value.handle
+        for handle, updates in zip([last_step, *handles], [step_numbers, *values], strict=True):
             tf.raw_ops.ResourceScatterUpdate(resource=handle, indices=indices, updates=updates)
 
     def _catch_up(self, index):
-        """Takes from v of all rows what it would have lost by now: a dense step goes on from there."""
-        handles, every = [_handle(self._velocities[index])], tf.range(self._last_steps[index].shape[0])
-        v, kept = self._rows(handles, index, every)
-        self._update_rows(handles, index, every, [v * kept[:, tf.newaxis]])
+        """Applies the missed decay to v of all rows, before a dense step."""
+        handles, all_rows = [_handle(self._velocities[index])], tf.range(self._last_steps[index].shape[0])
+        v, decay = self._rows(handles, index, all_rows)
+        self._update_rows(handles, index, all_rows, [v * decay[:, tf.newaxis]])
 
     def update_step(self, gradient, variable, learning_rate):
         """One step of `variable`; `gradient` is a tensor of its shape or `tf.IndexedSlices` of its rows."""
@@ -212,12 +213,12 @@ class LazyAdam(keras.optimizers.Adam):
             super().update_step(gradient, variable, learning_rate)
             return
         gradient, index = _summed_rows(gradient), self._get_variable_index(variable)
-        # By their handles, which are those of this replica's copies.
+        # The handles are those of this replica's copies.
         weights, velocity = _handle(variable), _handle(self._velocities[index])
         rate, powers = tf.cast(learning_rate, variable.dtype), self._powers(variable.dtype)
         values = tf.cast(gradient.values, variable.dtype)
-        v, w, kept = self._rows([velocity, weights], index, gradient.indices)
-        v *= kept[:, tf.newaxis]
+        v, w, decay = self._rows([velocity, weights], index, gradient.indices)
+        v *= decay[:, tf.newaxis]
         v += (tf.square(values) - v) * (1 - self.beta_2)
         w -= rate * tf.sqrt(1 - powers[1]) * values / (tf.sqrt(v) + self.epsilon)
         self._update_rows([velocity, weights], index, gradient.indices, [v, w])
@@ -225,7 +226,7 @@ class LazyAdam(keras.optimizers.Adam):
 
 @keras.saving.register_keras_serializable("keras_rnn")
 class LazyLossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
-    """`keras.optimizers.LossScaleOptimizer` that looks for infinities in the rows in use alone."""
+    """`keras.optimizers.LossScaleOptimizer` that looks for infinities only in the rows in use."""
 
     def apply(self, grads, trainable_variables=None):
         """As Keras' own; rows are summed first, for a sum can overflow where its parts do not."""
@@ -241,37 +242,37 @@ def _is_rows(gradient) -> bool:
 
 
 def _handle(variable):
-    """Of a `keras.Variable`, or of the `tf.Variable` in it."""
+    """The resource handle of a `keras.Variable`, or of the `tf.Variable` in it."""
     return (variable.value if isinstance(variable, keras.Variable) else variable).handle
 
 
 def _dense(rows, shape):
-    """The gradient of this shape that `tf.IndexedSlices` stand for; a row that it does not have is an error."""
+    """The `tf.IndexedSlices` as a dense gradient of this shape; an index outside of it is an error."""
     return tf.scatter_nd(rows.indices[:, tf.newaxis], rows.values, tf.cast(shape, rows.indices.dtype))
 
 
 def _summed_rows(gradient):
-    """A gradient in which each row stands once; one of which that is known, or a dense one, comes back as it is."""
+    """A gradient in which each row stands once; a dense one, and one known to be so, come back unchanged."""
     if not _is_rows(gradient) or _each_once(gradient.indices):
         return gradient
-    rows, place = tf.unique(gradient.indices)
+    rows, positions = tf.unique(gradient.indices)
     if _machine_code_takes([gradient]):
         from keras_rnn.layers.native.rows import sum_rows
 
-        values = sum_rows(gradient.values, place, tf.size(rows))
+        values = sum_rows(gradient.values, positions, tf.size(rows))
     else:
         shape = tf.concat([tf.shape(rows), tf.shape(gradient.values)[1:]], 0)
-        values = tf.scatter_nd(place[:, tf.newaxis], gradient.values, shape)
+        values = tf.scatter_nd(positions[:, tf.newaxis], gradient.values, shape)
     return tf.IndexedSlices(values, rows, gradient.dense_shape)
 
 
 def _each_once(indices) -> bool:
-    """Whether it is known from the graph: they come of `tf.unique`, as those of a `TokenEmbedding` can."""
+    """Whether the graph says so: the indices come from `tf.unique`, as those of a `TokenEmbedding` can."""
     if not isinstance(indices, tf.Tensor) or not hasattr(indices, "graph"):
         return False
-    while indices.op.type in ("Reshape", "Identity"):  # as the gradient of a gather has them
+    while indices.op.type in ("Reshape", "Identity"):  # the gradient of a gather has them
         indices = indices.op.inputs[0]
-    # Of a matrix UniqueV2 gives out rows, which can share numbers.
+    # UniqueV2 of a matrix returns rows, which can share numbers.
     return indices.op.type in ("Unique", "UniqueV2") and indices.value_index == 0 and indices.shape.rank == 1
 
 

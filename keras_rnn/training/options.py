@@ -44,7 +44,7 @@ class TrainingOptions:
         learning_rate: Adam's rate at the start.
         learning_rate_decay: "cosine" (the rate falls to a twentieth over the planned epochs) or "none".
         clip_norm: the bound of the gradient's global norm.
-        patience: the epochs without a better validation figure that are borne.
+        patience: the number of epochs without a better validation figure that end the training.
         seed: of everything random.
         mixed_precision: float16 where it is safe.
         multi_gpu: all GPUs, by MirroredStrategy.

@@ -22,7 +22,7 @@ def load_configured_dataset(config: RunConfig) -> Dataset:
 
 
 def prepare_configured(config: RunConfig, folder: Path, dataset: Dataset | None = None) -> PreparedData:
-    """`prepare` for a run's config: of the dataset it names, or of `dataset`.
+    """`prepare` for a run's config, on the dataset it names or on `dataset`.
 
     Raises:
         UsageError: it has no rows to train on or to validate with.
@@ -35,7 +35,7 @@ def prepare_configured(config: RunConfig, folder: Path, dataset: Dataset | None 
 
 
 def prepare(dataset: Dataset, options: Any, folder: Path, seed: int = 0, *, task: str) -> PreparedData:
-    """Encodes every split as the task does it, and writes all of it to `folder`, which is whole or absent."""
+    """The task encodes every split into `folder`, which is complete or absent."""
     temp_folder = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
     temp_folder.mkdir(parents=True)
     try:

@@ -1,4 +1,4 @@
-"""What a person sees of a training run: a bar with the time left on a terminal, a line an epoch elsewhere."""
+"""The progress of a training run: on a terminal a bar with the time left, elsewhere a line for each epoch."""
 
 import time
 
@@ -26,7 +26,7 @@ class TrainingProgress(keras.callbacks.Callback):
         self.first_step_seconds: float | None = None  # until the first steps taken together are done: tracing, mostly
 
     def on_train_begin(self, logs=None):
-        self.train_began = time.perf_counter()
+        self.train_start = time.perf_counter()
         if not self.console.is_terminal:
             return
         self.bar = Progress(
@@ -44,20 +44,20 @@ class TrainingProgress(keras.callbacks.Callback):
         self.task = self.bar.add_task("training", total=self.epochs * self.steps, figures="")
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.epoch, self.began = epoch, time.perf_counter()
+        self.epoch, self.epoch_start = epoch, time.perf_counter()
         if self.bar:
             self.bar.update(self.task, completed=epoch * self.steps, description=f"epoch {epoch + 1}/{self.epochs}")
 
     def on_train_batch_end(self, batch, logs=None):
         if self.first_step_seconds is None:
-            self.first_step_seconds = time.perf_counter() - self.train_began
+            self.first_step_seconds = time.perf_counter() - self.train_start
         if self.bar:
             figures = " ".join(f"{name} {logs[name]:.4f}" for name in sorted(logs or (), key="loss".__ne__))
-            done = min(batch + 1, self.steps)  # the last of the steps that might have been taken together
-            self.bar.update(self.task, completed=self.epoch * self.steps + done, figures=figures)
+            completed_steps = min(batch + 1, self.steps)  # the last of the steps that might have been taken together
+            self.bar.update(self.task, completed=self.epoch * self.steps + completed_steps, figures=figures)
 
     def train_seconds(self) -> float:
-        return time.perf_counter() - self.began
+        return time.perf_counter() - self.epoch_start
 
     def stop(self) -> None:
         """Takes the bar off the terminal."""

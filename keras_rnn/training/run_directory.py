@@ -1,4 +1,4 @@
-"""The directory of a training run: what stands in it, and whether it may be trained in.
+"""The directory of a training run: its files, and whether a run may train in it.
 
     config.json       the run's configuration, enough to run it again
     environment.json  machine, versions and times
@@ -11,8 +11,8 @@
     evaluation-SPLIT.json and a picture   the figures of each split that was not trained on
     metrics.json      validation and test metrics; written last, so a run that has it is complete
 
-While a run goes on, checkpoint.npz holds its state after the last whole epoch, of which the history is enough once the
-last of all is done, and cache/ the token ids.
+While a run goes on, checkpoint.npz holds its state after the last complete epoch, and cache/ holds the token ids. After
+the final epoch checkpoint.npz holds the history alone.
 """
 
 import json
@@ -30,7 +30,7 @@ from typing import Any
 import keras
 
 import keras_rnn.models
-import keras_rnn.text.vectorizer  # noqa: F401  with the models, all that a model file may name is registered
+import keras_rnn.text.vectorizer  # noqa: F401  registers the layers that a model file may name
 from keras_rnn.errors import UsageError
 from keras_rnn.files import make_folder, remove_debris, write_json
 from keras_rnn.layers import FUSED
@@ -46,7 +46,7 @@ PACKAGES = ("keras_rnn", "tensorflow", "keras", "numpy")
 
 @dataclass(frozen=True)
 class Run:
-    """A complete run directory. What its task keeps of the data is an attribute, too: a classifier's `class_names`."""
+    """A complete run directory. The facts of its task are attributes, too: a classifier's `class_names`."""
 
     directory: Path
 
@@ -60,7 +60,7 @@ class Run:
 
     @cached_property
     def facts(self) -> dict[str, tuple[str, ...]]:
-        """What the task keeps of the data, by name."""
+        """The facts about the data that the task saved, by name."""
         return read_facts(self.directory, self.task)
 
     def __getattr__(self, name: str) -> tuple[str, ...]:
@@ -78,7 +78,7 @@ class Run:
 
     @cached_property
     def sample_texts(self) -> list:
-        """Inputs of the test split; none in a run made before they were kept."""
+        """Inputs of the test split; none in a run of an older version, which did not save them."""
         path = self.directory / SAMPLE_TEXTS
         texts = _read_json(path) if path.is_file() else []
         if not isinstance(texts, list) or not all(_is_text(text) for text in texts):
@@ -91,7 +91,7 @@ class Run:
         return self.load_model()
 
     def load_model(self) -> keras.Model:
-        """A copy of the model of one's own."""
+        """A new copy of the model."""
         path = self.directory / MODEL
         model = load_text_model(path)
         self.task.network.check_model(model, self.facts, path)
@@ -99,12 +99,12 @@ class Run:
 
 
 def _is_text(value: Any) -> bool:
-    """Whether it is a string, or one string a token."""
+    """Whether it is a string, or a list of tokens."""
     return isinstance(value, str) or (isinstance(value, list) and all(isinstance(token, str) for token in value))
 
 
 def read_facts(directory: Path, task: Task) -> dict[str, tuple[str, ...]]:
-    """What a task keeps of the data in a run directory, by name."""
+    """The facts about the data that a task saved in a run directory, by name."""
     facts = {}
     for name, file in task.run_files.items():
         values = _read_json(directory / file)
@@ -142,12 +142,12 @@ def load_text_model(path: str | Path) -> keras.Model:
     if not zipfile.is_zipfile(path):
         raise UsageError(f"{path} is no model file of keras_rnn: it is no zip archive")
     for task in list_tasks():
-        get_task(task)  # whose import registers the layers that its models' files name
+        get_task(task)  # its import registers the layers that its models' files name
     try:
         model = keras.saving.load_model(path, custom_objects=FUSED, compile=False, safe_mode=True)
     except Exception as error:  # whatever Keras makes of a foreign file
         cause: BaseException = error
-        while cause.__context__ is not None:  # the first of them says most
+        while cause.__context__ is not None:  # the first one says most
             cause = cause.__context__
         reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]
         raise UsageError(f"{path} is no model file of keras_rnn: {reason}") from error
@@ -174,16 +174,16 @@ def claim(config: RunConfig, out: str | Path | None, name: str, resume: bool) ->
     Raises:
         UsageError: the directory holds something else, another config, or a run and `resume` is not set.
     """
-    directory = Path(out) if out is not None else _numbered(Path("runs"), name, config if resume else None)
+    directory = Path(out) if out is not None else _numbered_directory(Path("runs"), name, config if resume else None)
     if directory.exists() and not directory.is_dir():
         raise UsageError(f"{directory} takes a directory, but is a file")
     if (directory / CONFIG).is_file():
-        found = read_config(directory)
-        if differs := differences(found, config):
-            raise UsageError(f"{directory} holds a run of another config: {'; '.join(differs)}")
+        existing_config = read_config(directory)
+        if changes := differences(existing_config, config):
+            raise UsageError(f"{directory} holds a run of another config: {'; '.join(changes)}")
         if not resume:
             raise UsageError(f"{directory} holds a run already; add --resume to go on with it, or give another --out")
-    elif directory.is_dir() and _strangers(directory):
+    elif directory.is_dir() and _holds_foreign_files(directory):
         raise UsageError(f"{directory} is not empty and holds no run; give another --out")
     make_folder(directory, "run directory")
     remove_debris(directory)
@@ -199,23 +199,23 @@ def abandon(directory: Path) -> None:
         directory.rmdir()
 
 
-def _strangers(directory: Path) -> bool:
+def _holds_foreign_files(directory: Path) -> bool:
     return any(not re.fullmatch(r"\..*\.tmp.*", entry.name) for entry in directory.iterdir())
 
 
-def _numbered(parent: Path, name: str, resumed: RunConfig | None) -> Path:
+def _numbered_directory(parent: Path, name: str, resumed_config: RunConfig | None) -> Path:
     slug = re.sub(r"[^A-Za-z0-9_.-]+", "_", name)
-    taken = {
+    run_folders = {
         int(entry.name[len(slug) + 1 :]): entry
         for entry in parent.glob(f"{slug}-*")
         if entry.name[len(slug) + 1 :].isdigit()
     }
-    if resumed is not None:
-        for number in sorted(taken, reverse=True):
-            config = taken[number] / CONFIG
-            if config.is_file() and _is_of_config(taken[number], resumed):
-                return taken[number]
-    return parent / f"{slug}-{max(taken, default=0) + 1}"
+    if resumed_config is not None:
+        for number in sorted(run_folders, reverse=True):
+            config = run_folders[number] / CONFIG
+            if config.is_file() and _is_of_config(run_folders[number], resumed_config):
+                return run_folders[number]
+    return parent / f"{slug}-{max(run_folders, default=0) + 1}"
 
 
 def _is_of_config(directory: Path, config: RunConfig) -> bool:
@@ -225,8 +225,8 @@ def _is_of_config(directory: Path, config: RunConfig) -> bool:
         return False
 
 
-def write_environment(directory: Path, **further) -> None:
-    """Machine and versions into environment.json, with `further` facts beside them."""
+def write_environment(directory: Path, **facts) -> None:
+    """Machine and versions into environment.json, with these `facts`."""
     write_json(
         directory / ENVIRONMENT,
         {
@@ -236,7 +236,7 @@ def write_environment(directory: Path, **further) -> None:
             "cores": os.cpu_count(),
             **{package: version(package) for package in PACKAGES},
             "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-            **further,
+            **facts,
         },
     )
 

@@ -9,7 +9,7 @@ from keras_rnn.training.config import RunConfig
 from keras_rnn.training.lazy_adam import LazyAdam, LazyLossScaleOptimizer
 
 FINAL_LEARNING_RATE = 0.05  # share of the initial one at the end of a cosine decay
-# That Python starts at a time: more save little, and a user, a time limit and the progress wait for all of them.
+# Steps that Python starts at once: more save little, and Ctrl-C, a time limit and the progress wait for all of them.
 STEPS_PER_EXECUTION = 8
 
 
@@ -17,13 +17,13 @@ def check_hyperparameters(config: RunConfig) -> keras.Model:
     """UsageError where no model can be built from the config's hyperparameters; needs no data.
 
     Returns:
-        The model that was built, which differs from the data's in the sizes that the data gives.
+        The model, with the smallest sizes where the data would give them.
     """
     return prepared_model(config, None)
 
 
 def prepared_model(config: RunConfig, prepared: PreparedData | None) -> keras.Model:
-    """The token model of a config for this data, not compiled; None: for the smallest data that there may be."""
+    """The token model of a config for this data, not compiled; None stands for the smallest possible data."""
     arguments = get_task(config.task).network.builder_arguments(prepared)
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16" if config.training.mixed_precision else "float32")
@@ -52,5 +52,5 @@ def compile_model(model: keras.Model, config: RunConfig, steps: int) -> None:
         # Keras' loop over steps does not run replicas.
         steps_per_execution=1 if config.training.multi_gpu else STEPS_PER_EXECUTION,
     )
-    # A first step that had to make variables would be traced twice: seconds for a deep stack.
+    # A first step that creates variables would be traced twice, which takes seconds for a deep stack.
     model.optimizer.build(model.trainable_variables)

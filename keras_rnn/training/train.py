@@ -68,22 +68,22 @@ def train(
         raise UsageError("a Dataset comes divided; it takes none of the options that load and split a dataset")
     if config.text.embeddings and not Path(config.text.embeddings).is_file():
         raise UsageError(f"no embeddings file {config.text.embeddings}")
-    checked = check_hyperparameters(config)  # before any data is read
+    checked_model = check_hyperparameters(config)  # before any data is read
     strategy = _strategy(config)
     directory = run_files.claim(config, out, f"{config.data.name}-{config.model.model}", resume)
     console.print(f"run directory: {directory}", highlight=False, soft_wrap=True)
     if not (directory / run_files.METRICS).is_file():
-        began = time.perf_counter()
+        start_time = time.perf_counter()
         with frozen_gc():
             try:
-                prepared = _prepared(config, directory, dataset_object, console)
+                prepared = _open_or_prepare(config, directory, dataset_object, console)
             except UsageError:
                 run_files.abandon(directory)
                 raise
             with strategy.scope():
-                # While the model is built, which takes one core: tokenising takes all of them.
-                compile_ahead(recurrent_layers(checked))
-            _fit(config, prepared, directory, strategy, console, began)
+                # It compiles while the model is built, which takes one core; tokenising takes all of them.
+                compile_ahead(recurrent_layers(checked_model))
+            _fit(config, prepared, directory, strategy, console, start_time)
     (directory / run_files.CHECKPOINT).unlink(missing_ok=True)
     shutil.rmtree(directory / run_files.CACHE, ignore_errors=True)
     run = run_files.open_run(directory)
@@ -110,13 +110,13 @@ def _strategy(config: RunConfig) -> tf.distribute.Strategy:
     return strategy
 
 
-def _prepared(config: RunConfig, directory: Path, dataset: Dataset | None, console: Console) -> PreparedData:
-    began = time.perf_counter()
+def _open_or_prepare(config: RunConfig, directory: Path, dataset: Dataset | None, console: Console) -> PreparedData:
+    start_time = time.perf_counter()
     cache = directory / run_files.CACHE
     is_prepared = (cache / MANIFEST).is_file()
     prepared = open_prepared(cache) if is_prepared else prepare_configured(config, cache, dataset)
     if not is_prepared:
-        console.print(f"{prepared}, {time.perf_counter() - began:.1f} s", highlight=False, soft_wrap=True)
+        console.print(f"{prepared}, {time.perf_counter() - start_time:.1f} s", highlight=False, soft_wrap=True)
     return prepared
 
 
@@ -126,7 +126,7 @@ def _fit(
     directory: Path,
     strategy: tf.distribute.Strategy,
     console: Console,
-    began: float,
+    start_time: float,
 ) -> None:
     keras.utils.set_random_seed(config.training.seed)
     tf.config.experimental.enable_op_determinism()
@@ -149,36 +149,36 @@ def _fit(
     run_files.write_environment(directory, **facts)
     progress = TrainingProgress(console, config.training.epochs, batches.steps, len(training))
     keeper = _EpochKeeper(config, prepared, directory, model, history, progress)
-    first = len(history)
+    first_epoch = len(history)
     if history:
-        console.print(f"going on after epoch {first}", highlight=False, soft_wrap=True)
-    if first < config.training.epochs and not (
+        console.print(f"going on after epoch {first_epoch}", highlight=False, soft_wrap=True)
+    if first_epoch < config.training.epochs and not (
         history and should_stop(history, config.training.patience, task.objective)
     ):
         try:
             model.fit(
                 batches.dataset,
                 epochs=config.training.epochs,
-                initial_epoch=first,
+                initial_epoch=first_epoch,
                 callbacks=[batches, keeper, progress],
                 shuffle=False,  # the batches come shuffled
                 verbose=0,
             )
         finally:
             progress.stop()
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - start_time
     facts["seconds"] = round(seconds, 1)
     if progress.first_step_seconds is not None:
         facts["first_step_seconds"] = round(progress.first_step_seconds, 2)
         # From texts on disk to trained epochs, validation and saving included.
-        facts["examples_per_second"] = round(len(training) * (len(history) - first) / seconds)
+        facts["examples_per_second"] = round(len(training) * (len(history) - first_epoch) / seconds)
     _finish(config, prepared, directory, history, facts)
 
 
 class _EpochKeeper(keras.callbacks.Callback):
     """After each epoch: validates, keeps the best model, the checkpoint and the logs, and stops when it is time.
 
-    What it does follows from `history` and the model alone, so that a resumed run writes what an unbroken one would.
+    It depends on `history` and the model alone, so that a resumed run writes the same files as an unbroken one.
     """
 
     def __init__(self, config, prepared, directory: Path, model, history: list[Epoch], progress: TrainingProgress):
@@ -186,7 +186,7 @@ class _EpochKeeper(keras.callbacks.Callback):
         self.config, self.directory, self.history, self.progress = config, directory, history, progress
         self.task: Task = get_task(config.task)
         self.validation, self.facts = prepared.splits["validation"], prepared.facts
-        # Of the same layers, but not compiled: what is saved carries no optimizer.
+        # The same layers without an optimizer, which is not saved.
         network = keras.Model(model.input, model.output, name=model.name)
         self.saved_model = self.task.network.full_model(network, prepared, config.text, config.model.model)
 
@@ -213,12 +213,12 @@ class _EpochKeeper(keras.callbacks.Callback):
         if best_epoch(self.history, objective) == len(self.history) - 1:
             with atomic_write(self.directory / run_files.MODEL) as temp_path:
                 self.saved_model.save(temp_path)
-        ended = epoch + 1 == self.config.training.epochs or should_stop(self.history, patience, objective)
-        save_checkpoint(self.directory / run_files.CHECKPOINT, None if ended else self.model, self.history)
+        is_last = epoch + 1 == self.config.training.epochs or should_stop(self.history, patience, objective)
+        save_checkpoint(self.directory / run_files.CHECKPOINT, None if is_last else self.model, self.history)
         write_history(self.history, self.directory / run_files.HISTORY)
         self._log(row)
         self.progress.report(row, seconds)
-        if ended:
+        if is_last:
             self.model.stop_training = True
 
     def on_train_end(self, logs=None):
