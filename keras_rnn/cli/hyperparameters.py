@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Hyperparameter:
-    """An option of `train`, of its type, and of `tune`, where it takes a value, a choice or a range.
+    """An option of `train`, with its type, and of `tune`, where it takes a value, a choice or a range.
 
-    `declaration` is how a flag is typed.
+    `declaration` is the form of a flag on the command line.
     """
 
     type: type

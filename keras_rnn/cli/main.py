@@ -33,7 +33,7 @@ app = typer.Typer(
 def _common(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error (on any command).")] = False,
 ):
-    """`--debug` is here for the help alone: `main` takes it off wherever it stands."""
+    """`--debug` is here for the help only: `main` removes it from the arguments."""
 
 
 @app.command()
@@ -107,29 +107,29 @@ def predict(
     if from_input and sys.stdin is None:
         raise UsageError("predict takes texts as arguments or on standard input, which is closed")
     sys.stdout.reconfigure(encoding="utf-8")
-    typed = from_input and sys.stdin.isatty()
-    if typed:
+    is_typed = from_input and sys.stdin.isatty()
+    if is_typed:
         print("one text a line, Ctrl-D to end", file=sys.stderr)
-    batch = 1 if typed else BATCH
+    batch = 1 if is_typed else BATCH
     lines = standard_input() if from_input else map(decoded, map(os.fsencode, texts))
     for prediction in predict_texts(predictor, lines, batch):
-        print(json.dumps(asdict(prediction), ensure_ascii=False), flush=typed)
+        print(json.dumps(asdict(prediction), ensure_ascii=False), flush=is_typed)
 
 
 def default_model() -> Path:
-    """The pretrained model: of the working directory, of the source tree, or installed with the package.
+    """The pretrained model: in the working directory, in the source tree, or installed with the package.
 
     Raises:
         UsageError: it is nowhere.
     """
-    bundled = Path("saved_models/negated_reviews")
+    model_path = Path("saved_models/negated_reviews")
     schemes = (sysconfig.get_default_scheme(), sysconfig.get_preferred_scheme("user"))
-    installed = [Path(sysconfig.get_path("data", scheme)) / "share" / "keras_rnn" for scheme in schemes]
-    for folder in (Path(), Path(__file__).parents[2], *installed):
-        if (folder / bundled).is_dir():
-            return folder / bundled
+    data_folders = [Path(sysconfig.get_path("data", scheme)) / "share" / "keras_rnn" for scheme in schemes]
+    for folder in (Path(), Path(__file__).parents[2], *data_folders):
+        if (folder / model_path).is_dir():
+            return folder / model_path
     raise UsageError(
-        f"predict takes {bundled} where no RUN is named, and it is not installed; "
+        f"predict takes {model_path} where no RUN is named, and it is not installed; "
         "name a RUN, which `keras-rnn train` makes in about a minute"
     )
 
@@ -154,10 +154,10 @@ def export(
     if check is not None:
         if (run, to, version, format) != (None, None, None, None):
             raise UsageError("export --check DIR takes neither RUN nor --to nor --version nor --format beside it")
-        found = keras_rnn.check_export(check)
+        check_result = keras_rnn.check_export(check)
         print(
-            f"{found.version}: {found.signatures} signatures, {found.texts} texts, "
-            f"largest difference {found.largest_difference:.1e}"
+            f"{check_result.version}: {check_result.signatures} signatures, {check_result.texts} texts, "
+            f"largest difference {check_result.largest_difference:.1e}"
         )
         return
     if run is None or to is None:
@@ -237,7 +237,7 @@ def serve(
             raise UsageError(f'serve needs {package}; pip install "keras-rnn[serve]" brings it')
     sys.modules.setdefault("keras", None)  # TensorFlow would import it: seconds and 100 MB that serving does not need
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # or each bad handshake leaves a line that is no JSON
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # else each bad handshake logs a line that is no JSON
     with quiet_stderr():
         from keras_rnn.serving.server.run import serve as run_server
 
@@ -285,7 +285,7 @@ def bench_serve(
     from keras_rnn.serving import bench
 
     if url.startswith("grpc:"):
-        import_tensorflow()  # which the messages import
+        import_tensorflow()  # the messages import it
     result = bench.bench_serve(
         url,
         concurrency=concurrency,

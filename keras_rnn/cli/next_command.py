@@ -1,4 +1,4 @@
-"""What a command says at its end of the command to type next."""
+"""The line at the end of a command that names the next one."""
 
 import shlex
 from typing import TYPE_CHECKING
@@ -8,6 +8,6 @@ if TYPE_CHECKING:
 
 
 def complete_line(run: "Run") -> str:
-    """Of a complete run: how to ask it about a text."""
+    """The line of a complete run: a command that predicts a text."""
     example = shlex.quote(run.task.example)
     return f"run {run.directory} is complete; try: keras-rnn predict {run.directory} {example}"

@@ -1,4 +1,4 @@
-"""Options of commands, made of the dataclasses that hold them: each stands in one place, with its type and its help."""
+"""Options of commands, from the dataclasses that define each of them once, with its type and its help."""
 
 import dataclasses
 import types
@@ -27,11 +27,13 @@ def with_options(parameters: Iterable[Parameter], after: str) -> Callable[[Calla
     """
 
     def decorate(command: Callable) -> Callable:
-        own = [value for value in signature(command).parameters.values() if value.kind is not Parameter.VAR_KEYWORD]
-        start = [value.name for value in own].index(after) + 1
-        whole = [*own[:start], *parameters, *own[start:]]
-        command.__signature__ = signature(command).replace(parameters=whole)
-        command.__annotations__ = {value.name: value.annotation for value in whole}
+        own_parameters = [
+            value for value in signature(command).parameters.values() if value.kind is not Parameter.VAR_KEYWORD
+        ]
+        start = [value.name for value in own_parameters].index(after) + 1
+        all_parameters = [*own_parameters[:start], *parameters, *own_parameters[start:]]
+        command.__signature__ = signature(command).replace(parameters=all_parameters)
+        command.__annotations__ = {value.name: value.annotation for value in all_parameters}
         return command
 
     return decorate
@@ -61,9 +63,12 @@ def run_options(*, sweep: bool = False) -> list[Parameter]:
     }
     hyperparameters = [
         _parameter(
-            name, str if sweep else one.type, one.sweep_help if sweep else one.help, None if sweep else one.declaration
+            name,
+            str if sweep else hyperparameter.type,
+            hyperparameter.sweep_help if sweep else hyperparameter.help,
+            None if sweep else hyperparameter.declaration,
         )
-        for name, one in HYPERPARAMETERS.items()
+        for name, hyperparameter in HYPERPARAMETERS.items()
     ]
     model = _field_options(ModelOptions, sweep)
     return [
@@ -97,7 +102,7 @@ def _field_options(kind: type, sweep: bool = False) -> list[Parameter]:
 
 
 def _option_type(hint: Any) -> Any:
-    """Of `int | None` int, of a tuple of strings a list."""
+    """The type on the command line: int for `int | None`, a list for a tuple of strings."""
     if isinstance(hint, types.UnionType):
         hint = next(kind for kind in typing.get_args(hint) if kind is not type(None))
     return list[str] if typing.get_origin(hint) is tuple else hint

@@ -7,14 +7,14 @@ from keras_rnn.quiet import quiet_stderr
 
 
 def quiet_tensorflow() -> None:
-    """Has TensorFlow log fatal errors alone, here and in processes begun from now on."""
+    """Makes TensorFlow log only fatal errors, here and in processes that start later."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def import_tensorflow() -> None:
     """Imports TensorFlow and lets it find and set up its GPUs, quietly."""
     quiet_tensorflow()
-    # Of Keras' wrappers and pictures no command makes use, and a third of the time goes into what they import.
+    # Keras imports these for its wrappers and pictures, which no command uses: a third of the time.
     with quiet_stderr(), imports_without_gc(), imports_without("sklearn", "matplotlib"):
         from keras_rnn.training.device import grow_gpu_memory
 

@@ -26,10 +26,10 @@ def print_evaluation(run: Path, split: str, evaluation: Any) -> None:
 
 
 def _table(table: tasks.Table) -> Table:
-    first, *others = table.columns
-    shown = Table(first)
-    for column in others:
-        shown.add_column(Text(column), justify="right")
+    first_column, *other_columns = table.columns
+    text_table = Table(first_column)
+    for column in other_columns:
+        text_table.add_column(Text(column), justify="right")
     for name, *figures in table.rows:
-        shown.add_row(Text(name), *figures)
-    return shown
+        text_table.add_row(Text(name), *figures)
+    return text_table

@@ -63,33 +63,33 @@ def tune(
     **options,
 ):
     """Search depth, width and other hyperparameters; the same command again carries on where it stopped."""
-    typed = {name: value for name, value in context.params.items() if value not in (None, ())}
+    typed_options = {name: value for name, value in context.params.items() if value not in (None, ())}
     if report:
-        _redraw(typed)
+        _redraw(typed_options)
         return
     if directory is not None and out is not None:
         raise UsageError(f"DIR and --out are the same and exclude each other, got {directory} and {out}")
     if ray_address is not None and executor != "ray":
         raise UsageError(f"--ray-address takes --executor ray beside it, got --executor {executor or 'process'}")
     if directory is not None:
-        typed["out"] = typed.pop("directory")
-    for name in [option for option in searched_options() if option in typed]:
-        typed[name] = parse_option(_typed_name(name), typed[name])
+        typed_options["out"] = typed_options.pop("directory")
+    for name in [option for option in searched_options() if option in typed_options]:
+        typed_options[name] = parse_option(_typed_name(name), typed_options[name])
     quiet_tensorflow()  # the slot, too
     with early_slot(thread_environment(threads_per_worker(workers or 1))):
         import_tensorflow()
         import keras_rnn
 
-        sweep = keras_rnn.tune(**typed)
+        sweep = keras_rnn.tune(**typed_options)
     _print_outcome(sweep)
 
 
-def _redraw(typed: dict[str, Any]) -> None:
-    directory = typed.pop("directory", None)
-    others = [_typed_name(name) for name in typed if name != "report"]
-    if directory is None or others:
-        got = ", ".join(others) if others else "no DIR"
-        raise UsageError(f"tune --report takes DIR alone, whose sweep it draws anew, got {got}")
+def _redraw(typed_options: dict[str, Any]) -> None:
+    directory = typed_options.pop("directory", None)
+    other_options = [_typed_name(name) for name in typed_options if name != "report"]
+    if directory is None or other_options:
+        typed_names = ", ".join(other_options) if other_options else "no DIR"
+        raise UsageError(f"tune --report takes DIR alone, whose sweep it draws anew, got {typed_names}")
     import_tensorflow()
     from keras_rnn.search.sweep import redraw
 

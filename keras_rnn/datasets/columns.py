@@ -7,7 +7,7 @@ from pathlib import Path
 from keras_rnn.datasets.readers import listed
 from keras_rnn.errors import UsageError
 
-# Column names that need no telling, whatever their case; the first that is there is taken.
+# Column names that are found without options, in any case; the first one that the file has is taken.
 LABEL_NAMES = ("label", "class", "class index", "category", "target", "sentiment")
 TEXT_NAMES = (
     ("title", "description"),
@@ -58,7 +58,7 @@ def find_columns(
     """Finds the text and label columns of a table.
 
     With a header (or JSON keys), columns that are not given are found by name in `LABEL_NAMES` and
-    `TEXT_NAMES`; of two columns, the other one is found when one is. Without a header, the first column is
+    `TEXT_NAMES`; of two columns, one that is found leaves the other. Without a header, the first column is
     the label and all others are texts (AG News), or the second of two is the label (SST-2), whichever holds
     the label-like values; where both do, the one that holds integers only.
 
@@ -72,25 +72,27 @@ def find_columns(
     Raises:
         UsageError: a given column is missing, or the columns cannot be told.
     """
-    first = rows[0]
-    chosen = [*text_columns, *([label_column] if label_column is not None else [])]
+    first_row = rows[0]
+    chosen_columns = [*text_columns, *([label_column] if label_column is not None else [])]
     if label_column in text_columns:
         raise UsageError(f"{path}: column {label_column!r} is given both as text and as label")
-    if isinstance(first, dict):
+    if isinstance(first_row, dict):
         if header is not None:
             raise UsageError(f"{path}: --header and --no-header are for CSV and TSV; JSON lines name their columns")
-        return _named(path, tuple(first), text_columns, label_column, None)
-    names = tuple(name.strip() for name in first)
+        return _columns_by_name(path, tuple(first_row), text_columns, label_column, None)
+    names = tuple(name.strip() for name in first_row)
     if header is None:
-        # A number may be the number of a column and, by chance, a value of the first row; then all must be there.
-        spelled = [name for name in chosen if not name.isdecimal()]
-        named = any(name in names for name in spelled) or (chosen and all(name in names for name in chosen))
-        header = looks_like_header(first) or bool(named)
+        # A digit string may be a column's number and, by chance, a value of the first row: then all names must match.
+        unambiguous = [name for name in chosen_columns if not name.isdecimal()]
+        names_columns = any(name in names for name in unambiguous) or (
+            chosen_columns and all(name in names for name in chosen_columns)
+        )
+        header = looks_like_header(first_row) or bool(names_columns)
     if not header:
-        return _numbered(path, rows, text_columns, label_column)
+        return _columns_by_number(path, rows, text_columns, label_column)
     if len(set(names)) < len(names):
         raise UsageError(f"{path}: its header names a column twice: {listed(names)}")
-    return _named(path, names, text_columns, label_column, True)
+    return _columns_by_name(path, names, text_columns, label_column, True)
 
 
 def looks_like_header(row: Sequence[str]) -> bool:
@@ -98,44 +100,46 @@ def looks_like_header(row: Sequence[str]) -> bool:
     return any(field.strip().lower() in KNOWN_NAMES for field in row)
 
 
-def _named(
+def _columns_by_name(
     path: Path, names: tuple[str, ...], text_columns: Sequence[str], label: str | None, header: bool | None
 ) -> Columns:
     _check_chosen(path, names, text_columns, label)
     texts = tuple(text_columns)
-    known = {name.lower(): name for name in reversed(names) if name not in texts}
+    column_names = {name.lower(): name for name in reversed(names) if name not in texts}
     if label is None:
-        label = next((known[name] for name in LABEL_NAMES if name in known), None)
+        label = next((column_names[name] for name in LABEL_NAMES if name in column_names), None)
     if not texts:
-        known.pop(str(label).lower(), None)
-        group = next((group for group in TEXT_NAMES if all(name in known for name in group)), ())
-        texts = tuple(known[name] for name in group)
+        column_names.pop(str(label).lower(), None)
+        group = next((group for group in TEXT_NAMES if all(name in column_names for name in group)), ())
+        texts = tuple(column_names[name] for name in group)
     if len(names) == 2 and label is None and len(texts) == 1:
         label = next(name for name in names if name not in texts)
     if len(names) == 2 and label is not None and not texts:
         texts = tuple(name for name in names if name != label)
     if label is None or not texts:
-        lacking = "text" if label is not None else "label" if texts else "text and which the label"
-        raise UsageError(f"{path}: cannot tell which column is the {lacking}: it has {listed(names)}; {ASK}")
+        missing = "text" if label is not None else "label" if texts else "text and which the label"
+        raise UsageError(f"{path}: cannot tell which column is the {missing}: it has {listed(names)}; {ASK}")
     return Columns(names, label, texts, header)
 
 
-def _numbered(path: Path, rows: Sequence[list[str]], text_columns: Sequence[str], label: str | None) -> Columns:
+def _columns_by_number(
+    path: Path, rows: Sequence[list[str]], text_columns: Sequence[str], label: str | None
+) -> Columns:
     names = tuple(str(number) for number in range(1, len(rows[0]) + 1))
     _check_chosen(path, names, text_columns, label, f"no header, its first row is {listed(rows[0])}, and columns ")
-    values = {name: [row[at] for row in rows if len(row) == len(names)] for at, name in enumerate(names)}
+    values = {name: [row[index] for row in rows if len(row) == len(names)] for index, name in enumerate(names)}
     texts = tuple(text_columns)
     fault = UsageError(
         f"{path}: cannot tell which column is the label: its first row is {listed(rows[0])}; {ASK_NUMBERED}"
     )
     if label is None:
-        ends = [names[0], names[-1]] if len(names) == 2 or texts else [names[0]]
-        found = [name for name in dict.fromkeys(ends) if name not in texts and _label_like(values[name])]
-        if len(found) == 2:
-            found = [name for name in found if _all_integers(values[name])]
-        if len(found) != 1 or len(names) == 1:
+        end_columns = [names[0], names[-1]] if len(names) == 2 or texts else [names[0]]
+        candidates = [name for name in dict.fromkeys(end_columns) if name not in texts and _label_like(values[name])]
+        if len(candidates) == 2:
+            candidates = [name for name in candidates if _all_integers(values[name])]
+        if len(candidates) != 1 or len(names) == 1:
             raise fault
-        label = found[0]
+        label = candidates[0]
     if not texts:
         texts = tuple(name for name in names if name != label)
         # A column of numbers is an id or a score rather than a text.
@@ -145,11 +149,11 @@ def _numbered(path: Path, rows: Sequence[list[str]], text_columns: Sequence[str]
 
 
 def _check_chosen(
-    path: Path, names: tuple[str, ...], text_columns: Sequence[str], label: str | None, what: str = ""
+    path: Path, names: tuple[str, ...], text_columns: Sequence[str], label: str | None, description: str = ""
 ) -> None:
     for name in (*text_columns, *([label] if label is not None else [])):
         if name not in names:
-            raise UsageError(f"{path}: no column {name!r}; it has {what}{listed(names)}")
+            raise UsageError(f"{path}: no column {name!r}; it has {description}{listed(names)}")
 
 
 def _label_like(values: Sequence[str]) -> bool:

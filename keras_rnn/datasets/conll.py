@@ -52,26 +52,26 @@ def read_conll(
     path = Path(path)
     lines, is_conllu, separator = _open(path)
     rows = _rows(path, lines, separator, is_conllu)
-    first = next((row for row in rows if row is not None), None)
-    if first is None:
+    first_row = next((row for row in rows if row is not None), None)
+    if first_row is None:
         raise UsageError(f"{path}: holds no row; it takes a token and its tag a line")
     defaults = (CONLLU_FORM, CONLLU_UPOS) if is_conllu else (0, -1)
     columns = [
         default if column is None else column
         for column, default in zip((token_column, tag_column), defaults, strict=True)
     ]
-    token_index, tag_index = _checked(path, first, columns)
+    token_index, tag_index = _column_indices(path, first_row, columns)
     tokens: list[list[str]] = []
     tags: list[list[str]] = []
     new_sentence = True
     hashes = 0
-    for row in chain([first], rows):
+    for row in chain([first_row], rows):
         if row is None:
             new_sentence = True
             continue
         line, fields = row
-        if len(fields) != len(first[1]):
-            raise at_line(path, line, f"takes {len(first[1])} columns like line {first[0]}, got {len(fields)}")
+        if len(fields) != len(first_row[1]):
+            raise at_line(path, line, f"takes {len(first_row[1])} columns like line {first_row[0]}, got {len(fields)}")
         token, tag = fields[token_index], fields[tag_index]
         if not token or not tag:
             raise at_line(path, line, f"its {'tag' if token else 'token'} is empty")
@@ -83,7 +83,7 @@ def read_conll(
         tokens[-1].append(token)
         tags[-1].append(tag)
     if hashes == len(tokens) > 1:
-        raise at_line(path, first[0], 'every sentence starts with "#"; only CoNLL-U files may hold comments')
+        raise at_line(path, first_row[0], 'every sentence starts with "#"; only CoNLL-U files may hold comments')
     return tokens, tags
 
 
@@ -96,8 +96,8 @@ def _open(path: Path) -> tuple[Iterator[Line], bool, str | None]:
         if line[1].strip(BLANKS) and not line[1].startswith(("#", DOCUMENT_START)):
             break
     rows = [text for _, text in start if text.strip(BLANKS) and not text.startswith(DOCUMENT_START)]
-    last = rows[-1] if rows else ""
-    is_conllu = bool(CONLLU_FIRST.match(last)) and last.count("\t") == CONLLU_COLUMNS - 1
+    first_content = rows[-1] if rows else ""
+    is_conllu = bool(CONLLU_FIRST.match(first_content)) and first_content.count("\t") == CONLLU_COLUMNS - 1
     return chain(start, lines), is_conllu, "\t" if is_conllu or (rows and "\t" in rows[0]) else None
 
 
@@ -124,9 +124,9 @@ def _fields(text: str, separator: str | None) -> list[str]:
     return [field.strip(BLANKS) for field in text.split(separator)]
 
 
-def _checked(path: Path, first: Row, columns: list[int]) -> list[int]:
+def _column_indices(path: Path, first_row: Row, columns: list[int]) -> list[int]:
     """The columns as indices from 0."""
-    line, fields = first
+    line, fields = first_row
     count = len(fields)
     if count == 1:
         raise at_line(path, line, f"takes a token and its tag, got one column: {shown(fields[0])}")

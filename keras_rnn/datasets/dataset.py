@@ -11,7 +11,7 @@ from keras_rnn.datasets.readers import listed
 from keras_rnn.datasets.stored_texts import StoredTexts
 from keras_rnn.errors import UsageError
 
-# Columns by the names that they had before there were others.
+# Older names of columns.
 OLD_NAMES = {"texts": "text", "labels": "label"}
 
 
@@ -90,11 +90,10 @@ class Dataset:
         for name, split in self.splits.items():
             if "label" not in split.columns or not len(split):
                 continue
-            lowest, highest, last = np.min(split.labels), np.max(split.labels), len(self.class_names) - 1
-            if lowest < 0 or highest > last:
-                raise UsageError(
-                    f"dataset {self.name!r}: labels of the {name} split take 0 to {last}, got {lowest} to {highest}"
-                )
+            lowest, highest, last_class = np.min(split.labels), np.max(split.labels), len(self.class_names) - 1
+            if lowest < 0 or highest > last_class:
+                labels = f"labels of the {name} split take 0 to {last_class}, got {lowest} to {highest}"
+                raise UsageError(f"dataset {self.name!r}: {labels}")
 
     @property
     def splits(self) -> dict[str, Split]:
@@ -115,7 +114,7 @@ class Dataset:
         return splits
 
 
-# The name that datasets of texts and labels had before there were others.
+# The older name, from when all datasets were texts with labels.
 TextDataset = Dataset
 
 
@@ -127,17 +126,17 @@ def carve(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
     """
     checks.fraction("fraction", fraction)
     rng = np.random.default_rng(seed)
-    carved = np.zeros(len(split), dtype=bool)
+    is_carved = np.zeros(len(split), dtype=bool)
     labels = strata(split)
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)
         if len(rows) < 2:
             continue
         count = min(max(round(fraction * len(rows)), 1), len(rows) - 1)
-        carved[rng.choice(rows, size=count, replace=False)] = True
-    return split.take(np.flatnonzero(~carved)), split.take(np.flatnonzero(carved))
+        is_carved[rng.choice(rows, size=count, replace=False)] = True
+    return split.take(np.flatnonzero(~is_carved)), split.take(np.flatnonzero(is_carved))
 
 
 def strata(split: Split) -> np.ndarray:
-    """What the rows are drawn by, in proportion: int `(rows,)`, the labels, or zeros where there are none."""
+    """The strata of the rows, int `(rows,)`: their labels, or zeros where there are none."""
     return np.asarray(split.labels) if "label" in split.columns else np.zeros(len(split), np.int32)

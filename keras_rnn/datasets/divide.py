@@ -35,8 +35,8 @@ def divide(
     if validation is None:
         train, validation = carve(train, options.validation_fraction, seed)
     if not len(validation):
-        each = "each of its" if "label" in train.columns else "its"
-        raise UsageError(f"{name}: no validation split, for {each} {len(train)} training rows is alone in its class")
+        owner = "each of its" if "label" in train.columns else "its"
+        raise UsageError(f"{name}: no validation split, for {owner} {len(train)} training rows is alone in its class")
     return Dataset(name, class_names, train, validation, test)
 
 
@@ -49,15 +49,15 @@ def limited(name: str, split: Split, limit: int | None, seed: int) -> Split:
     if limit < len(labels):
         raise UsageError(f"limit takes at least one row a class, {len(labels)} for {name}, got {limit}")
     shares = counts * (limit / len(split))
-    keep = np.maximum(np.floor(shares).astype(int), 1)
-    while excess := keep.sum() - limit:
+    class_counts = np.maximum(np.floor(shares).astype(int), 1)
+    while excess := class_counts.sum() - limit:
         if excess < 0:
-            keep[np.argmax(shares - keep)] += 1
+            class_counts[np.argmax(shares - class_counts)] += 1
         else:
-            keep[np.argmin(np.where(keep > 1, shares - keep, np.inf))] -= 1
+            class_counts[np.argmin(np.where(class_counts > 1, shares - class_counts, np.inf))] -= 1
     rng = np.random.default_rng(seed)
     rows = [
         rng.choice(np.flatnonzero(row_labels == label), size=count, replace=False)
-        for label, count in zip(labels, keep, strict=True)
+        for label, count in zip(labels, class_counts, strict=True)
     ]
     return split.take(np.sort(np.concatenate(rows)))

@@ -47,7 +47,7 @@ def read_table(
     text_columns: Sequence[str] = (),
     label_column: str | None = None,
     header: bool | None = None,
-    like: Columns | None = None,
+    reference_columns: Columns | None = None,
 ) -> Labelled:
     """Reads a CSV, TSV or JSON lines file.
 
@@ -57,7 +57,7 @@ def read_table(
     Parameters:
         path: the file.
         text_columns, label_column, header: see `columns.find_columns`.
-        like: the columns of another file of the same data, instead of these three.
+        reference_columns: the columns of another file of the same data, instead of these three.
 
     Raises:
         UsageError: the file is empty, malformed or unclear.
@@ -66,22 +66,22 @@ def read_table(
     sample = list(islice(rows, SAMPLE_ROWS))
     if not sample:
         raise UsageError(f"{path}: the file is empty")
-    first = sample[0][1]
-    if like is not None:
-        text_columns, label_column = like.texts, like.label
-        header = None if isinstance(first, dict) else like.header is not False
+    first_row = sample[0][1]
+    if reference_columns is not None:
+        text_columns, label_column = reference_columns.texts, reference_columns.label
+        header = None if isinstance(first_row, dict) else reference_columns.header is not False
     columns = find_columns(path, [row for _, row in sample], text_columns, label_column, header)
-    if like is not None and like.header is False and columns.names != like.names:
-        fault = f"takes {len(like.names)} columns like the training file, got {len(columns.names)}"
+    if reference_columns is not None and reference_columns.header is False and columns.names != reference_columns.names:
+        fault = f"takes {len(reference_columns.names)} columns like the training file, got {len(columns.names)}"
         raise at_line(path, sample[0][0], fault)
 
     rows = chain(sample, rows)
     if columns.header:
         next(rows)
     pick = _pick_json if columns.header is None else _pick_fields
-    texts, codes, code_of, lines = TextFile(), array("i"), {}, []
+    texts, codes, label_codes, lines = TextFile(), array("i"), {}, []
     for line, label, text in pick(path, rows, columns, sample[0][0]):
-        code = code_of.setdefault(label, len(lines))
+        code = label_codes.setdefault(label, len(lines))
         if code == len(lines):
             if not label:
                 raise at_line(path, line, f"the label (column {columns.label!r}) is empty")
@@ -90,9 +90,9 @@ def read_table(
         codes.append(code)
     if not len(texts):
         raise UsageError(f"{path}: the file has a header and no rows")
-    part = Labelled(path, texts.texts(), np.array(codes, np.int32), tuple(code_of), tuple(lines), columns)
-    if columns.header is False and like is None:
-        _check_first_row(part, first, header)
+    part = Labelled(path, texts.texts(), np.array(codes, np.int32), tuple(label_codes), tuple(lines), columns)
+    if columns.header is False and reference_columns is None:
+        _check_first_row(part, first_row, header)
     return part
 
 
@@ -113,7 +113,7 @@ def read_class_folders(path: Path) -> Labelled:
         names = _visible_names(folder)
         if not names:
             raise UsageError(f"{folder}: the class folder is empty")
-        for name in names:  # whose paths would take much more memory
+        for name in names:  # paths would take much more memory
             file = folder / name
             if file.suffix.lower() != ".txt" or not file.is_file():
                 raise UsageError(f"{folder}: a class folder takes .txt files only, got {file.name!r}")
@@ -174,18 +174,18 @@ def _pick_json(
         yield line, label, " ".join([row[name] for name in columns.texts])
 
 
-def _check_first_row(part: Labelled, first: Sequence[str], header: bool | None) -> None:
+def _check_first_row(part: Labelled, first_row: Sequence[str], header: bool | None) -> None:
     """Refuses a header that was read as data: its "label" is one that no other row has.
 
-    Told --no-header, it takes more to doubt it: a known column name in that row, or integers for labels in
-    all others. Not told, it is enough that all other labels come twice.
+    With --no-header it refuses only a known column name in that row, or integers as labels of all others. Without the
+    option it is enough that all other labels come twice.
     """
     counts = np.bincount(part.codes)
-    label, others = part.labels[0], part.labels[1:]
-    if counts[0] > 1 or not others or is_integer(label):
+    label, other_labels = part.labels[0], part.labels[1:]
+    if counts[0] > 1 or not other_labels or is_integer(label):
         return
-    if all(is_integer(other) for other in others) or (header is False and looks_like_header(first)):
-        raise part.fault_at(label, f"looks like a header ({listed(first)}) rather than data; give --header")
+    if all(is_integer(other) for other in other_labels) or (header is False and looks_like_header(first_row)):
+        raise part.fault_at(label, f"looks like a header ({listed(first_row)}) rather than data; give --header")
     if header is None and counts[1:].min() > 1:
         fault = f"no other row has its label {label!r}; give --header if it is a header, else --no-header"
         raise part.fault_at(label, fault)

@@ -94,7 +94,9 @@ def _read_parts(
         return {"all": read_table(path, text_columns, label_column, header)}
     if files := _split_files(path):
         train = read_table(files.pop("train"), text_columns, label_column, header)
-        return {"train": train} | {name: read_table(file, like=train.columns) for name, file in files.items()}
+        return {"train": train} | {
+            name: read_table(file, reference_columns=train.columns) for name, file in files.items()
+        }
     if text_columns or label_column is not None or header is not None:
         raise UsageError(f"{path}: --text-column, --label-column and --header are for files, not for class folders")
     return _read_folders(path)
@@ -105,11 +107,11 @@ def _split_files(folder: Path) -> dict[str, Path]:
     data = [file for file in visible(folder) if data_name(file)[1] and file.is_file()]
     files = {}
     for name, words in SPLIT_WORDS.items():
-        found = [file for file in data if re.fullmatch(rf"(.*[-_. ])?({words})", data_name(file)[0], re.IGNORECASE)]
-        if len(found) > 1:
-            raise UsageError(f"{folder}: takes one {name} file, got {listed(file.name for file in found)}")
-        if found:
-            files[name] = found[0]
+        matches = [file for file in data if re.fullmatch(rf"(.*[-_. ])?({words})", data_name(file)[0], re.IGNORECASE)]
+        if len(matches) > 1:
+            raise UsageError(f"{folder}: takes one {name} file, got {listed(file.name for file in matches)}")
+        if matches:
+            files[name] = matches[0]
     if data and "train" not in files:
         names = listed(file.name for file in data)
         raise UsageError(f"{folder}: none of {names} is a train file; name one train.*, or give one file instead")
@@ -161,8 +163,8 @@ def _read_class_names(file: Path) -> tuple[str, ...]:
         if (name := text.strip()) in names:
             raise at_line(file, line, f"names class {name!r} again")
         names[name] = line
-    last = list(names)[-1:]
-    if last == [""]:
+    last_name = list(names)[-1:]
+    if last_name == [""]:
         del names[""]
     if "" in names:
         raise at_line(file, names[""], "empty; the file takes one class name a line")
@@ -175,12 +177,12 @@ def _indices(part: Labelled, names: Sequence[str]) -> dict[str, int]:
     """The index of each label: of the names, or of numbers from 0 or 1 where all labels are numbers."""
     if all(is_integer(name) for name in names) or not all(is_integer(label) for label in part.labels):
         return {name: index for index, name in enumerate(names)}
-    first = 0 if "0" in part.labels else 1
-    if first == 1 and all(0 < int(label) < len(names) for label in part.labels):
+    first_number = 0 if "0" in part.labels else 1
+    if first_number == 1 and all(0 < int(label) < len(names) for label in part.labels):
         numbers = listed(sorted(part.labels, key=int))
         counts = f"may count the {len(names)} classes from 0 or from 1"
         raise UsageError(f"{part.path}: labels {numbers} {counts}; write class names instead")
-    return {str(index + first): index for index in range(len(names))}
+    return {str(index + first_number): index for index in range(len(names))}
 
 
 def _check_known(part: Labelled, indices: Mapping[str, int], names: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""`negated_reviews`: short reviews whose label hangs on word order, written by a seeded grammar.
+"""`negated_reviews`: short reviews whose label depends on word order, written by a seeded grammar.
 
 The texts are synthetic. They show whether a model reads words in order, and say nothing about sentiment in the
 real world: a bag of words, or of pairs of words, stays near 60 %, while a small LSTM passes 97 % in five epochs.
@@ -50,10 +50,10 @@ MAIN_SIZES = (1, 1, 1, 1, 2, 2, 2, 2, 3, 3)  # judgements a text, drawn evenly
 HELD_OUT_SIZES = (4, 4, 5)
 # How often a construction keeps the charge of its word. At one half, words alone would say nothing at all, and an
 # LSTM would need several epochs to find where to begin.
-KEPT = 0.8
-FRAMED = 0.35  # how often "I doubt that" or the like opens a clause that allows it
+KEEP_RATE = 0.8
+FRAME_RATE = 0.35  # how often "I doubt that" or the like opens a clause that allows it
 LAYOUTS = ("{review}", "{review}", "{review}", "{fact} {review}", "{review} {fact}")
-ONE_IN = 6  # of the pairs of a word and a construction, this share is withheld for the held-out split
+WITHHELD_PERIOD = 6  # of the pairs of a word and a construction, this share is withheld for the held-out split
 
 KIND_WEIGHTS = {
     "phrase": 8,
@@ -77,22 +77,22 @@ def negated_reviews(seed: int = 0, rows: int = 20_000) -> TextDataset:
     if isinstance(rows, bool) or not isinstance(rows, int) or rows < 100:
         raise UsageError(f"rows takes a whole number of at least 100, got {rows!r}")
     rng = random.Random(seed)
-    seen: set[str] = set()
+    seen_texts: set[str] = set()
     tenth = rows // 10
-    test = _split(rng, tenth, seen)
-    validation = _split(rng, tenth, seen)
-    train = _split(rng, rows - 2 * tenth, seen)
-    held_out = _split(rng, tenth, seen, held_out=True)
+    test = _split(rng, tenth, seen_texts)
+    validation = _split(rng, tenth, seen_texts)
+    train = _split(rng, rows - 2 * tenth, seen_texts)
+    held_out = _split(rng, tenth, seen_texts, held_out=True)
     return TextDataset(
         "negated_reviews", ("negative", "positive"), train, validation, test, extra={"held_out": held_out}
     )
 
 
-def judge(template: str, word: str, frame: str = "", **others: str) -> Judgement:
+def judge(template: str, word: str, frame: str = "", **more_slots: str) -> Judgement:
     """What a construction makes of a word (a verb in base form), perhaps behind a frame such as "I doubt that"."""
-    found = _lexicon()[word]
-    slots = {"base": found.base, "past": found.past} if found.past else {"w": found.base}
-    return Judgement(_constructions()[template], found, {**slots, **others}, frame)
+    lexicon_word = _lexicon()[word]
+    slots = {"base": lexicon_word.base, "past": lexicon_word.past} if lexicon_word.past else {"w": lexicon_word.base}
+    return Judgement(_constructions()[template], lexicon_word, {**slots, **more_slots}, frame)
 
 
 def polarity(sentences: Sequence[Sentence]) -> int:
@@ -106,13 +106,13 @@ def polarity(sentences: Sequence[Sentence]) -> int:
 
 def write(sentences: Sequence[Sentence], subjects: Sequence[tuple[str, str]]) -> str:
     """The text of the sentences; `subjects` are (noun, was or were), used one after another."""
-    left = iter(subjects)
-    return " ".join(_capital(_clauses(sentence, left)) + "." for sentence in sentences)
+    remaining_subjects = iter(subjects)
+    return " ".join(_capital(_clauses(sentence, remaining_subjects)) + "." for sentence in sentences)
 
 
 def withheld(template: str, word: str) -> bool:
     """Whether this word (a verb in base form) meets this construction in the held-out split alone."""
-    return (_constructions()[template].number + _lexicon()[word].number) % ONE_IN == 0
+    return (_constructions()[template].number + _lexicon()[word].number) % WITHHELD_PERIOD == 0
 
 
 def _capital(text: str) -> str:
@@ -121,27 +121,27 @@ def _capital(text: str) -> str:
 
 def _clauses(sentence: Sentence, subjects: Iterator[tuple[str, str]]) -> str:
     if sentence.shared_subject:
-        filled = [judgement.construction.template.format(**judgement.slots) for judgement in sentence.judgements]
-        noun, was = next(subjects) if "{s}" in sentence.template else ("", "")
-        text = sentence.template.format(*filled, s=noun, was=was)
+        phrases = [judgement.construction.template.format(**judgement.slots) for judgement in sentence.judgements]
+        noun, verb = next(subjects) if "{s}" in sentence.template else ("", "")
+        text = sentence.template.format(*phrases, s=noun, was=verb)
     else:
         text = sentence.template.format(*(_clause(judgement, *next(subjects)) for judgement in sentence.judgements))
     return f"{sentence.link} {text}".lstrip()
 
 
-def _clause(judgement: Judgement, noun: str, was: str) -> str:
+def _clause(judgement: Judgement, noun: str, verb: str) -> str:
     template = judgement.construction.template
     if judgement.construction.kind == "phrase":
         template = "{s} {was} " + template
-    return f"{judgement.frame} {template.format(s=noun, was=was, **judgement.slots)}".lstrip()
+    return f"{judgement.frame} {template.format(s=noun, was=verb, **judgement.slots)}".lstrip()
 
 
 @cache
 def _constructions() -> dict[str, Construction]:
     flat = [
         (template, kind, sign)
-        for kind, by_sign in CONSTRUCTIONS.items()
-        for sign, templates in by_sign.items()
+        for kind, templates_by_sign in CONSTRUCTIONS.items()
+        for sign, templates in templates_by_sign.items()
         for template in templates
     ]
     return {entry[0]: Construction(*entry, number) for number, entry in enumerate(flat)}
@@ -153,7 +153,7 @@ def _lexicon() -> dict[str, Word]:
     lists = [
         (1, [*GOOD, *dict.fromkeys(word for topic in TOPICS for word in topic.good)]),
         (-1, [*BAD, *dict.fromkeys(word for topic in TOPICS for word in topic.bad)]),
-        *(entry for by_charge in WORDS.values() for entry in by_charge.items()),
+        *(entry for words_by_charge in WORDS.values() for entry in words_by_charge.items()),
     ]
     words: dict[str, Word] = {}
     for charge, entries in lists:
@@ -181,7 +181,7 @@ def _adjectives(topic: Topic, charge: int) -> tuple[str, ...]:
 @cache
 def _frames(template: str, sign: int, held_out: bool) -> tuple[str, ...]:
     number = _constructions()[template].number
-    return tuple(frame for i, frame in enumerate(FRAMES[sign], number) if (i % ONE_IN == 0) == held_out)
+    return tuple(frame for i, frame in enumerate(FRAMES[sign], number) if (i % WITHHELD_PERIOD == 0) == held_out)
 
 
 @cache
@@ -193,10 +193,10 @@ def _patterns(size: int) -> tuple[tuple[str, str, bool], ...]:
 
 def _subjects(rng: random.Random, topic: Topic) -> list[tuple[str, str]]:
     """One thing and its aspects, with their verbs, in any order."""
-    thing = f"{_pick(rng, ('the', 'this'))} {_pick(rng, topic.things)}"
+    subject = f"{_pick(rng, ('the', 'this'))} {_pick(rng, topic.things)}"
     aspects = [(f"the {noun}", "was") for noun in topic.aspects]
     plurals = [(f"the {noun}", "were") for noun in topic.plurals]
-    return _shuffled(rng, [(thing, "was"), ("it", "was"), *aspects, *plurals])
+    return _shuffled(rng, [(subject, "was"), ("it", "was"), *aspects, *plurals])
 
 
 def _pick(rng: random.Random, items: Sequence):
@@ -208,15 +208,15 @@ def _shuffled(rng: random.Random, items: Sequence) -> list:
     return sorted(items, key=lambda _: rng.random())
 
 
-def _split(rng: random.Random, count: int, seen: set[str], held_out: bool = False) -> Split:
+def _split(rng: random.Random, count: int, seen_texts: set[str], held_out: bool = False) -> Split:
     rows: list[tuple[str, int]] = []
     while len(rows) < count:
-        rows += _reviews(rng, held_out, seen)
+        rows += _reviews(rng, held_out, seen_texts)
     rows = _shuffled(rng, rows[:count])
     return Split([text for text, _ in rows], np.array([label for _, label in rows], dtype=np.int32))
 
 
-def _reviews(rng: random.Random, held_out: bool, seen: set[str]) -> list[tuple[str, int]]:
+def _reviews(rng: random.Random, held_out: bool, seen_texts: set[str]) -> list[tuple[str, int]]:
     """A new review and, where it has one, its twin: the same words in another order with the other label."""
     topic = _pick(rng, TOPICS)
     sentences = _plan(rng, topic, held_out)
@@ -225,26 +225,26 @@ def _reviews(rng: random.Random, held_out: bool, seen: set[str]) -> list[tuple[s
     subjects = _subjects(rng, topic)
     fact = f"{_capital(_pick(rng, topic.facts))} {_pick(rng, TIMES)} {_pick(rng, COMPANY)}".rstrip() + "."
     layout = _pick(rng, LAYOUTS)
-    made = []
+    reviews = []
     for version in (sentences, _twin(sentences, held_out)):
         if version is None:
             continue
         text = layout.format(fact=fact, review=write(version, subjects))
-        if text in seen or (len(text.split()) > LONGEST_TEXT) != held_out:
+        if text in seen_texts or (len(text.split()) > LONGEST_TEXT) != held_out:
             continue
-        seen.add(text)
-        made.append((text, int(polarity(version) == 1)))
-    return made
+        seen_texts.add(text)
+        reviews.append((text, int(polarity(version) == 1)))
+    return reviews
 
 
 def _plan(rng: random.Random, topic: Topic, held_out: bool) -> list[Sentence]:
-    left = _pick(rng, HELD_OUT_SIZES if held_out else MAIN_SIZES)
+    remaining = _pick(rng, HELD_OUT_SIZES if held_out else MAIN_SIZES)
     sentences: list[Sentence] = []
     side = _pick(rng, (1, -1))
     move = ""
-    while left:
-        size = _pick(rng, [size for size in (1, 2, 2, 3) if size <= left])
-        left -= size
+    while remaining:
+        size = _pick(rng, [size for size in (1, 2, 2, 3) if size <= remaining])
+        remaining -= size
         link = ""
         if sentences:
             # What is added after a concession could belong to either side.
@@ -268,29 +268,29 @@ def _repeats_a_word(sentences: Sequence[Sentence]) -> bool:
 
 
 def _sentence(rng: random.Random, topic: Topic, held_out: bool, link: str, side: int, size: int) -> Sentence:
-    template, roles, shared = _pick(rng, _patterns(size))
+    template, roles, shared_subject = _pick(rng, _patterns(size))
     # "I doubt that it was good and it was cheap" would leave open what is doubted.
-    frames = not shared and " and " not in template
+    frames = not shared_subject and " and " not in template
     judgements = tuple(
-        _judgement(rng, topic, held_out, side if role == "+" else -side, shared, frames) for role in roles
+        _judgement(rng, topic, held_out, side if role == "+" else -side, shared_subject, frames) for role in roles
     )
-    return Sentence(link, template, roles, judgements, shared)
+    return Sentence(link, template, roles, judgements, shared_subject)
 
 
 def _judgement(rng: random.Random, topic: Topic, held_out: bool, target: int, phrase: bool, frames: bool) -> Judgement:
     """A judgement of polarity `target`."""
     kind = "phrase" if phrase else _pick(rng, KINDS)
     frame_sign = 0
-    if frames and kind in FRAMED_KINDS and rng.random() < FRAMED:
+    if frames and kind in FRAMED_KINDS and rng.random() < FRAME_RATE:
         frame_sign = _pick(rng, (1, -1))
         target *= frame_sign
-    sign = 1 if 1 in CONSTRUCTIONS[kind] and rng.random() < KEPT else -1
+    sign = 1 if 1 in CONSTRUCTIONS[kind] and rng.random() < KEEP_RATE else -1
     charge = target * sign
     template = _pick(rng, CONSTRUCTIONS[kind][sign])
     word = _pick(rng, _choices(template, charge, topic, held_out))
     frame = _pick(rng, _frames(template, frame_sign, held_out)) if frame_sign else ""
-    more = {"v": _adjectives(topic, charge), "x": _adjectives(topic, -charge), "whom": WHOM, "who": WHO}
-    slots = {slot: _pick(rng, choices) for slot, choices in more.items() if f"{{{slot}}}" in template}
+    fillers = {"v": _adjectives(topic, charge), "x": _adjectives(topic, -charge), "whom": WHOM, "who": WHO}
+    slots = {slot: _pick(rng, choices) for slot, choices in fillers.items() if f"{{{slot}}}" in template}
     return judge(template, word, frame, **slots)
 
 
@@ -299,16 +299,20 @@ def _twin(sentences: Sequence[Sentence], held_out: bool) -> list[Sentence] | Non
     judgements = [judgement for sentence in sentences for judgement in sentence.judgements]
     if len(judgements) != 2 or judgements[0].polarity == judgements[1].polarity:
         return None
-    left = iter(_exchanged(*judgements, held_out))
-    return [sentence._replace(judgements=tuple(next(left) for _ in sentence.roles)) for sentence in sentences]
+    new_judgements = iter(_exchanged(*judgements, held_out))
+    return [sentence._replace(judgements=tuple(next(new_judgements) for _ in sentence.roles)) for sentence in sentences]
 
 
 def _exchanged(first: Judgement, second: Judgement, held_out: bool) -> tuple[Judgement, Judgement]:
     """From "not good, but cheap" to "good, but not cheap" where the split may have it, else "cheap, but not good"."""
-    one, other = first.construction, second.construction
-    plain = all(set(judgement.slots) == {"w"} and not judgement.frame for judgement in (first, second))
-    if plain and one.kind == other.kind and one.sign != other.sign:
-        pairs = ((other.template, first.word.base), (one.template, second.word.base))
+    first_construction, second_construction = first.construction, second.construction
+    is_plain = all(set(judgement.slots) == {"w"} and not judgement.frame for judgement in (first, second))
+    if (
+        is_plain
+        and first_construction.kind == second_construction.kind
+        and first_construction.sign != second_construction.sign
+    ):
+        pairs = ((second_construction.template, first.word.base), (first_construction.template, second.word.base))
         if all(withheld(*pair) == held_out for pair in pairs):
             return judge(*pairs[0]), judge(*pairs[1])
     return second, first

@@ -47,10 +47,10 @@ def shown(value: object, length: int = 40) -> str:
     return text if len(text) <= length else f"{text[: length - 3]}..."
 
 
-def listed(values: Iterable[object], most: int = 12) -> str:
+def listed(values: Iterable[object], max_values: int = 12) -> str:
     """The first values, shown, comma-separated."""
     values = list(values)
-    return ", ".join(shown(value) for value in values[:most]) + (", ..." if len(values) > most else "")
+    return ", ".join(shown(value) for value in values[:max_values]) + (", ..." if len(values) > max_values else "")
 
 
 def decode(data: bytes, path: Path, line: int) -> str:

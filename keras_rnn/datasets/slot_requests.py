@@ -61,25 +61,25 @@ def slot_requests(seed: int = 0, rows: int = 10_000) -> dict[str, dict[str, list
     """
     checks.whole_number("rows", rows, minimum=100)
     rng = random.Random(seed)
-    seen: set[str] = set()
+    seen_keys: set[str] = set()
     tenth = rows // 10
-    test = _split(rng, tenth, seen, HELD_OUT_RATE)
-    validation = _split(rng, tenth, seen, HELD_OUT_RATE)
-    train = _split(rng, rows - 2 * tenth, seen, 0.0)
+    test = _split(rng, tenth, seen_keys, HELD_OUT_RATE)
+    validation = _split(rng, tenth, seen_keys, HELD_OUT_RATE)
+    train = _split(rng, rows - 2 * tenth, seen_keys, 0.0)
     return {"train": train, "validation": validation, "test": test}
 
 
-def _split(rng: random.Random, count: int, seen: set[str], held_out_rate: float) -> dict[str, list[list[str]]]:
+def _split(rng: random.Random, count: int, seen_keys: set[str], held_out_rate: float) -> dict[str, list[list[str]]]:
     columns: dict[str, list[list[str]]] = {"tokens": [], "tags": []}
     while len(columns["tokens"]) < count:
         request = _expand(rng, "request", held_out_rate)
         if _ends_where_it_starts(request):
             continue
-        tokens = _spelled(rng, [token for token, _ in request])
+        tokens = _spell(rng, [token for token, _ in request])
         key = " ".join(tokens).lower()
-        if key in seen:
+        if key in seen_keys:
             continue
-        seen.add(key)
+        seen_keys.add(key)
         columns["tokens"].append(tokens)
         columns["tags"].append([tag for _, tag in request])
     return columns
@@ -87,27 +87,27 @@ def _split(rng: random.Random, count: int, seen: set[str], held_out_rate: float)
 
 def _expand(rng: random.Random, rule: str, held_out_rate: float) -> Request:
     """The tokens of a rule and their tags."""
-    usual, held_out = _alternatives(rule)
-    choices = held_out if held_out and rng.random() < held_out_rate else usual
+    common, held_out = _alternatives(rule)
+    choices = held_out if held_out and rng.random() < held_out_rate else common
     request: Request = []
     for symbol in _pick(rng, choices):
         if symbol.token:
             request.append((_digits(rng, symbol.token), "O"))
         elif not symbol.optional or rng.random() < 0.5:
             tokens = _expand(rng, symbol.rule, held_out_rate)
-            request += _tagged(tokens, symbol.slot) if symbol.slot else tokens
+            request += _tag_slot(tokens, symbol.slot) if symbol.slot else tokens
     return request
 
 
-def _tagged(request: Request, slot: str) -> Request:
+def _tag_slot(request: Request, slot: str) -> Request:
     return [(token, f"{'I' if index else 'B'}-{slot}") for index, (token, _) in enumerate(request)]
 
 
 @cache
 def _alternatives(rule: str) -> tuple[tuple[Alternative, ...], tuple[Alternative, ...]]:
     """The alternatives of a rule for all splits, and those that are held out from training."""
-    usual, _, held_out = RULES[rule].partition("||")
-    return _parse(usual), _parse(held_out)
+    common, _, held_out = RULES[rule].partition("||")
+    return _parse(common), _parse(held_out)
 
 
 def _parse(text: str) -> tuple[Alternative, ...]:
@@ -122,8 +122,8 @@ def _symbol(match: re.Match) -> Symbol:
 
 
 def _ends_where_it_starts(request: Request) -> bool:
-    for ends in ROUTES:
-        start, end = ([token for token, tag in request if tag[2:] == slot] for slot in ends)
+    for slots in ROUTES:
+        start, end = ([token for token, tag in request if tag[2:] == slot] for slot in slots)
         if start and start == end:
             return True
     return False
@@ -133,27 +133,29 @@ def _digits(rng: random.Random, token: str) -> str:
     """The token with a digit for each `#`; no number starts with 0."""
     for match in re.finditer("#", token):
         index = match.start()
-        first = index == 0 or not token[index - 1].isdigit()
-        digit = 1 + int(rng.random() * 9) if first else int(rng.random() * 10)
+        is_first = index == 0 or not token[index - 1].isdigit()
+        digit = 1 + int(rng.random() * 9) if is_first else int(rng.random() * 10)
         token = f"{token[:index]}{digit}{token[index + 1 :]}"
     return token
 
 
-def _spelled(rng: random.Random, tokens: list[str]) -> list[str]:
+def _spell(rng: random.Random, tokens: list[str]) -> list[str]:
     """The tokens in lower case or starting with a capital letter, one of them perhaps misspelled."""
     if rng.random() < LOWER_CASE_RATE:
         tokens = [token.lower() for token in tokens]
     else:
         tokens = [tokens[0][0].upper() + tokens[0][1:], *tokens[1:]]
     if rng.random() < TYPO_RATE:
-        long = [index for index, token in enumerate(tokens) if len(token) >= SHORTEST_MISSPELLED and token.isalpha()]
-        if long:
-            index = _pick(rng, long)
-            tokens[index] = _misspelled(rng, tokens[index])
+        long_tokens = [
+            index for index, token in enumerate(tokens) if len(token) >= SHORTEST_MISSPELLED and token.isalpha()
+        ]
+        if long_tokens:
+            index = _pick(rng, long_tokens)
+            tokens[index] = _misspell(rng, tokens[index])
     return tokens
 
 
-def _misspelled(rng: random.Random, word: str) -> str:
+def _misspell(rng: random.Random, word: str) -> str:
     """The word with two inner letters swapped, or one left out or written twice."""
     index = 1 + int(rng.random() * (len(word) - 3))
     letters = word[index : index + 2]

@@ -42,15 +42,15 @@ def to_iob2(tags: Sequence[Sequence[str]]) -> list[list[str]]:
 
 
 def _sentence_to_iob2(tags: Sequence[str]) -> list[str]:
-    converted = []
+    iob2_tags = []
     open_type = None
     for tag in tags:
         if tag == OUTSIDE:
-            converted.append(OUTSIDE)
+            iob2_tags.append(OUTSIDE)
             open_type = None
             continue
         begins, ends = PREFIXES[tag[0]]
         span_type = tag[2:]
-        converted.append(f"B-{span_type}" if begins or span_type != open_type else f"I-{span_type}")
+        iob2_tags.append(f"B-{span_type}" if begins or span_type != open_type else f"I-{span_type}")
         open_type = None if ends else span_type
-    return converted
+    return iob2_tags

@@ -1,4 +1,4 @@
-"""Texts in a temporary file instead of in memory, where only their places stay: a sequence of strings all the same."""
+"""A sequence of strings in a temporary file; only their offsets stay in memory."""
 
 import os
 import tempfile
@@ -12,7 +12,7 @@ import numpy as np
 from keras_rnn.datasets.readers import listed
 
 BUFFER_BYTES = 2**20
-BLOCK_ROWS = 1024  # that are read at once, where they lie within BLOCK_BYTES
+BLOCK_ROWS = 1024  # read at once where they lie within BLOCK_BYTES
 BLOCK_BYTES = 2**22
 
 
@@ -28,7 +28,7 @@ def _decode(data: bytes) -> str:
     return data.decode("utf-8", "surrogatepass")
 
 
-def _full(error: OSError) -> OSError:
+def _write_error(error: OSError) -> OSError:
     """The error of a folder that texts cannot be written to."""
     reason = f"cannot keep the texts in {tempfile.gettempdir()}: {error.strerror or error}"
     return OSError(error.errno, f"{reason}; TMPDIR names another folder for temporary files")
@@ -37,7 +37,7 @@ def _full(error: OSError) -> OSError:
 class TextFile:
     """A temporary file that texts are appended to, and then read from.
 
-    It has no name, so it is gone with this object or with its process, however that ends. It is read by position
+    It has no name, so it disappears with this object or its process, however that ends. It is read by position
     only: threads and forked processes do not disturb each other. It is not memory-mapped, since mapped pages count as
     memory. Half a surrogate pair, which UTF-8 has no bytes for, comes back as it went in.
 
@@ -46,7 +46,7 @@ class TextFile:
     """
 
     def __init__(self):
-        self._file = tempfile.TemporaryFile(buffering=BUFFER_BYTES)  # noqa: SIM115  as long as this object
+        self._file = tempfile.TemporaryFile(buffering=BUFFER_BYTES)  # noqa: SIM115  open as long as this object lives
         weakref.finalize(self, self._file.raw.close)  # what is still buffered need not be written
         self._ends = array("q", [0])
         self._size = 0
@@ -59,7 +59,7 @@ class TextFile:
         try:
             self._file.write(data)
         except OSError as error:
-            raise _full(error) from error
+            raise _write_error(error) from error
         self._size += len(data)
         self._ends.append(self._size)
 
@@ -68,8 +68,8 @@ class TextFile:
         try:
             self._file.flush()
         except OSError as error:
-            raise _full(error) from error
-        self._places = np.frombuffer(self._ends, np.int64)
+            raise _write_error(error) from error
+        self._boundaries = np.frombuffer(self._ends, np.int64)
         return StoredTexts(self, np.arange(len(self)))
 
     def text(self, row: int) -> str:
@@ -77,13 +77,13 @@ class TextFile:
 
     def read(self, rows: np.ndarray) -> Iterator[str]:
         """The texts of these row numbers, one at least."""
-        starts, ends = self._places[rows], self._places[rows + 1]
-        first, last = int(starts.min()), int(ends.max())
-        if last - first > BLOCK_BYTES:  # long texts, or far from each other
+        starts, ends = self._boundaries[rows], self._boundaries[rows + 1]
+        block_start, block_end = int(starts.min()), int(ends.max())
+        if block_end - block_start > BLOCK_BYTES:  # long texts, or far from each other
             yield from map(self.text, rows)
             return
-        data = self._bytes(first, last)
-        for start, end in zip((starts - first).tolist(), (ends - first).tolist(), strict=True):
+        data = self._bytes(block_start, block_end)
+        for start, end in zip((starts - block_start).tolist(), (ends - block_start).tolist(), strict=True):
             yield _decode(data[start:end])
 
     def _bytes(self, start: int, end: int) -> bytes:
@@ -91,7 +91,7 @@ class TextFile:
 
 
 class StoredTexts(Sequence[str]):
-    """Rows of a TextFile, read when they are asked for. Equal to a list of the same texts; slices are not copies."""
+    """Rows of a TextFile, read on access. Equal to a list of the same texts; slices are not copies."""
 
     def __init__(self, file: TextFile, rows: np.ndarray):
         self._file, self._rows = file, rows
@@ -111,10 +111,10 @@ class StoredTexts(Sequence[str]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, list | StoredTexts):
             return NotImplemented
-        return len(self) == len(other) and all(mine == its for mine, its in zip(self, other, strict=True))
+        return len(self) == len(other) and all(text == other_text for text, other_text in zip(self, other, strict=True))
 
     def __repr__(self) -> str:
-        return f"<{len(self):,} texts: {listed(self[:4], most=3)}>"
+        return f"<{len(self):,} texts: {listed(self[:4], max_values=3)}>"
 
     def __reduce__(self):  # another process has another file
         return stored, (list(self),)

@@ -56,7 +56,7 @@ def load_tagged(
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder")
     files = _split_files(path) if path.is_dir() else {"all": path}
-    splits = {name: _read(file, token_column, tag_column) for name, file in files.items()}
+    splits = {name: _read_file(file, token_column, tag_column) for name, file in files.items()}
     return spans_to_iob2(splits)
 
 
@@ -99,7 +99,7 @@ def _without_raw_texts(files: Sequence[Path]) -> list[Path]:
     return [file for file in files if not (has_conllu and _plain_name(file).endswith(".txt"))]
 
 
-def _read(file: Path, token_column: str | None, tag_column: str | None) -> Columns:
+def _read_file(file: Path, token_column: str | None, tag_column: str | None) -> Columns:
     name = _plain_name(file)
     if name.endswith(UNREAD_SUFFIXES):
         raise UsageError(f"{file}: tagged sentences come as CoNLL columns or as JSON lines ({JSON_SUFFIX})")

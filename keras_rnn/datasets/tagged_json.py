@@ -6,7 +6,7 @@ from keras_rnn.datasets.conll import BLANKS
 from keras_rnn.datasets.readers import at_line, listed, read_rows, shown
 from keras_rnn.errors import UsageError
 
-# Names that need no telling, whatever their case; the first that is there is taken.
+# Column names that are found without options, in any case; the first one that the file has is taken.
 TOKEN_NAMES = ("tokens", "words")
 TAG_NAMES = ("tags", "labels", "ner_tags", "slots", "ner", "chunk_tags", "pos_tags", "upos")
 
@@ -52,8 +52,8 @@ def _column(
 ) -> str:
     if column is not None:
         return column
-    known = {key.lower(): key for key in reversed(row)}
-    name = next((known[name] for name in names if name in known), None)
+    keys_by_name = {key.lower(): key for key in reversed(row)}
+    name = next((keys_by_name[name] for name in names if name in keys_by_name), None)
     if name is None:
         raise at_line(
             path, line, f"cannot tell which column holds the {kind}: it has {listed(row)}; name it with {option}"

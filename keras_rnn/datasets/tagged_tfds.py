@@ -45,12 +45,12 @@ def load_tagged_tfds(
     token_column, tag_column = _features(name, builder.info, token_column, tag_column)
     download_and_prepare(name, builder, manual_dir)
     tag_names = getattr(builder.info.features[tag_column].feature, "names", None)
-    present = [split for split in ("train", "test", "validation") if split in builder.info.splits]
-    if "train" not in present:
+    split_names = [split for split in ("train", "test", "validation") if split in builder.info.splits]
+    if "train" not in split_names:
         raise UsageError(f"{name} has no train split; it has {listed(sorted(builder.info.splits))}")
     splits: dict[str, Columns] = {}
-    for split in present:
-        columns = _read(name, builder, split, token_column, tag_column, tag_names)
+    for split in split_names:
+        columns = _read_split(name, builder, split, token_column, tag_column, tag_names)
         if columns is None and split == "train":
             raise UsageError(f"{name}: its train split has no tags")
         if columns is not None:
@@ -68,8 +68,8 @@ def _features(name: str, info, token_column: str | None, tag_column: str | None)
     texts = [key for key, inner in sequences.items() if isinstance(inner, tfds.features.Text)]
     labels = [key for key, inner in sequences.items() if isinstance(inner, tfds.features.ClassLabel)]
     token_column = _feature(name, token_column, texts, TOKEN_NAMES, "tokens", "--text-column")
-    others = [key for key in [*labels, *texts] if key != token_column]
-    return token_column, _feature(name, tag_column, others, TAG_NAMES, "tags", "--label-column")
+    tag_choices = [key for key in [*labels, *texts] if key != token_column]
+    return token_column, _feature(name, tag_column, tag_choices, TAG_NAMES, "tags", "--label-column")
 
 
 def _feature(
@@ -82,12 +82,14 @@ def _feature(
         )
     known = next((known for known in names if known in choices), choices[0] if len(choices) == 1 else None)
     if column is None and known is None:
-        has = listed(choices) or "none"
-        raise UsageError(f"{name} does not say what its {kind} are; it has the sequences {has}; name one with {option}")
+        description = listed(choices) or "none"
+        raise UsageError(
+            f"{name} does not say what its {kind} are; it has the sequences {description}; name one with {option}"
+        )
     return column or known
 
 
-def _read(
+def _read_split(
     name: str, builder, split: str, token_column: str, tag_column: str, tag_names: Sequence[str] | None
 ) -> Columns | None:
     """One split, or None if no row of it has a tag."""
@@ -109,9 +111,9 @@ def _read(
             if tag_names is not None and tags.min() < 0:
                 untagged = untagged or row
                 continue
-            columns["tokens"].append(_decoded(name, split, row, tokens))
+            columns["tokens"].append(_decode(name, split, row, tokens))
             columns["tags"].append(
-                [tag_names[tag] for tag in tags] if tag_names is not None else _decoded(name, split, row, tags)
+                [tag_names[tag] for tag in tags] if tag_names is not None else _decode(name, split, row, tags)
             )
     if not columns["tokens"]:
         return None
@@ -125,7 +127,7 @@ def _lists(ragged) -> list[np.ndarray]:
     return np.split(ragged.values.numpy(), ragged.row_splits.numpy()[1:-1])
 
 
-def _decoded(name: str, split: str, row: int, values: Sequence[bytes]) -> list[str]:
+def _decode(name: str, split: str, row: int, values: Sequence[bytes]) -> list[str]:
     try:
         texts = [value.decode("utf-8") for value in values]
     except UnicodeDecodeError:

@@ -77,12 +77,12 @@ def load_tfds(
     download_and_prepare(name, builder, manual_dir)
     class_names = tuple(builder.info.features[columns.label].names)
     # A mocked builder knows no splits, the table does.
-    own = set(builder.info.splits) or {"train", columns.test}
-    if "train" not in own:
-        raise UsageError(f"{name} has no train split; it has {listed(sorted(own))}")
-    splits = {"train": _read(name, builder, "train", columns)}
+    own_splits = set(builder.info.splits) or {"train", columns.test}
+    if "train" not in own_splits:
+        raise UsageError(f"{name} has no train split; it has {listed(sorted(own_splits))}")
+    splits = {"train": _read_split(name, builder, "train", columns)}
     for split in [columns.test] if columns.test else ["test", "validation"]:
-        if split in own and (part := _read(name, builder, split, columns)) is not None:
+        if split in own_splits and (part := _read_split(name, builder, split, columns)) is not None:
             splits["validation" if "test" in splits else "test"] = part
     if splits["train"] is None:
         raise UsageError(f"{name}: its train split has no labels")
@@ -94,12 +94,12 @@ def open_builder(name: str, data_dir: str | Path | None, other_names: Sequence[s
     import tensorflow_datasets as tfds
 
     # Community sets are left out: TFDS lists them from the network.
-    known = tfds.list_builders(with_community_datasets=False)
+    builder_names = tfds.list_builders(with_community_datasets=False)
     base, _, config = name.partition(":")[0].partition("/")
-    if base not in known:
+    if base not in builder_names:
         # Where nothing is near, the built-in sets: the list of all TFDS names would be no help.
-        near = difflib.get_close_matches(name, {*known, *KNOWN_SETS, *other_names}, n=3, cutoff=0.5)
-        raise unknown_name("dataset", name, near or [*other_names, *KNOWN_SETS])
+        near_misses = difflib.get_close_matches(name, {*builder_names, *KNOWN_SETS, *other_names}, n=3, cutoff=0.5)
+        raise unknown_name("dataset", name, near_misses or [*other_names, *KNOWN_SETS])
     configs = tfds.builder_cls(base).builder_configs
     if config and config not in configs:
         if not configs:
@@ -117,22 +117,22 @@ def _columns(name: str, info, text_columns: Sequence[str], label_column: str | N
     features = dict(info.features) if isinstance(info.features, tfds.features.FeaturesDict) else {}
     texts = [key for key, feature in features.items() if feature.shape == () and feature.np_dtype == np.object_]
     labels = [key for key, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)]
-    has = f"it has the texts {listed(texts) or 'none'} and the labels {listed(labels) or 'none'}"
-    for chosen, kind, fit in [(text_columns, "text", texts), ([label_column], "label", labels)]:
-        for column in chosen:
-            if column is not None and column not in fit:
-                raise UsageError(f"{name} has no {kind} feature {column!r}; {has}")
-    found = KNOWN_SETS.get(name.partition(":")[0])
-    if found is None:
+    description = f"it has the texts {listed(texts) or 'none'} and the labels {listed(labels) or 'none'}"
+    for chosen_columns, kind, choices in [(text_columns, "text", texts), ([label_column], "label", labels)]:
+        for column in chosen_columns:
+            if column is not None and column not in choices:
+                raise UsageError(f"{name} has no {kind} feature {column!r}; {description}")
+    known_columns = KNOWN_SETS.get(name.partition(":")[0])
+    if known_columns is None:
         pair = info.supervised_keys or ()
-        whole = len(pair) == 2 and pair[0] in texts and pair[1] in labels
-        found = TfdsColumns((pair[0],) if whole else (), pair[1] if whole else "")
-    texts, label = tuple(text_columns) or found.texts, label_column or found.label
+        is_pair = len(pair) == 2 and pair[0] in texts and pair[1] in labels
+        known_columns = TfdsColumns((pair[0],) if is_pair else (), pair[1] if is_pair else "")
+    texts, label = tuple(text_columns) or known_columns.texts, label_column or known_columns.label
     if not texts or not label:
         raise UsageError(
-            f"{name} does not say what its text and label are; {has}; name --text-column and --label-column"
+            f"{name} does not say what its text and label are; {description}; name --text-column and --label-column"
         )
-    return TfdsColumns(texts, label, found.test)
+    return TfdsColumns(texts, label, known_columns.test)
 
 
 def download_and_prepare(name: str, builder, manual_dir: str | Path | None) -> None:
@@ -146,19 +146,19 @@ def download_and_prepare(name: str, builder, manual_dir: str | Path | None) -> N
         raise UsageError(f"--tfds-manual-dir {manual_dir}: no such folder")
     files = _download_files(builder)
     names = listed(files, 3) or "its files"
-    wanted = f"put {names} into a folder and give it as --tfds-manual-dir"
+    advice = f"put {names} into a folder and give it as --tfds-manual-dir"
     if manual_dir is not None:
-        wanted = f"--tfds-manual-dir {manual_dir} takes {names}"
+        advice = f"--tfds-manual-dir {manual_dir} takes {names}"
     make_download_manager = getattr(builder, "_make_download_manager", None)
 
-    def checked(*args, **kwargs):
+    def make_if_reachable(*args, **kwargs):
         if hosts := _unreachable(builder, files, manual_dir):
-            raise UsageError(f"cannot download {name}: no connection to {', '.join(hosts)}; {wanted}")
+            raise UsageError(f"cannot download {name}: no connection to {', '.join(hosts)}; {advice}")
         return make_download_manager(*args, **kwargs)
 
     # TFDS has no public hook between "this set is not prepared" and its first request.
     if make_download_manager is not None:
-        builder._make_download_manager = checked
+        builder._make_download_manager = make_if_reachable
     try:
         with contextlib.redirect_stdout(sys.stderr):  # TFDS prints its progress where answers go
             builder.download_and_prepare(
@@ -170,22 +170,22 @@ def download_and_prepare(name: str, builder, manual_dir: str | Path | None) -> N
             f"{' '.join(str(error).split())}"
         ) from error
     except (OSError, AssertionError, ImportError, ExtractError, DownloadError) as error:
-        raise UsageError(f"cannot prepare {name} ({_first_line(error)}); {wanted}") from error
+        raise UsageError(f"cannot prepare {name} ({_first_line(error)}); {advice}") from error
 
 
 def _download_files(builder) -> dict[str, str]:
     """The URLs of the set's files, by the names under which TFDS looks for them in a manual folder."""
     files = {info.filename: url for url, info in (builder.url_infos or {}).items() if info.filename}
     # Several configs of one set (GLUE) share a list; the config says which of them is its own.
-    own = getattr(builder.builder_config, "data_url", None)
-    return {file: url for file, url in files.items() if own in (None, url)} or files
+    own_url = getattr(builder.builder_config, "data_url", None)
+    return {file: url for file, url in files.items() if own_url in (None, url)} or files
 
 
 def _unreachable(builder, files: dict[str, str], manual_dir: str | Path | None) -> list[str]:
     """The hosts of the set's files, if these must be downloaded and no host takes a connection."""
-    at_hand = manual_dir is not None and any((Path(manual_dir) / file).exists() for file in files)
-    cached = any((Path(builder.data_dir_root) / "downloads" / builder.name).rglob("*.INFO"))
-    if at_hand or cached or urllib.request.getproxies():
+    is_manual = manual_dir is not None and any((Path(manual_dir) / file).exists() for file in files)
+    is_cached = any((Path(builder.data_dir_root) / "downloads" / builder.name).rglob("*.INFO"))
+    if is_manual or is_cached or urllib.request.getproxies():
         return []
     hosts = []
     for url in files.values():
@@ -204,16 +204,16 @@ def _unreachable(builder, files: dict[str, str], manual_dir: str | Path | None) 
     return hosts
 
 
-def _read(name: str, builder, split: str, columns: TfdsColumns) -> Split | None:
+def _read_split(name: str, builder, split: str, columns: TfdsColumns) -> Split | None:
     """One split, or None if no row of it has a label."""
     import tensorflow_datasets as tfds
 
-    wanted = tfds.decode.PartialDecoding(dict.fromkeys((*columns.texts, columns.label), True))
-    batches = tfds.as_numpy(builder.as_dataset(split=split, batch_size=BATCH, decoders=wanted))
+    decoders = tfds.decode.PartialDecoding(dict.fromkeys((*columns.texts, columns.label), True))
+    batches = tfds.as_numpy(builder.as_dataset(split=split, batch_size=BATCH, decoders=decoders))
     texts, labels = TextFile(), []
     for batch in batches:
         labels.append(batch[columns.label])
-        for text in _joined(name, split, len(texts), [batch[column] for column in columns.texts]):
+        for text in _joined_texts(name, split, len(texts), [batch[column] for column in columns.texts]):
             texts.append(text)
     labels = np.concatenate(labels).astype(np.int32) if labels else np.zeros(0, np.int32)
     if len(labels) and labels.max() < 0:
@@ -224,7 +224,7 @@ def _read(name: str, builder, split: str, columns: TfdsColumns) -> Split | None:
     return Split(texts.texts(), labels)
 
 
-def _joined(name: str, split: str, row: int, columns: Sequence[np.ndarray]) -> Iterator[str]:
+def _joined_texts(name: str, split: str, row: int, columns: Sequence[np.ndarray]) -> Iterator[str]:
     for values in zip(*columns, strict=True):
         row += 1
         try:

@@ -4,7 +4,7 @@ from keras_rnn.models.registry import register_model
 from keras_rnn.models.text_classifier import text_classifier
 
 # The networks of the lesson's two notebooks: "TF n" and "PyTorch n" as the lesson numbers them. Some read padding
-# (mask_padding False), so that what they say of a text hangs on its neighbours in the batch. The notebooks train one
+# (mask_padding False), so that the answer to a text depends on its neighbours in the batch. The notebooks train one
 # epoch at a constant rate on batches of 8 or 16; large batches at a higher rate reach the same accuracy in a fraction
 # of the time (experiments/lesson_ag_news).
 LESSON_TRAINING = {"epochs": 1, "batch_size": 64, "learning_rate": 4e-3, "learning_rate_decay": "none"}
@@ -132,7 +132,7 @@ MODERN_MODELS = {
     ),
 }
 
-# The small networks learn less in an epoch of so few steps; this one does not, and runs half as long.
+# Of the lesson's networks only this one learns as much from an epoch of half as many steps.
 LESSON_BATCH_SIZES = {"lesson_tf4_bilstm_2x64": {"batch_size": 128}}
 
 DEFAULT_MODEL = "bilstm_64"

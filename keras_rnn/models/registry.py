@@ -58,8 +58,8 @@ def create_model(name: str, /, **overrides) -> keras.Model:
         UsageError: an unknown name, or a hyperparameter the builder refuses.
     """
     entry = get_model_entry(name)
-    takes = signature(entry.build).parameters
+    parameters = signature(entry.build).parameters
     for option in overrides:
-        if option not in takes:
-            raise unknown_name(f"hyperparameter of model {name!r}:", option, takes)
+        if option not in parameters:
+            raise unknown_name(f"hyperparameter of model {name!r}:", option, parameters)
     return entry.build(**{"name": name, **entry.hyperparameters, **overrides})

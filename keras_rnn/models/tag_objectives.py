@@ -25,7 +25,7 @@ class CRFLoss(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable("keras_rnn")
 class TagAccuracy(keras.metrics.Mean):
-    """The share of real tokens whose tag is the one that the head says: that of the best path, or the highest logit.
+    """The share of real tokens that get the right tag: by the best path, or by the highest logit.
 
     Args:
         head: "crf", whose `y_pred` are chain scores, or "softmax", whose `y_pred` are logits.

@@ -44,8 +44,8 @@ def text_classifier(
         embeddings: pretrained weights, float `(vocabulary_size, embedding_size)`, row i for token id i.
         trainable_embeddings: False freezes the embedding.
         embedding_dropout: share of the embedding's features dropped in training, the same at every token of a text.
-        mask_padding: False lets padding disturb the network, as the lesson's unmasked ones do: what a text gives
-            then hangs on the longest text of its batch.
+        mask_padding: False lets the network read padding, as the lesson's unmasked ones do: the answer to a text then
+            depends on the longest text of its batch.
         cell, hidden_size, num_layers, bidirectional, recurrent_dropout, use_cudnn: see `rnn_stack`; with
             `num_layers=0` the model is a bag of embeddings.
         dropout: share dropped in training from the input of each recurrent layer and of the dense layer.

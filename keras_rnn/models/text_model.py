@@ -35,7 +35,7 @@ def token_model_of(model: keras.Model) -> keras.Model:
 
 
 def token_ids_model_of(model: keras.Model) -> keras.Model:
-    """What stands before the token model inside a text model: strings `(batch,)` to the int32 ids that it is given.
+    """The part of a text model in front of its token model: strings `(batch,)` to the int32 ids that it reads.
 
     Raises:
         UsageError: the model is not of the form that `text_model` gives it.
@@ -55,8 +55,8 @@ def vectorizer_of(model: keras.Model) -> keras.layers.TextVectorization:
     return _the_layer(model, keras.layers.TextVectorization, "TextVectorization layer")
 
 
-def _the_layer(model: keras.Model, kind: type, what: str):
+def _the_layer(model: keras.Model, kind: type, description: str):
     for layer in model.layers:
         if isinstance(layer, kind):
             return layer
-    raise UsageError(f"model {model.name!r} is no text model of keras_rnn: it holds no {what}")
+    raise UsageError(f"model {model.name!r} is no text model of keras_rnn: it holds no {description}")

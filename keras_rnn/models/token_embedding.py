@@ -1,4 +1,4 @@
-"""Token ids to vectors: what the builders begin with."""
+"""Token ids to vectors: the first layer of every builder."""
 
 import numpy as np
 

@@ -1,6 +1,6 @@
 """What an exported version promises: calls of its signatures with the outputs that they must have.
 
-A task's module `contract` makes them of the answers that the version carries. It needs no Keras and no TensorFlow.
+A task's module `contract` makes the calls from the answers that the version carries, without Keras and TensorFlow.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 TOLERANCE = 1e-5  # largest difference of a number, as a share of it where that is above 1
-TOLERANCE_ALONE = 1e-3  # layers of float16 round otherwise for one row than for several
+TOLERANCE_ALONE = 1e-3  # float16 layers round one row differently from several
 
-# An input or output of a signature: its dtype, and its shape with None for what is known only when it is called.
+# An input or output of a signature: its dtype, and its shape with None where only a call decides it.
 Spec = tuple[str, Sequence[int | None]]
 
 
@@ -33,10 +33,10 @@ class Call:
         inputs: arrays by name; strings as objects.
         outputs: what must come back, or a part of it: arrays by name, whose first axis is that of the rows; strings as
             objects.
-        rows: what each row is called in an error.
+        rows: the name of each row in errors.
         method: "predict", or "classify" for TensorFlow Serving's Classify, whose inputs are features of Examples.
         tolerance: largest difference of a number.
-        condition: what an error says of the call.
+        condition: words about the call, for errors.
     """
 
     signature: str

@@ -12,11 +12,11 @@ import tensorflow as tf
 from keras_rnn.layers.forms import for_this_process
 from keras_rnn.text.encoded import EncodedTexts, in_length_batches, length_batches
 
-# Of a batch of inference, padding included. On a CPU more are no quicker, and need memory that training did not: its
-# pages cost the first batch half a second.
+# Tokens of a batch of inference, padding included. On a CPU more are no quicker, and need more memory than training:
+# its pages cost the first batch half a second.
 INFERENCE_TOKENS = 2**13
 TEXT_CHARACTERS = 2**17
-CORE_TEXTS = 16  # that a core takes at least, since a step of the network costs hardly less for fewer
+CORE_TEXTS = 16  # the fewest for a core: a step of the network costs hardly less for fewer
 
 
 def logits_function(token_model: keras.Model) -> Callable[[EncodedTexts], np.ndarray]:
@@ -63,6 +63,6 @@ def on_all_cores(call: Callable[[list[str]], np.ndarray]) -> Callable[[list[str]
         if parts < 2:
             return call(batch)
         sizes = np.linspace(0, len(batch), parts + 1).astype(int)
-        return np.concatenate(list(pool.map(call, (batch[a:b] for a, b in itertools.pairwise(sizes)))))
+        return np.concatenate(list(pool.map(call, (batch[start:end] for start, end in itertools.pairwise(sizes)))))
 
     return call_parts

@@ -36,7 +36,7 @@ class EncodedSplit:
         return self.tokens.lengths
 
     def for_model(self, model: "keras.Model") -> "EncodedSplit":
-        """The split without the inputs that a model does not read: of several, those that bear its inputs' names."""
+        """The split with only the inputs that a model reads, by the names of the model's inputs."""
         names = {tensor.name for tensor in model.inputs}
         if len(self.inputs) == len(names):
             return self
@@ -69,7 +69,7 @@ class PreparedData:
         return f"{self.name}: {self.summary()}, {rows} rows"
 
     def summary(self) -> str:
-        """A few words on the dataset, before its rows are counted: of a classifier, how many classes."""
+        """A few words on the dataset, such as the number of its classes."""
         return f"{len(self.facts)} facts"
 
 

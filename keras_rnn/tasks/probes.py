@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras_rnn.tasks.contract import TOLERANCE_ALONE
 
 UNKNOWN_WORDS = "qqqxzj zzzvqk"
-SINGLE_ROWS = 4  # that are asked one by one
+SINGLE_ROWS = 4  # asked one by one
 
 
 def with_edge_cases(texts: Sequence[str]) -> list[str]:
@@ -22,11 +22,11 @@ def same_alone(
 ) -> bool:
     """Whether the shortest rows, asked about one by one, have the numbers that they have in a batch.
 
-    A layer of the user may drop the mask. What padding changes is more than what float16 layers round.
+    A layer of the user may drop the mask. Padding then changes the numbers more than float16 layers round them.
 
     Args:
-        answers: rows with their ids, by which they are short, and their numbers, by these names.
-        ids, numbers: the names.
+        answers: rows with their ids and their numbers.
+        ids, numbers: the names of these two.
         ask: the numbers of one row, asked about alone.
     """
     with tf.device("CPU:0"):

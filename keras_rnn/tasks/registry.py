@@ -44,7 +44,7 @@ def get_contract(name: str) -> ModuleType:
 
 
 def task_name_of(card: Mapping[str, Any]) -> str:
-    """The task of an export, by its model card. That of version 0.1 names none, and there was one."""
+    """The task of an export, by its model card. A card of version 0.1 names none: there was one task."""
     return card.get("config", {}).get("task", DEFAULT_TASK)
 
 

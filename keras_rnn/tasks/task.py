@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from keras_rnn.datasets import DataOptions, Dataset, Split
     from keras_rnn.tasks.prepared import PreparedData
 
-# What a run knows of its task beside its config, as JSON holds it: a classifier's class names, for example.
+# What a run stores about its task beside its config, as JSON holds it: a classifier's class names, for example.
 Facts = Mapping[str, Any]
 
 
@@ -26,7 +26,7 @@ class Objective:
     Args:
         metric: the name in an epoch's row, such as "val_accuracy".
         direction: "max" or "min".
-        tie_metric, tie_direction: of the second figure.
+        tie_metric, tie_direction: the same of the second figure.
     """
 
     metric: str
@@ -86,7 +86,7 @@ class Network(Protocol):
     """
 
     def builder_arguments(self, prepared: Any) -> dict[str, Any]:
-        """What a model's builder takes from the data; None: of the smallest data that there may be."""
+        """What a model's builder takes from the data; None stands for the smallest possible data."""
 
     def loss_and_metrics(self, token_model: "keras.Model") -> tuple[Any, list]:
         """What a token model is compiled with."""

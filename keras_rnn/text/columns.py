@@ -32,9 +32,9 @@ class RowValues:
 
 @dataclass(frozen=True)
 class TableRows:
-    """Ids that index the rows of a table, such as a word's characters: every distinct word stands there once.
+    """Ids that index the rows of a table, such as a word's characters: the table has one row for each distinct word.
 
-    `ids` pads with 0, and row 0 of `table`, int32 `(distinct, width)`, is what stands for padding.
+    `ids` pads with 0, and row 0 of `table`, int32 `(distinct, width)`, is the padding.
     """
 
     ids: EncodedTexts

@@ -1,6 +1,6 @@
-"""The tokens of texts, counted, and kept as numbers meanwhile: a vocabulary follows from the counts of all of them.
+"""Counts of the tokens of texts, which are numbered as they appear; the vocabulary follows from the counts.
 
-A text is so split only once. The ids are in the file before anybody knows them, and `renumber` puts them right.
+Each text is split only once: the file gets token numbers first, and `renumber` replaces them by ids.
 """
 
 import os
@@ -14,12 +14,12 @@ import tensorflow as tf
 
 from keras_rnn.text.encoded import EncodedTexts, blocks
 
-# Of a batch: enough that most of its tokens stand there before, and so few that all cores have some.
+# The size of a batch: large enough that most tokens repeat in it, small enough that every core gets batches.
 BATCH_CHARACTERS, BATCH_ROWS = 2**19, 2**12
 
 
 class TokenCounts:
-    """How often each token stands in texts. A token's number is how many others were met before it.
+    """How often each token occurs in texts. A token's number is its place in the order of appearance.
 
     Args:
         split: strings `(batch,)` to their tokens, a ragged tensor `(batch, None)` of strings; called in threads.
@@ -32,12 +32,12 @@ class TokenCounts:
 
     @property
     def counts(self) -> np.ndarray:
-        """Of the tokens, in the order of their numbers: int64 `(tokens,)`."""
+        """The counts of the tokens, in the order of their numbers: int64 `(tokens,)`."""
         return self._counts[: len(self._numbers)]
 
     @property
     def tokens(self) -> list[bytes]:
-        """In the order of their numbers, as UTF-8."""
+        """The tokens as UTF-8, in the order of their numbers."""
         return list(self._numbers)
 
     def count(self, texts: Iterable[str]) -> "TokenCounts":
@@ -47,46 +47,50 @@ class TokenCounts:
         return self
 
     def numbered(self, texts: Iterable[str], max_length: int | None = None) -> Iterator[EncodedTexts]:
-        """Counts all tokens of `texts`, and says the numbers of the first `max_length` of each, in blocks of rows."""
+        """Counts all tokens of `texts`; yields the numbers of the first `max_length` of each, in blocks of rows."""
 
-        def counted(batch: list[str]) -> tuple[list[bytes], np.ndarray, np.ndarray, np.ndarray]:
+        def count_batch(batch: list[str]) -> tuple[list[bytes], np.ndarray, np.ndarray, np.ndarray]:
             tokens = self.split(np.array(batch, object))
-            found, places, counts = (x.numpy() for x in tf.unique_with_counts(tokens.flat_values))
-            return found.tolist(), counts, *_cut(places, tokens.row_lengths().numpy(), max_length)
+            batch_tokens, token_indices, counts = (
+                tensor.numpy() for tensor in tf.unique_with_counts(tokens.flat_values)
+            )
+            return batch_tokens.tolist(), counts, *_cut(token_indices, tokens.row_lengths().numpy(), max_length)
 
-        for found, counts, places, lengths in _on_all_cores(counted, blocks(texts, BATCH_CHARACTERS, BATCH_ROWS)):
-            numbers = np.fromiter(map(self._numbers.__getitem__, found), np.int32, len(found))
-            if len(self._numbers) > len(self._counts):  # room for as many again
+        for batch_tokens, counts, token_indices, lengths in _on_all_cores(
+            count_batch, blocks(texts, BATCH_CHARACTERS, BATCH_ROWS)
+        ):
+            numbers = np.fromiter(map(self._numbers.__getitem__, batch_tokens), np.int32, len(batch_tokens))
+            if len(self._numbers) > len(self._counts):  # double the room
                 self._counts = np.concatenate([self._counts, np.zeros(len(self._numbers), np.int64)])
             self._counts[numbers] += counts
-            yield EncodedTexts(numbers[places], np.cumsum([0, *lengths], dtype=np.int64))
+            yield EncodedTexts(numbers[token_indices], np.cumsum([0, *lengths], dtype=np.int64))
 
     def ids(self, vocabulary: Iterable[str], unknown: int) -> np.ndarray:
-        """The id of each token, int32, in the order of their numbers, where those of a vocabulary follow `unknown`."""
+        """The id of each token, int32, in the order of their numbers; the ids of `vocabulary` start after `unknown`."""
         ids = np.full(len(self._numbers), unknown, np.int32)
-        for place, token in enumerate(vocabulary, unknown + 1):
+        for token_id, token in enumerate(vocabulary, unknown + 1):
             number = self._numbers.get(token.encode())
             if number is not None:
-                ids[number] = place
+                ids[number] = token_id
         return ids
 
 
-def _cut(places: np.ndarray, lengths: np.ndarray, max_length: int | None) -> tuple[np.ndarray, np.ndarray]:
-    """What is left of rows that stand one after the other, and their lengths."""
+def _cut(token_indices: np.ndarray, lengths: np.ndarray, max_length: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Concatenated rows cut to `max_length`, and their lengths."""
     if max_length is None or lengths.max(initial=0) <= max_length:
-        return places, lengths
-    in_row = np.arange(len(places)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    return places[in_row < max_length], np.minimum(lengths, max_length)
+        return token_indices, lengths
+    positions = np.arange(len(token_indices)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return token_indices[positions < max_length], np.minimum(lengths, max_length)
 
 
 def _on_all_cores(function: Callable, batches: Iterable) -> Iterator:
-    """`function` of each batch, in their order; few are under way at a time, so that few need stand in memory."""
+    """`function` of each batch, in order; a few batches at a time are in memory."""
     cores = os.cpu_count() or 1
     with ThreadPoolExecutor(cores) as threads:
-        waiting: deque = deque()
+        futures: deque = deque()
         for batch in batches:
-            waiting.append(threads.submit(function, batch))
-            if len(waiting) > 2 * cores:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+            futures.append(threads.submit(function, batch))
+            if len(futures) > 2 * cores:
+                yield futures.popleft().result()
+        while futures:
+            yield futures.popleft().result()

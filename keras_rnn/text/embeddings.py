@@ -1,4 +1,4 @@
-"""Pretrained word vectors from a text file in GloVe's layout: a word and its numbers, parted by spaces, a line."""
+"""Pretrained word vectors from a text file in GloVe's layout: a word and its numbers a line, separated by spaces."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,10 +60,10 @@ def embedding_matrix(word_vectors: WordVectors, vocabulary: Sequence[str], seed:
     rng = np.random.default_rng(seed)
     vectors = word_vectors.vectors
     matrix = rng.normal(vectors.mean(), vectors.std(), (len(vocabulary), word_vectors.size)).astype(np.float32)
-    row_of = {word: row for row, word in enumerate(word_vectors.words)}
-    known = [(row, row_of[word]) for row, word in enumerate(vocabulary) if word in row_of]
-    if known:
-        rows, sources = np.array(known).T
+    source_rows = {word: row for row, word in enumerate(word_vectors.words)}
+    row_pairs = [(row, source_rows[word]) for row, word in enumerate(vocabulary) if word in source_rows]
+    if row_pairs:
+        rows, sources = np.array(row_pairs).T
         matrix[rows] = vectors[sources]
     matrix[0] = 0.0
     return matrix

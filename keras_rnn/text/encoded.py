@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 ENCODE_CHARACTERS = 2**18  # of a batch, padding included; tokens are fewer
-# That are encoded before they are written: enough for batches of texts of like length.
+# Texts are encoded and written in blocks of this size, which is enough for batches of texts of like length.
 BLOCK_CHARACTERS, BLOCK_ROWS = 2**21, 2**15
 RENUMBERED_IDS = 2**20  # at a time
 
@@ -57,11 +57,11 @@ class EncodedTexts:
 def encode(vectorizer: Callable, texts: Iterable[str], max_length: int | None = None) -> Iterator[EncodedTexts]:
     """`texts` through an adapted TextVectorization layer, each row cut to its first `max_length` tokens.
 
-    They come in blocks, in the order of the texts, so that neither they nor their ids need stand in memory at once.
+    The ids come in blocks, in the order of the texts, so that neither all texts nor all ids are in memory at once.
     """
 
-    def ids_of(texts: list[str]) -> list[np.ndarray]:
-        array = np.array(texts, object)  # of a list Keras would look at each text
+    def encode_batch(texts: list[str]) -> list[np.ndarray]:
+        array = np.array(texts, object)  # Keras would inspect each text of a list
         token_ids = np.asarray(vectorizer(array))[:, :max_length].astype(np.int32)
         return [ids[:length] for ids, length in zip(token_ids, np.count_nonzero(token_ids, axis=1), strict=True)]
 
@@ -69,9 +69,9 @@ def encode(vectorizer: Callable, texts: Iterable[str], max_length: int | None = 
         rows: list[np.ndarray] = [np.zeros(0, np.int32)] * len(block)
         batches = length_batches(_lengths(block), ENCODE_CHARACTERS)
         with ThreadPoolExecutor(os.cpu_count()) as threads:  # the layer's operations take one each
-            encoded = threads.map(ids_of, ([block[row] for row in batch] for batch in batches))
-        for batch, of_batch in zip(batches, encoded, strict=True):
-            for row, ids in zip(batch, of_batch, strict=True):
+            encoded = threads.map(encode_batch, ([block[row] for row in batch] for batch in batches))
+        for batch, batch_ids in zip(batches, encoded, strict=True):
+            for row, ids in zip(batch, batch_ids, strict=True):
                 rows[row] = ids
         yield EncodedTexts(np.concatenate(rows), np.cumsum([0, *map(len, rows)], dtype=np.int64))
 
@@ -86,7 +86,7 @@ def save(blocks: Iterable[EncodedTexts], folder: Path, name: str) -> None:
             lengths.append(block.lengths)
             tokens += len(block.ids)
         file.seek(0)
-        _write_header(file, tokens)  # as long as before: NumPy leaves room for arrays to grow
+        _write_header(file, tokens)  # of the same length: NumPy leaves room for arrays to grow
     np.save(folder / f"{name}.offsets.npy", np.cumsum(np.concatenate(lengths)))
 
 
@@ -95,21 +95,21 @@ def renumber(folder: Path, name: str, new_ids: np.ndarray) -> None:
     tokens: Any = EncodedTexts.open(folder, name).ids  # a np.memmap
     with open(folder / f"{name}.ids.npy", "r+b") as file:  # not mapped: what is written would stay in memory
         for start in range(0, len(tokens), RENUMBERED_IDS):
-            place = tokens.offset + start * tokens.itemsize
-            file.seek(place)
+            position = tokens.offset + start * tokens.itemsize
+            file.seek(position)
             ids = np.fromfile(file, np.int32, min(RENUMBERED_IDS, len(tokens) - start))
-            file.seek(place)
+            file.seek(position)
             new_ids[ids].tofile(file)
 
 
 def _write_header(file: BinaryIO, tokens: int) -> None:
-    """Begins a .npy file of so many int32."""
+    """Writes the header of a .npy file of `tokens` int32 numbers."""
     header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.int32)), "fortran_order": False, "shape": (tokens,)}
     np.lib.format.write_array_header_1_0(file, header)
 
 
 def blocks(texts: Iterable[str], most_characters: int, most_rows: int) -> Iterator[list[str]]:
-    """The texts in order, up to `most_rows` at a time, or fewer, the last of which fills up `most_characters`."""
+    """The texts in order, in blocks that end at `most_rows` texts or at the text that reaches `most_characters`."""
     block, characters = [], 0
     for text in texts:
         block.append(text)
@@ -126,7 +126,7 @@ def _lengths(texts: Sequence[str]) -> np.ndarray:
 
 
 def length_batches(lengths: np.ndarray, budget: int) -> list[np.ndarray]:
-    """Rows of like length together, longest first, so many a batch that rows times the longest stay in `budget`.
+    """Batches of rows of like length, longest first; rows times the longest of a batch stay in `budget`.
 
     A longer row has a batch of its own.
     """

@@ -36,14 +36,14 @@ def _gather_ids(column: EncodedTexts) -> Callable[[tf.Tensor], tf.Tensor]:
 
 
 def _variable(array: np.ndarray) -> tf.Variable:
-    """The array for use in a dataset; of a file that is memory-mapped no copy is made.
+    """The array for use in a dataset, without a copy if it is memory-mapped.
 
-    It is a variable since tf.data copies tensors that a function refers to whenever it rewrites the function.
+    It is a variable: tf.data copies the tensors that a function refers to whenever it rewrites the function.
     """
     with tf.device("CPU:0"):
         if not isinstance(array, np.memmap):
             return tf.Variable(array, trainable=False)
-        # DLPack hands over none that is read-only. Nothing writes to this one.
-        mapped = np.memmap(str(array.filename), array.dtype, "c", array.offset, array.shape)
-        tensor = tf.experimental.dlpack.from_dlpack(np.asarray(mapped).__dlpack__())
+        # DLPack refuses read-only arrays. Nothing writes to this one.
+        writable_map = np.memmap(str(array.filename), array.dtype, "c", array.offset, array.shape)
+        tensor = tf.experimental.dlpack.from_dlpack(np.asarray(writable_map).__dlpack__())
         return tf.Variable(tensor, trainable=False)

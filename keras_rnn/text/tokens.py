@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from keras_rnn.text.vectorizer import UNKNOWN, lower_case
 
-MAX_CHARACTERS = 24  # of a token that are read; hardly any word has more
+MAX_CHARACTERS = 24  # read of each token; hardly any word has more
 
 # Runs of letters and digits, with single signs inside them ("o'clock", "b83-354", "10:30"), and every other sign alone.
 TOKEN_PATTERN = r"[\pL\pN\pM]+(?:['’.,:/_-][\pL\pN\pM]+)*|[^\pL\pN\pM\s\pZ\pC]"

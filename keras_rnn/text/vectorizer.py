@@ -99,7 +99,7 @@ def adapt_vectorizer(
         texts: the training texts.
         tokens: "word" or "character".
         vocabulary_size: most ids there may be, padding (0) and unknown (1) included; at least 3.
-        further_tokens: tokens that fill what room is left, in their order (the words of pretrained embeddings,
+        further_tokens: tokens that fill the remaining room, in their order (the words of pretrained embeddings,
             so that a word the training texts lack still has its vector).
 
     Returns:
@@ -117,21 +117,23 @@ def most_frequent(counts: TokenCounts, vocabulary_size: int, further_tokens: Ite
     """The vocabulary of `adapt_vectorizer`, without the padding and unknown tokens: ids from 2 on.
 
     Raises:
-        UsageError: nothing was counted but what stands for nothing.
+        UsageError: no token was counted, apart from those of empty and unreadable texts.
     """
-    # What stands for nothing or for the unreadable is the unknown token, however often it was counted.
+    # These stand for empty and unreadable texts, and are no tokens of the vocabulary.
     unknown = {UNKNOWN.encode(), UNKNOWN_CHARACTER.encode()}
-    counted = zip(counts.counts.tolist(), counts.tokens, strict=True)
-    by_frequency = sorted((both for both in counted if both[1] not in unknown), reverse=True)  # as Keras' adapt does
+    counted_tokens = zip(counts.counts.tolist(), counts.tokens, strict=True)
+    by_frequency = sorted(
+        (pair for pair in counted_tokens if pair[1] not in unknown), reverse=True
+    )  # as Keras' adapt does
     if not by_frequency:
         raise UsageError("the training texts hold no token at all")
     vocabulary = [token.decode() for _, token in by_frequency[: vocabulary_size - len((PADDING, UNKNOWN))]]
-    known = {PADDING, UNKNOWN, *vocabulary}
+    seen_tokens = {PADDING, UNKNOWN, *vocabulary}
     for token in further_tokens:
-        if len(known) >= vocabulary_size:
+        if len(seen_tokens) >= vocabulary_size:
             break
-        if token not in known:
-            known.add(token)
+        if token not in seen_tokens:
+            seen_tokens.add(token)
             vocabulary.append(token)
     return vocabulary
 
@@ -156,14 +158,14 @@ class WordIds(keras.layers.Layer):
         super().__init__(**kwargs)
         vocabulary = vectorizer.get_vocabulary(include_special_tokens=False)
         ids = tf.range(2, 2 + len(vocabulary), dtype=tf.int64)
-        known = tf.lookup.KeyValueTensorInitializer(tf.constant(vocabulary), ids)
-        self.table = tf.lookup.StaticHashTable(known, default_value=1)
+        initializer = tf.lookup.KeyValueTensorInitializer(tf.constant(vocabulary), ids)
+        self.table = tf.lookup.StaticHashTable(initializer, default_value=1)
 
     @staticmethod
     def stands_for(vectorizer: keras.layers.TextVectorization) -> bool:
-        """Whether the layer makes ids as those do that `adapt_vectorizer(tokens="word")` gives."""
-        config, made = (layer.get_config() for layer in (vectorizer, _text_vectorization("word")))
-        return all(config[option] == made[option] for option in IDS_OPTIONS)
+        """Whether the layer makes the same ids as one that `adapt_vectorizer(tokens="word")` returns."""
+        config, word_config = (layer.get_config() for layer in (vectorizer, _text_vectorization("word")))
+        return all(config[option] == word_config[option] for option in IDS_OPTIONS)
 
     def call(self, texts):
         words = tf.raw_ops.StringSplitV2(input=standardize_words(texts), sep="")

@@ -45,14 +45,14 @@ def calls(card: Mapping[str, Any], answers: Sequence[Mapping[str, Any]]) -> Iter
     classes = np.array([names] * len(answers), object)
     scores = {"classes": classes, "scores": probabilities}
     yield Call("classify", {"text": _strings(texts)}, scores, texts, method="classify")
-    # A graph may have a way of its own for one text. The longest has no padding among the others either.
+    # A graph may treat a single text differently. The longest text has no padding in a batch either.
     longest = max(range(len(answers)), key=lambda row: len(answers[row]["token_ids"]))
-    one = slice(longest, longest + 1)
+    longest_row = slice(longest, longest + 1)
     yield Call(
         "serving_default",
-        {"text": _strings(texts[one])},
-        {"probabilities": probabilities[one]},
-        texts[one],
+        {"text": _strings(texts[longest_row])},
+        {"probabilities": probabilities[longest_row]},
+        texts[longest_row],
         tolerance=TOLERANCE_ALONE,
         condition=", asked alone,",
     )

@@ -71,8 +71,8 @@ def evaluate_logits(
 ) -> Evaluation:
     """The figures of logits `(rows, classes)` against int labels `(rows,)`."""
     classes = range(len(class_names))
-    predicted = logits.argmax(axis=-1)
-    columns = precision_recall_fscore_support(labels, predicted, labels=classes, zero_division=0)
+    predicted_labels = logits.argmax(axis=-1)
+    columns = precision_recall_fscore_support(labels, predicted_labels, labels=classes, zero_division=0)
     per_class = {
         name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
         for name, p, r, f, s in zip(class_names, *columns, strict=True)
@@ -80,7 +80,7 @@ def evaluate_logits(
     return Evaluation(
         **classification_metrics(logits, labels),
         per_class=per_class,
-        confusion=confusion_matrix(labels, predicted, labels=classes),
+        confusion=confusion_matrix(labels, predicted_labels, labels=classes),
         baselines=baselines or {},
     )
 
@@ -117,11 +117,11 @@ def tables(evaluation: Evaluation) -> list[Table]:
         [name, *(f"{row[figure]:.4f}" for figure in ("precision", "recall", "f1")), f"{row['support']:,}"]
         for name, row in evaluation.per_class.items()
     ]
-    shown = [Table(["class", "precision", "recall", "F1", "rows"], per_class)]
+    text_tables = [Table(["class", "precision", "recall", "F1", "rows"], per_class)]
     names = list(evaluation.per_class)
     if len(names) <= WIDEST_CONFUSION:
         counts = [
             [name, *(f"{count:,}" for count in row)] for name, row in zip(names, evaluation.confusion, strict=True)
         ]
-        shown.append(Table(["true \\ predicted", *names], counts))
-    return shown
+        text_tables.append(Table(["true \\ predicted", *names], counts))
+    return text_tables

@@ -18,7 +18,7 @@ SMALLEST = {"num_classes": 2, "vocabulary_size": 3, "embeddings": None}
 
 
 def builder_arguments(prepared: ClassificationData | None) -> dict[str, Any]:
-    """What `text_classifier` takes from the data; None: of the smallest data that there may be."""
+    """What `text_classifier` takes from the data; None stands for the smallest possible data."""
     if prepared is None:
         return SMALLEST
     return {

@@ -35,25 +35,25 @@ def check_answers(card: Mapping[str, Any], answers: Sequence[Mapping[str, Any]])
 
 def calls(card: Mapping[str, Any], answers: Sequence[Mapping[str, Any]]) -> Iterator[Call]:
     """Calls of both signatures with all rows, and at the end one with the longest row alone."""
-    whole = list(answers)
-    yield _call("serving_default", whole)
-    yield _call("tokens", whole)
-    longest = max(whole, key=lambda row: len(row["tokens"]))
+    rows = list(answers)
+    yield _call("serving_default", rows)
+    yield _call("tokens", rows)
+    longest = max(rows, key=lambda row: len(row["tokens"]))
     yield _call("tokens", [longest], tolerance=TOLERANCE_ALONE, condition=", asked alone,")
 
 
 def _call(signature: str, rows: list[Mapping[str, Any]], **options) -> Call:
-    tokens, tags = (_padded([row[name] for row in rows], "", object) for name in ("tokens", "tags"))
-    outputs = {"tags": tags, "confidence": _padded([row["confidence"] for row in rows], 0.0, np.float32)}
+    tokens, tags = (_pad([row[name] for row in rows], "", object) for name in ("tokens", "tags"))
+    outputs = {"tags": tags, "confidence": _pad([row["confidence"] for row in rows], 0.0, np.float32)}
     names = [row["text"] for row in rows]
     if signature == "tokens":
         return Call(signature, {"tokens": tokens}, outputs, names, **options)
     return Call(signature, {"text": np.array(names, object)}, {"tokens": tokens, **outputs}, names, **options)
 
 
-def _padded(rows: Sequence[Sequence], padding: Any, dtype: Any) -> np.ndarray:
+def _pad(rows: Sequence[Sequence], padding: Any, dtype: Any) -> np.ndarray:
     """`(rows, longest)`."""
-    padded = np.full((len(rows), max(map(len, rows))), padding, dtype)
+    batch = np.full((len(rows), max(map(len, rows))), padding, dtype)
     for index, row in enumerate(rows):
-        padded[index, : len(row)] = row
-    return padded
+        batch[index, : len(row)] = row
+    return batch

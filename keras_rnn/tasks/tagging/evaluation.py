@@ -66,11 +66,11 @@ def row_evaluator(model: keras.Model, facts: Facts, baselines: Mapping[str, Any]
     def evaluate(split: Split) -> Evaluation:
         encoder = TokenEncoder(facts, list(dict.fromkeys(chain.from_iterable(split["tokens"]))))
         evaluation = evaluate_encoded(encoded_split(encoder.columns(split), encoder.characters))
-        others = {
+        baseline_figures = {
             name: span_figures(split["tags"], [tag(row) for row in split["tokens"]], facts["tag_names"])
             for name, tag in baselines.items()
         }
-        return Evaluation(**{**vars(evaluation), "baselines": others})
+        return Evaluation(**{**vars(evaluation), "baselines": baseline_figures})
 
     return evaluate
 
@@ -104,9 +104,9 @@ def fitted_baselines(train: Split) -> dict[str, Callable[[Sequence[str]], list[s
         tags.update(row_tags)
         for token, tag in zip(tokens, row_tags, strict=True):
             counts.setdefault(token, Counter())[tag] += 1
-    other = OUTSIDE if OUTSIDE in tags else tags.most_common(1)[0][0]
+    default_tag = OUTSIDE if OUTSIDE in tags else tags.most_common(1)[0][0]
     words = {token: count.most_common(1)[0][0] for token, count in counts.items()}
-    return {"word list": lambda tokens: [words.get(token, other) for token in tokens]}
+    return {"word list": lambda tokens: [words.get(token, default_tag) for token in tokens]}
 
 
 def write(evaluation: Evaluation, directory: Path, split: str, model_name: str) -> None:
@@ -123,11 +123,11 @@ def picture(directory: Path, split: str) -> tuple[str, Path]:
 
 def tables(evaluation: Evaluation) -> list[Table]:
     """Figures of the spans of each name, and of the tokens of each tag."""
-    shown = []
+    text_tables = []
     for title, unit, rows in (("span", "spans", evaluation.per_span), ("tag", "tokens", evaluation.per_tag)):
         figures = [
             [name, *(f"{row[figure]:.4f}" for figure in ("precision", "recall", "f1")), f"{row['support']:,}"]
             for name, row in rows.items()
         ]
-        shown.append(Table([title, "precision", "recall", "F1", unit], figures))
-    return shown
+        text_tables.append(Table([title, "precision", "recall", "F1", unit], figures))
+    return text_tables

@@ -34,7 +34,7 @@ SMALLEST = {
 
 
 def builder_arguments(prepared: TaggingData | None) -> dict[str, Any]:
-    """What `sequence_tagger` takes from the data; None: of the smallest data that there may be."""
+    """What `sequence_tagger` takes from the data; None stands for the smallest possible data."""
     if prepared is None:
         return SMALLEST
     return {
@@ -66,7 +66,7 @@ def full_model(token_model: keras.Model, prepared: TaggingData, options: TextOpt
 
 
 def network_inputs(token_model: keras.Model, features: dict) -> Any:
-    """The features that a token model takes, in the form that it takes them in."""
+    """The features that a token model takes, in its input structure."""
     names = [tensor.name for tensor in token_model.inputs]
     return features[names[0]] if len(names) == 1 else {name: features[name] for name in names}
 

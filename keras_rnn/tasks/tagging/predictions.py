@@ -87,11 +87,11 @@ def tag_function(model: keras.Model, tag_names: Sequence[str], network: Callable
         tag_names: one name a tag.
         network: from the inputs of the token model inside `model` to its output.
     """
-    features_of, token_model = token_features_of(model), token_model_of(model)
+    lookups, token_model = token_features_of(model), token_model_of(model)
     decoder, names = model.get_layer("decoder"), tf.constant(list(tag_names))
 
     def tag(tokens):
-        features = {name: tf.cast(ids, tf.int32) for name, ids in features_of(tokens).items()}
+        features = {name: tf.cast(ids, tf.int32) for name, ids in lookups(tokens).items()}
         is_real = features["token_ids"] != 0
         decoded = decoder(network(network_inputs(token_model, features)), mask=is_real)
         indices = tf.maximum(decoded["tags"], 0)

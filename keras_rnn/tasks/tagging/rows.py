@@ -140,8 +140,8 @@ def encode(dataset: Dataset, options: TextOptions, seed: int, folder: Path) -> d
     encoder = TokenEncoder(facts, _distinct(dataset, "tokens"))
     np.save(folder / CHARACTERS, encoder.characters)
     for name, split in dataset.splits.items():
-        longest = options.max_length if name == "train" else None
-        for column, encoded in encoder.columns(split, longest).items():
+        max_length = options.max_length if name == "train" else None
+        for column, encoded in encoder.columns(split, max_length).items():
             save([encoded], folder, f"{name}.{column}")
     if word_vectors:
         np.save(folder / EMBEDDINGS, embedding_matrix(word_vectors, [PADDING, UNKNOWN, *vocabulary], seed))
@@ -159,8 +159,8 @@ def _vocabulary(sentences: Sequence[Sequence[str]], size: int, further_words: It
     """Lower-case words, the most frequent first, then further ones; ids from 2 on."""
     counts = Counter(token.lower() for token in chain.from_iterable(sentences))
     words = [word for word, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
-    known = dict.fromkeys(word for word in chain(words, further_words) if word not in (PADDING, UNKNOWN))
-    return list(known)[: size - 2]
+    unique_words = dict.fromkeys(word for word in chain(words, further_words) if word not in (PADDING, UNKNOWN))
+    return list(unique_words)[: size - 2]
 
 
 class TokenEncoder:

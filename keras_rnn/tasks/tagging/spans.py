@@ -41,7 +41,11 @@ def span_figures(
     Of tags that make no spans, such as parts of speech, every token counts as a span: all three are the accuracy.
     """
     if not are_span_tags(tag_names):
-        hits = [tag == other for rows in zip(expected, actual, strict=True) for tag, other in zip(*rows, strict=True)]
+        hits = [
+            tag == actual_tag
+            for rows in zip(expected, actual, strict=True)
+            for tag, actual_tag in zip(*rows, strict=True)
+        ]
         return dict.fromkeys(FIGURES[:3], float(np.mean(hits)))
     if not _present_names(expected, actual):
         return dict.fromkeys(FIGURES[:3], 0.0)
