@@ -30,7 +30,7 @@ def iob2_constraints(tag_names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     may_follow = np.tile(may_start, (len(tag_names), 1))
     for index, name in enumerate(tag_names):
         if not may_start[index]:
-            may_follow[:, index] = [before in (f"B-{name[2:]}", name) for before in tag_names]
+            may_follow[:, index] = [previous in (f"B-{name[2:]}", name) for previous in tag_names]
     return may_follow, may_start
 
 
@@ -97,10 +97,10 @@ def split_chain_scores(chain_scores):
 
 @keras.saving.register_keras_serializable("keras_rnn")
 class TagDecoder(keras.layers.Layer):
-    """The output of a head to the tags that it says, and how sure it is of every tag.
+    """The output of a head to tags, and to the probability of every tag.
 
-    Of chain scores (`head="crf"`) the tags are the path of the highest score, and the marginals are those of the field;
-    of logits `(batch, time, tags)` (`head="softmax"`) they are the highest logits, and their softmax.
+    For chain scores (`head="crf"`) the tags are the path of the highest score, and the marginals are those of the
+    field; for logits `(batch, time, tags)` (`head="softmax"`) they are the highest logits, and their softmax.
 
     Returns a dict:
 

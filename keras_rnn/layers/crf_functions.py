@@ -48,7 +48,7 @@ def log_partition(emissions, transitions, starts, ends, mask=None):
 
 
 def log_likelihood(tags, emissions, transitions, starts, ends, mask=None):
-    """log p(tags): float32 `(batch,)`, at most 0 but for rounding.
+    """log p(tags): float32 `(batch,)`, at most 0 except for rounding.
 
     Args:
         tags: int `(batch, time)`; what stands at masked steps is not read.
@@ -71,12 +71,12 @@ def viterbi_decode(emissions, transitions, starts, ends, mask=None):
         lambda scores: ops.max(scores[:, :, None] + transitions, axis=1),
         *(_swap_axes(tensor) for tensor in (chain.emissions, chain.is_real, chain.is_first)),
     )
-    before = ops.concatenate([scores[:1], scores[:-1]], axis=0)
+    previous_scores = ops.concatenate([scores[:1], scores[:-1]], axis=0)
     has_transition = _swap_axes(_has_transition(chain))
     arrivals = ops.transpose(transitions)
 
     def step_back(tag, index):
-        tag_before = ops.argmax(before[index] + ops.take(arrivals, tag, axis=0), axis=-1)
+        tag_before = ops.argmax(previous_scores[index] + ops.take(arrivals, tag, axis=0), axis=-1)
         return ops.where(has_transition[index], ops.cast(tag_before, "int32"), tag), tag
 
     last_tag = ops.cast(ops.argmax(scores[-1], axis=-1), "int32")
@@ -89,12 +89,12 @@ def _chain(emissions, transitions, starts, ends, mask) -> Chain:
         ops.cast(scores, "float32") for scores in (emissions, transitions, starts, ends)
     )
     is_real = ops.ones_like(emissions[:, :, 0], dtype="bool") if mask is None else ops.cast(mask, "bool")
-    is_first, is_last = _first(is_real), ops.flip(_first(ops.flip(is_real, axis=1)), axis=1)
+    is_first, is_last = _is_first_real(is_real), ops.flip(_is_first_real(ops.flip(is_real, axis=1)), axis=1)
     edges = ops.where(is_first[:, :, None], starts, 0.0) + ops.where(is_last[:, :, None], ends, 0.0)
     return Chain(emissions + edges, transitions, is_real, is_first)
 
 
-def _first(is_real):
+def _is_first_real(is_real):
     """Where the first real step of each row stands."""
     return ops.logical_and(is_real, ops.cumsum(ops.cast(is_real, "int32"), axis=1) == 1)
 
@@ -117,8 +117,8 @@ def _scan(arrive, emissions, is_real, is_first):
 
     def step(scores, index):
         emission = emissions[index]
-        arrived = ops.where(is_first[index][..., None], emission, emission + arrive(scores))
-        scores = ops.where(is_real[index][..., None], arrived, scores)
+        new_scores = ops.where(is_first[index][..., None], emission, emission + arrive(scores))
+        scores = ops.where(is_real[index][..., None], new_scores, scores)
         return scores, scores
 
     # Keras' scan over several tensors of unknown length fails under TensorFlow; over indices it does not.
@@ -127,7 +127,7 @@ def _scan(arrive, emissions, is_real, is_first):
 
 
 def _prefixes_and_suffixes(chain: Chain):
-    """log of the summed exp(score) of all that ends with a tag at a step, and of all that begins with it.
+    """log of the summed exp(score) of all paths up to a tag at a step, and of all paths from it on.
 
     Returns:
         Two tensors `(batch, time, tags)`; the emission of the step is in both. One loop computes them: its second axis
@@ -137,7 +137,7 @@ def _prefixes_and_suffixes(chain: Chain):
     pairs = (
         (chain.emissions, ops.flip(chain.emissions, axis=1)),
         (chain.is_real, reversed_real),
-        (chain.is_first, _first(reversed_real)),
+        (chain.is_first, _is_first_real(reversed_real)),
     )
     transitions = ops.stack([chain.transitions, ops.transpose(chain.transitions)])
 
@@ -158,10 +158,10 @@ def _tag_probabilities(chain: Chain, prefixes, suffixes):
 def _transition_counts(chain: Chain, prefixes, suffixes, weights):
     """How often the paths of all rows take each transition, by their probability and the weight of their row."""
     tags = chain.emissions.shape[-1]
-    # log Z of the row at each step: the one that comes of rounding the same sums.
+    # log Z of the row at each step, with the rounding of the same sums.
     totals = ops.logsumexp(prefixes + suffixes - chain.emissions, axis=-1, keepdims=True)[:, 1:]
     scores = prefixes[:, :-1, :, None] + (suffixes[:, 1:] - totals)[:, :, None] + chain.transitions
-    probabilities = ops.exp(ops.minimum(scores, 0.0))  # of masked steps a score may be any number
+    probabilities = ops.exp(ops.minimum(scores, 0.0))  # the score of a masked step may be any number
     weights = weights[:, None] * ops.cast(_has_transition(chain)[:, 1:], "float32")
     counts = ops.matmul(ops.reshape(weights, (1, -1)), ops.reshape(probabilities, (-1, tags * tags)))
     return ops.reshape(counts, (tags, tags))
@@ -175,8 +175,9 @@ def _log_partition(chain: Chain):
 
         def gradient(*args, upstream=None):
             upstream = args[0] if upstream is None else upstream  # each backend passes it in its own way
-            of_tags = _tag_probabilities(same_chain, prefixes, suffixes)
-            return upstream[:, None, None] * of_tags, _transition_counts(same_chain, prefixes, suffixes, upstream)
+            tag_probabilities = _tag_probabilities(same_chain, prefixes, suffixes)
+            transition_counts = _transition_counts(same_chain, prefixes, suffixes, upstream)
+            return upstream[:, None, None] * tag_probabilities, transition_counts
 
         # The scores after the last real step are those after the last step.
         total = ops.logsumexp(prefixes[:, -1], axis=-1)
@@ -187,9 +188,9 @@ def _log_partition(chain: Chain):
 
 def _path_score(tags, chain: Chain):
     time, num_tags = ops.shape(tags)[1], chain.emissions.shape[-1]
-    emitted = ops.one_hot(tags, num_tags) * ops.cast(chain.is_real, "float32")[:, :, None]
+    one_hot_tags = ops.one_hot(tags, num_tags) * ops.cast(chain.is_real, "float32")[:, :, None]
     # Real steps first, in their order: a tag then stands after the one that it follows.
     order = ops.argsort(ops.arange(time) + ops.where(chain.is_real, 0, time), axis=1)
-    path = ops.take_along_axis(emitted, order[:, :, None], axis=1)
+    path = ops.take_along_axis(one_hot_tags, order[:, :, None], axis=1)
     transitions = ops.sum(ops.matmul(path[:, :-1], chain.transitions) * path[:, 1:], axis=(1, 2))
-    return ops.sum(chain.emissions * emitted, axis=(1, 2)) + transitions
+    return ops.sum(chain.emissions * one_hot_tags, axis=(1, 2)) + transitions

@@ -18,7 +18,7 @@ class TokenEmbedding(keras.layers.Embedding):
     or None with `mask_zero=False`. Inputs of another rank get the mask of `keras.layers.Embedding`. Ids below 0 count
     from the end.
 
-    Under TensorFlow a step reads the rows in use alone, and an optimizer can update them alone. Where layers run in
+    Under TensorFlow a step reads only the rows in use, and an optimizer can update only them. Where layers run in
     machine code each row is read once, and the output has `keras_rnn.layers.unique_rows` attached.
 
     Raises:
@@ -66,7 +66,7 @@ class TokenEmbedding(keras.layers.Embedding):
     def compute_mask(self, inputs, mask=None):
         if not self.mask_zero:
             return None
-        real = ops.not_equal(inputs, 0)
-        if len(real.shape) != 2:
-            return real
-        return ops.concatenate([ops.ones_like(real[:, :1]), real[:, 1:]], axis=1)
+        is_real = ops.not_equal(inputs, 0)
+        if len(is_real.shape) != 2:
+            return is_real
+        return ops.concatenate([ops.ones_like(is_real[:, :1]), is_real[:, 1:]], axis=1)

@@ -132,8 +132,8 @@ def _is_mask(mask, sequences) -> bool:
         return False
     if not (_has_sizes(mask, None, None) or _has_sizes(mask, None, None, 1)):
         return False
-    steps, masked = sequences.shape[1], mask.shape[1]
-    return steps is None or masked is None or masked >= steps
+    steps, mask_steps = sequences.shape[1], mask.shape[1]
+    return steps is None or mask_steps is None or mask_steps >= steps
 
 
 def _is_for_cudnn(layer) -> bool:

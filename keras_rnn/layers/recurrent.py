@@ -93,15 +93,15 @@ class _Fused(_Pickled):
         sequences, initial_state, mask = same_rows(
             sequences, initial_state, mask, self.go_backwards, zero_states=_has_zero_states.get()
         )
-        ordered = Sequences(sequences, mask, self.go_backwards)
+        ordered_steps = Sequences(sequences, mask, self.go_backwards)
         needs_states = self.return_state or self.stateful
-        states = self._step_states(ordered.steps, *self._weights(), initial_state, needs_states, training)
-        outputs = last = ordered.last_output(states[0], self.zero_output_for_mask)
+        states = self._step_states(ordered_steps.steps, *self._weights(), initial_state, needs_states, training)
+        outputs = last_output = ordered_steps.last_output(states[0], self.zero_output_for_mask)
         if self.return_sequences:
-            outputs = ordered.outputs(states[0], self.zero_output_for_mask)
+            outputs = ordered_steps.outputs(states[0], self.zero_output_for_mask)
         if needs_states:
-            initial_state = [ordered.last_state(*pair) for pair in zip(states, initial_state, strict=True)]
-        return last, outputs, initial_state
+            initial_state = [ordered_steps.last_state(*pair) for pair in zip(states, initial_state, strict=True)]
+        return last_output, outputs, initial_state
 
     def _is_faster_in_keras(self, rows: int | None) -> bool:
         """Whether Keras' loop predicts faster.
@@ -249,7 +249,7 @@ for _layer in FUSED.values():
 
 def _in_machine_code(layers, inputs, states, mask, zero_states: bool):
     """The concatenated outputs of layers with equal options, of all steps or the last one, and the states of each."""
-    first, rows = layers[0], unique_rows_of(inputs[0])
+    first_layer, rows = layers[0], unique_rows_of(inputs[0])
     if rows is not None and any(x is not inputs[0] for x in inputs):
         rows = None  # each layer has dropped other inputs
     native = machine_code()
@@ -258,11 +258,11 @@ def _in_machine_code(layers, inputs, states, mask, zero_states: bool):
         for layer, x, layer_states in zip(layers, inputs, states, strict=True)
     ]
     return native.sequence(
-        first.kind,
+        first_layer.kind,
         mask,
         directions,
         indices=None if rows is None else rows.indices,
-        return_sequences=first.return_sequences,
-        zero_output_for_mask=first.zero_output_for_mask,
+        return_sequences=first_layer.return_sequences,
+        zero_output_for_mask=first_layer.zero_output_for_mask,
         zero_states=zero_states,
     )

@@ -23,7 +23,7 @@ __all__ = ["Gradient", "gru", "lstm", "max_block_rows", "simple_rnn"]
 def simple_rnn(inputs, kernel, recurrent_kernel, bias, h_0, *, training: bool, gradient: Gradient = Gradient.BY_HAND):
     """h = tanh(W x + U h' + b), h' being the h of the step before. Returns (h,)."""
     weights = (kernel, recurrent_kernel, bias, tf.zeros_like(bias))
-    return run_loop(SIMPLE_RNN, inputs, *weights, (h_0,), returned=1, training=training, gradient=gradient)
+    return run_loop(SIMPLE_RNN, inputs, *weights, (h_0,), output_count=1, training=training, gradient=gradient)
 
 
 def gru(
@@ -43,4 +43,4 @@ def gru(
     n = tanh(W_n x + b_n + r (U_n h' + c_n)),  h = z h' + (1 - z) n
     """
     weights = (kernel, recurrent_kernel, bias, recurrent_bias)
-    return run_loop(GRU, inputs, *weights, (h_0,), returned=1, training=training, gradient=gradient)
+    return run_loop(GRU, inputs, *weights, (h_0,), output_count=1, training=training, gradient=gradient)

@@ -13,7 +13,7 @@ def _simple_rnn_step(z, states):
     return (h,), (h,)
 
 
-def _simple_rnn_slopes(saved, before):
+def _simple_rnn_slopes(saved, previous_states):
     (h,) = saved
     return (1 - h * h,)
 
@@ -33,10 +33,10 @@ def _lstm_step(z, states):
     return (h, half_c), (h, half_c, gates, tanh_c)
 
 
-def _lstm_slopes(saved, before):
+def _lstm_slopes(saved, previous_states):
     _, _, gates, tanh_c = saved
     i, f, g, o = tf.split(gates, 4, axis=2)
-    gate_slopes = [(g - 0.5) * i * (1 - i), before[1] * f * (1 - f), i * g * (1 - g), tanh_c * o * (1 - o)]
+    gate_slopes = [(g - 0.5) * i * (1 - i), previous_states[1] * f * (1 - f), i * g * (1 - g), tanh_c * o * (1 - o)]
     return tf.concat(gate_slopes, 2), 2 * o * (1 - tanh_c * tanh_c), f
 
 
@@ -61,11 +61,11 @@ def _gru_step(from_x, from_h, bias_n, states):
     return (h,), (h, zr, n, h_n)
 
 
-def _gru_slopes(saved, before):
+def _gru_slopes(saved, previous_states):
     _, zr, n, h_n = saved
     z, r = tf.split(zr, 2, axis=2)
     n_slope = (1 - z) * (1 - n * n)
-    return tf.concat([(before[0] - n) * z * (1 - z), n_slope * h_n * r * (1 - r), n_slope * r], 2), z, n_slope
+    return tf.concat([(previous_states[0] - n) * z * (1 - z), n_slope * h_n * r * (1 - r), n_slope * r], 2), z, n_slope
 
 
 def _gru_back(slopes, d_states, transposed):

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 
 def differentiable(forward: Callable, plain: Callable, constants: Sequence = (), *, again: bool = True) -> Callable:
-    """A function of tensors whose first gradient is derived by hand, and whose further ones are those of `plain`.
+    """A function of tensors whose first gradient is derived by hand; its further gradients are those of `plain`.
 
     Args:
         forward(constants, *tensors): returns the outputs, and a function from the gradients of the outputs to those of
@@ -26,24 +26,24 @@ def differentiable(forward: Callable, plain: Callable, constants: Sequence = (),
         own_constants = identities(constants)
 
         @tf.custom_gradient
-        def by_hand(*args):
+        def hand_derived(*args):
             outputs, backward = forward(own_constants, *args)
 
             @tf.custom_gradient
             def gradients(*tensors):
-                def second(*d_gradients):
+                def second_gradient(*d_gradients):
                     return _second_gradients(plain, len(own_constants), len(args), tensors, d_gradients)
 
-                return backward(*tensors[len(own_constants) + len(args) :]), second
+                return backward(*tensors[len(own_constants) + len(args) :]), second_gradient
 
-            def first(*d_outputs):
+            def first_gradient(*d_outputs):
                 if not again:
                     return backward(*map(tf.convert_to_tensor, d_outputs))
                 return gradients(*identities((*own_constants, *args, *d_outputs)))
 
-            return outputs, first
+            return outputs, first_gradient
 
-        return by_hand(*identities(args))
+        return hand_derived(*identities(args))
 
     return function
 
@@ -64,6 +64,6 @@ def sum_to_shape(gradient: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
         return gradient
     shape = tf.shape(tensor)
     _, axes = tf.raw_ops.BroadcastGradientArgs(s0=tf.shape(gradient), s1=shape)
-    summed = tf.reshape(tf.reduce_sum(gradient, axes), shape)
-    summed.set_shape(tensor.shape)
-    return summed
+    gradient_sum = tf.reshape(tf.reduce_sum(gradient, axes), shape)
+    gradient_sum.set_shape(tensor.shape)
+    return gradient_sum

@@ -17,7 +17,7 @@ class Gradient(Enum):
     """How a function of a whole sequence is differentiated.
 
     BY_HAND: by the gradient derived by hand, which can be differentiated again.
-    FOR_SAVING: as a SavedModel needs it. TensorFlow differentiates loops; gradients by hand are first ones alone.
+    FOR_SAVING: as a SavedModel needs it. TensorFlow differentiates loops; only first gradients are derived by hand.
     AUTOMATIC: TensorFlow differentiates a loop, as often as it is asked to.
     """
 
@@ -34,8 +34,8 @@ class Equations:
         step(sums, states): one step from W x + U h + b; with `has_separate_sums` from W x + b, U h and the
             recurrent_bias of the last gate, that of the other gates being part of b. Returns the states, and the
             tensors to save, of which the states come first.
-        slopes(saved, before): the coefficients of `back` and `split`, from the saved tensors of all steps and the
-            states before each step.
+        slopes(saved, previous_states): the coefficients of `back` and `split`, from the saved tensors of all
+            steps and the states before each step.
         back(slopes, d_states, transposed U): one step backwards. Returns d_states of the step before, and the tensors
             to save.
         split(saved, slopes): d(W x + b) and d(U h + recurrent_bias), from the tensors that `back` saved in all steps.
@@ -60,11 +60,11 @@ def run_loop(
     recurrent_bias,
     states,
     *,
-    returned: int,
+    output_count: int,
     training: bool,
     gradient: Gradient,
 ):
-    """The first `returned` states after every step, each `(time, batch, units)`."""
+    """The first `output_count` states after every step, each `(time, batch, units)`."""
 
     def loop(count: int, inputs, kernel, recurrent_kernel, bias, recurrent_bias, *states):
         """The first `count` of the tensors that the cell saves."""
@@ -72,8 +72,8 @@ def run_loop(
         gates = kernel.shape[1] // units
         multiplies_ahead = training or cell.has_separate_sums or gates == 1 or units > ONE_PRODUCT_UNITS
         if multiplies_ahead:
-            others, last_bias = tf.split(recurrent_bias, [kernel.shape[1] - units, units])
-            biases = bias + tf.concat([others, tf.zeros_like(last_bias)], 0)
+            other_biases, last_bias = tf.split(recurrent_bias, [kernel.shape[1] - units, units])
+            biases = bias + tf.concat([other_biases, tf.zeros_like(last_bias)], 0)
             flat = tf.reshape(inputs, [steps * batch, kernel.shape[0]])
             projected = tf.reshape(tf.nn.bias_add(tf.matmul(flat, kernel), biases), [steps, batch, kernel.shape[1]])
         else:
@@ -94,19 +94,21 @@ def run_loop(
 
     def forward(_, *args):
         inputs, kernel, recurrent_kernel, _, _, *states = args
-        everything, units = len(cell.saved_widths), recurrent_kernel.shape[0]
-        outputs = loop(everything if training else returned, *args)
+        saved_count, units = len(cell.saved_widths), recurrent_kernel.shape[0]
+        outputs = loop(saved_count if training else output_count, *args)
         constant_outputs = [tf.stop_gradient(output) for output in outputs]
 
         def backward(*d_outputs):
-            saved = constant_outputs if training else loop(everything, *args)
-            before = [tf.concat([first[tf.newaxis], rest], 0)[:-1] for first, rest in zip(states, saved, strict=False)]
-            slopes = cell.slopes(saved, before)
+            saved = constant_outputs if training else loop(saved_count, *args)
+            previous_states = [
+                tf.concat([initial[tf.newaxis], after], 0)[:-1] for initial, after in zip(states, saved, strict=False)
+            ]
+            slopes = cell.slopes(saved, previous_states)
             transposed = tf.transpose(recurrent_kernel)
 
             def step(t, d_states):
                 d_states = [
-                    d_states[n] + d_outputs[n][t] if n < returned else d_states[n] for n in range(len(d_states))
+                    d_states[n] + d_outputs[n][t] if n < output_count else d_states[n] for n in range(len(d_states))
                 ]
                 return cell.back([slope[t] for slope in slopes], d_states, transposed)
 
@@ -121,18 +123,18 @@ def run_loop(
             return [
                 tf.reshape(tf.matmul(d_projected, kernel, transpose_b=True), tf.shape(inputs)),
                 tf.matmul(flat, d_projected, transpose_a=True),
-                tf.matmul(tf.reshape(before[0], [steps * batch, units]), d_recurrent, transpose_a=True),
+                tf.matmul(tf.reshape(previous_states[0], [steps * batch, units]), d_recurrent, transpose_a=True),
                 tf.reduce_sum(d_projected, 0),
                 tf.reduce_sum(d_recurrent, 0),
                 *d_states,
             ]
 
-        return outputs[:returned], backward
+        return outputs[:output_count], backward
 
     args = (inputs, kernel, recurrent_kernel, bias, recurrent_bias, *states)
     if gradient != Gradient.BY_HAND:
-        return loop(returned, *args)
-    return differentiable(forward, lambda _, *args: loop(returned, *args))(*args)
+        return loop(output_count, *args)
+    return differentiable(forward, lambda _, *args: loop(output_count, *args))(*args)
 
 
 def _scan(step, times, states, widths):

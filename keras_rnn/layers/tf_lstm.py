@@ -42,7 +42,7 @@ def lstm(
 
 
 def max_block_rows(units: int) -> int:
-    """The largest number of rows of which an LSTM of this many units predicts in TensorFlow's op."""
+    """The largest number of rows for which an LSTM of this many units predicts in TensorFlow's op."""
     return BLOCK_WORK // units**2
 
 
@@ -90,10 +90,12 @@ def _concatenate_kernels(kernel, recurrent_kernel):
 def _loop(inputs, kernel, recurrent_kernel, bias, h_0, c_0, return_cells: bool, training: bool, gradient: Gradient):
     """`lstm` in a loop. One sigmoid serves all gates, since tanh(a) = 2 sigmoid(2 a) - 1; the state is then c / 2."""
     ones = tf.ones([h_0.shape[1]])
-    twice = tf.concat([ones, ones, 2 * ones, ones], 0)
-    weights = (kernel * twice, recurrent_kernel * twice, bias * twice, tf.zeros_like(bias))
-    returned = 2 if return_cells else 1
-    states = run_loop(LSTM, inputs, *weights, (h_0, c_0 / 2), returned=returned, training=training, gradient=gradient)
+    gate_scale = tf.concat([ones, ones, 2 * ones, ones], 0)
+    weights = (kernel * gate_scale, recurrent_kernel * gate_scale, bias * gate_scale, tf.zeros_like(bias))
+    output_count = 2 if return_cells else 1
+    states = run_loop(
+        LSTM, inputs, *weights, (h_0, c_0 / 2), output_count=output_count, training=training, gradient=gradient
+    )
     return (states[0], 2 * states[1]) if return_cells else (states[0],)
 
 

@@ -25,18 +25,18 @@ def same_rows(sequences, states: Sequence, mask, go_backwards: bool, *, zero_sta
     Raises:
         tf.errors.InvalidArgumentError: when the graph runs, the mask has too few steps, or the rows do not fit.
     """
-    others = [] if zero_states else list(states)
+    other_tensors = [] if zero_states else list(states)
     if mask is not None:
-        others.append(_bool_mask(mask, sequences, go_backwards))
-    rows = {tensor.shape[0] for tensor in (sequences, *others)}
-    if others and (len(rows) > 1 or None in rows):
+        other_tensors.append(_bool_mask(mask, sequences, go_backwards))
+    rows = {tensor.shape[0] for tensor in (sequences, *other_tensors)}
+    if other_tensors and (len(rows) > 1 or None in rows):
         shape = tf.shape(sequences)[:1]
-        for tensor in others:
+        for tensor in other_tensors:
             shape = tf.raw_ops.BroadcastArgs(s0=shape, s1=tf.shape(tensor)[:1])
         static_rows = next(iter(rows - {1, None}), None)
-        sequences, *others = (_with_rows(tensor, shape, static_rows) for tensor in (sequences, *others))
-    mask = others.pop() if mask is not None else None
-    return sequences, (list(states) if zero_states else others), mask
+        sequences, *other_tensors = (_with_rows(tensor, shape, static_rows) for tensor in (sequences, *other_tensors))
+    mask = other_tensors.pop() if mask is not None else None
+    return sequences, (list(states) if zero_states else other_tensors), mask
 
 
 def _with_rows(tensor, shape, static_rows: int | None):
@@ -78,9 +78,9 @@ class Sequences:
         self.mask = mask = tf.reverse(mask, [1]) if go_backwards else mask
         self.batch, self.time = batch, time = tf.unstack(tf.shape(mask))
         unmasked = tf.cast(mask, tf.int32)
-        self.seen = tf.cumsum(unmasked, axis=1)
+        self.unmasked_counts = tf.cumsum(unmasked, axis=1)
         self.count = tf.reduce_sum(unmasked, axis=1)
-        rank = tf.where(mask, self.seen - 1, self.count[:, tf.newaxis] + tf.cumsum(1 - unmasked, axis=1) - 1)
+        rank = tf.where(mask, self.unmasked_counts - 1, self.count[:, tf.newaxis] + tf.cumsum(1 - unmasked, axis=1) - 1)
         self.rows = tf.range(batch)[:, tf.newaxis]
         times = tf.broadcast_to(tf.range(time), [batch, time])
         indices = tf.stack([rank, tf.broadcast_to(self.rows, [batch, time])], 2)
@@ -88,13 +88,13 @@ class Sequences:
         self.to_time_first = source + tf.transpose(self.rows) * time  # indices of (batch * time) steps
         self.to_batch_first = rank * batch + self.rows  # indices of (time * batch) steps
 
-        to, back = self.to_time_first, self.to_batch_first
+        order, inverse_order = self.to_time_first, self.to_batch_first
         if go_backwards:
-            to = to + time - 1 - 2 * source
-            back = tf.reverse(back, [1])
+            order = order + time - 1 - 2 * source
+            inverse_order = tf.reverse(inverse_order, [1])
         # Results of masked steps are not used, but a NaN in their inputs would reach the gradients.
         is_unmasked = tf.range(time)[:, tf.newaxis] < self.count
-        self.steps = tf.where(is_unmasked[:, :, tf.newaxis], _permuted(sequences, to, back), 0.0)
+        self.steps = tf.where(is_unmasked[:, :, tf.newaxis], _permuted(sequences, order, inverse_order), 0.0)
 
     def outputs(self, states, zero_output_for_mask: bool):
         """Outputs `(batch, time, units)` from the states after every step, in the order of the loop, as in Keras.
@@ -104,7 +104,7 @@ class Sequences:
         if self.mask is None:
             return tf.transpose(states, [1, 0, 2])
         if not zero_output_for_mask:
-            return self._states_at(states, self.seen - 1, self.rows)
+            return self._gather_states(states, self.unmasked_counts - 1, self.rows)
         outputs = _permuted(states, self.to_batch_first, self.to_time_first)
         return tf.where(self.mask[:, :, tf.newaxis], outputs, 0.0)  # a product with 0 would keep a NaN
 
@@ -112,23 +112,23 @@ class Sequences:
         """The last of `outputs`, `(batch, units)`; zeros without any step."""
         if self.mask is None:
             return _one_step_or_more(states)[-1]
-        last = self._last(states)
+        last_states = self._last_states(states)
         if not zero_output_for_mask:
-            return last
-        return tf.where(tf.reduce_any(self.mask[:, -1:], axis=1, keepdims=True), last, 0.0)
+            return last_states
+        return tf.where(tf.reduce_any(self.mask[:, -1:], axis=1, keepdims=True), last_states, 0.0)
 
     def last_state(self, states, initial):
         """The state after the last unmasked step, `(batch, units)`; `initial` for rows without any."""
         if self.mask is not None:
-            return tf.where(self.count[:, tf.newaxis] > 0, self._last(states), initial)
-        last = _one_step_or_more(states)[-1]
-        return last if states.shape[0] else tf.where(tf.shape(states)[0] > 0, last, initial)
+            return tf.where(self.count[:, tf.newaxis] > 0, self._last_states(states), initial)
+        final_state = _one_step_or_more(states)[-1]
+        return final_state if states.shape[0] else tf.where(tf.shape(states)[0] > 0, final_state, initial)
 
-    def _last(self, states):
+    def _last_states(self, states):
         """The states after the last unmasked step of each row; zeros for rows without any."""
-        return self._states_at(states, self.count - 1, self.rows[:, 0])
+        return self._gather_states(states, self.count - 1, self.rows[:, 0])
 
-    def _states_at(self, states, step, row):
+    def _gather_states(self, states, step, row):
         """The states after these steps of these rows; zeros for step -1."""
         flat = tf.reshape(_one_step_or_more(states), [-1, states.shape[2]])
         states = tf.gather(flat, tf.maximum(step, 0) * self.batch + row)
@@ -144,11 +144,11 @@ def _one_step_or_more(states):
 
 
 @tf.custom_gradient
-def _permuted(values, to, back):
-    """The vectors of `values` `(a, b, units)` at the indices `to` `(b, a)`; `back` `(a, b)` is the inverse."""
+def _permuted(values, order, inverse_order):
+    """The vectors of `values` `(a, b, units)` at the indices `order` `(b, a)`, whose inverse is `(a, b)`."""
 
-    def gathered(values, order):
+    def gather(values, indices):
         vectors = tf.reshape(values, [-1, values.shape[2]])
-        return tf.gather(vectors, order)
+        return tf.gather(vectors, indices)
 
-    return gathered(values, to), lambda d: (gathered(d, back), None, None)
+    return gather(values, order), lambda d: (gather(d, inverse_order), None, None)

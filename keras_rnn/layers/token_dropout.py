@@ -12,7 +12,7 @@ UNKNOWN_TOKEN = 1
 class TokenDropout(keras.layers.Layer):
     """In training, a share of the token ids becomes that of the unknown token: int32 `(batch, time)` to the same.
 
-    So the vector of the unknown token is trained, and a model learns to go by the neighbours of a word and by its
+    So the vector of the unknown token is trained, and a model learns to use the neighbours of a word and its
     characters. Padding stays padding. Bowman et al. 2016, arXiv 1511.06349, section 3.1 (word dropout).
 
     Args:

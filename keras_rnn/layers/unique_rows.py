@@ -1,4 +1,4 @@
-"""What an embedding tells a layer behind it: its output is made of few distinct rows.
+"""The few distinct rows that the output of an embedding consists of, for the layer that reads it.
 
 Most words of a batch of texts come more than once. A recurrent layer can then multiply each distinct row by its kernel
 once, and sum the gradients of a row over the steps that took it.

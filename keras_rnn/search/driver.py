@@ -121,10 +121,10 @@ class _Sweep:
         """The id of a new trial; None where the oracle has none or `max_trials` is reached."""
         if max_trials is not None and len(self.records) >= max_trials:
             return None
-        proposed = self.proposals.propose()
-        if proposed is None:
+        proposal = self.proposals.propose()
+        if proposal is None:
             return None
-        trial_id, values = proposed
+        trial_id, values = proposal
         self._write("created", trial_id, values=values)
         return trial_id
 

@@ -34,9 +34,10 @@ def format_values(values: Mapping[str, Any]) -> str:
 
     The cell comes first, then layers x hidden size ("3x64/32/32" where each layer has its own), then the others.
     """
-    others = dict(values)
-    widths = [others.pop(name) for name in list(others) if name == "hidden_size" or LAYER_SIZE_NAME.fullmatch(name)]
-    layers, cell = others.pop("num_layers", None), others.pop("cell", None)
+    other_values = dict(values)
+    width_names = [name for name in values if name == "hidden_size" or LAYER_SIZE_NAME.fullmatch(name)]
+    widths = [other_values.pop(name) for name in width_names]
+    layers, cell = other_values.pop("num_layers", None), other_values.pop("cell", None)
     width = "/".join(map(format_value, widths))
     shape = [format_value(cell)] if cell is not None else []
     if layers is not None and widths:
@@ -46,7 +47,7 @@ def format_values(values: Mapping[str, Any]) -> str:
     elif widths:
         shape.append(f"hidden_size {width}")
     return ", ".join(
-        [" ".join(shape)] * bool(shape) + [f"{name} {format_value(value)}" for name, value in others.items()]
+        [" ".join(shape)] * bool(shape) + [f"{name} {format_value(value)}" for name, value in other_values.items()]
     )
 
 

@@ -86,12 +86,12 @@ def _sides(values: dict[str, list[Any]]) -> tuple[str, str]:
     width = next((name for name in WIDTH if counts.get(name, 0) > 1), None)
     depth = DEPTH if counts.get(DEPTH, 0) > 1 else None
     # Each cell has a panel, so the cell becomes a side only where no other hyperparameter varies.
-    spare = [name for name in counts if counts[name] > 1 and name not in (width, depth)]
-    spare.sort(key=lambda name: (name == PANEL, -counts[name]))
-    if not width and not depth and not spare:  # one trial, or all have the same values
+    spare_names = [name for name in counts if counts[name] > 1 and name not in (width, depth)]
+    spare_names.sort(key=lambda name: (name == PANEL, -counts[name]))
+    if not width and not depth and not spare_names:  # one trial, or all have the same values
         return next((name for name in WIDTH if name in counts), ""), DEPTH if DEPTH in counts else ""
-    x_name = width or (spare.pop(0) if spare else None)
-    y_name = depth or (spare.pop(0) if spare else None)
+    x_name = width or (spare_names.pop(0) if spare_names else None)
+    y_name = depth or (spare_names.pop(0) if spare_names else None)
     return (x_name, y_name or "") if x_name else (y_name, "")
 
 
@@ -100,10 +100,10 @@ def _side_name(name: str) -> str:
 
 
 def _name_sides(axes: Axes, x_axis: Axis, y_axis: Axis) -> None:
-    wide = sum(len(text) + 2 for _, text in x_axis.ticks) > 10 * x_axis.size
+    is_wide = sum(len(text) + 2 for _, text in x_axis.ticks) > 10 * x_axis.size
     for axis, ticks in ((axes.xaxis, x_axis.ticks), (axes.yaxis, y_axis.ticks)):
         axis.set_ticks([position for position, _ in ticks], [text for _, text in ticks])
-    if wide:
+    if is_wide:
         axes.tick_params(axis="x", rotation=45)
         for label in axes.get_xticklabels():
             label.set(ha="right", rotation_mode="anchor")

@@ -94,9 +94,9 @@ def _main_effect(forest: RandomForestRegressor, features: np.ndarray, columns: s
         sorted_values = features[np.lexsort(features[:, columns].T), columns]  # equal steps give quantiles
         levels = sorted_values[np.linspace(0, len(sorted_values) - 1, MAX_LEVELS).round().astype(int)]
         counts = np.ones(MAX_LEVELS)
-    varied = np.repeat(features[None], len(levels), axis=0)
-    varied[:, :, columns] = levels[:, None]
-    predictions = forest.predict(varied.reshape(-1, features.shape[1])).reshape(len(levels), len(features))
+    varied_features = np.repeat(features[None], len(levels), axis=0)
+    varied_features[:, :, columns] = levels[:, None]
+    predictions = forest.predict(varied_features.reshape(-1, features.shape[1])).reshape(len(levels), len(features))
     total = _variance(predictions.ravel(), np.repeat(counts, len(features)))
     return _variance(predictions.mean(axis=1), counts) / total if total > 0 else 0.0
 

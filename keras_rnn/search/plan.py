@@ -86,10 +86,10 @@ def make_plan(
         objective = keras_tuner.Objective(default.metric, default.direction)
     objective = _objective(objective)
     if hypermodel is not None:
-        known = options_with_hypermodel(task.name)
+        allowed_options = options_with_hypermodel(task.name)
         for option in options:
-            if option not in known:
-                raise unknown_name("option beside a HyperModel", option, known)
+            if option not in allowed_options:
+                raise unknown_name("option beside a HyperModel", option, allowed_options)
         if hidden_size_per_layer:
             raise UsageError(
                 "hidden_size_per_layer is of keras_rnn's own models, and this sweep has another HyperModel"

@@ -86,14 +86,14 @@ def best_so_far_figure(records: Sequence[TrialRecord], objective: str, direction
     low, high = outer_fence(scores, direction)
     margin = 0.08 * (high - low) or 0.05 * max(abs(high), 0.01)
     low, high = low - margin, high + margin
-    inside = (scores >= low) & (scores <= high)
-    axes.plot(trials[inside], scores[inside], "o", ms=4.5, color=POINT_COLOUR, label="completed")
-    if not inside.all():
+    is_inside = (scores >= low) & (scores <= high)
+    axes.plot(trials[is_inside], scores[is_inside], "o", ms=4.5, color=POINT_COLOUR, label="completed")
+    if not is_inside.all():
         mark, edge = ("v", low) if direction == "max" else ("^", high)
-        outside = trials[~inside]
+        outside_trials = trials[~is_inside]
         axes.plot(
-            outside,
-            [edge] * len(outside),
+            outside_trials,
+            [edge] * len(outside_trials),
             mark,
             ms=6,
             color=POINT_COLOUR,
@@ -108,13 +108,13 @@ def best_so_far_figure(records: Sequence[TrialRecord], objective: str, direction
     axes.plot(int(winner.job.trial_id), winner.score, "o", ms=10, mfc="none", mew=1.8, color=BEST_COLOUR)
     failed = [int(record.job.trial_id) for record in records if record.status == FAILED]
     if failed:
-        on_axis = axes.get_xaxis_transform()
+        axis_transform = axes.get_xaxis_transform()
         axes.plot(
             failed,
             [0] * len(failed),
             "x",
             color=FAILED_COLOUR,
-            transform=on_axis,
+            transform=axis_transform,
             clip_on=False,
             label="failed",
             zorder=4,

@@ -141,11 +141,12 @@ class ProcessExecutor:
 
     def wait(self, seconds: float) -> list[EpochEnded | TrialEnded]:
         limits = [attempt.seconds_left(self.trial_timeout) for attempt in self.busy.values()]
-        by_connection = {slot.connection: slot for slot in self.busy}
-        ready = wait(list(by_connection), timeout=max(0.0, min([seconds, *limits])))
-        events = [event for connection in ready if (event := self._event(by_connection[connection])) is not None]
+        slots_by_connection = {slot.connection: slot for slot in self.busy}
+        ready_connections = wait(list(slots_by_connection), timeout=max(0.0, min([seconds, *limits])))
+        ready_slots = [slots_by_connection[connection] for connection in ready_connections]
+        events = [event for slot in ready_slots if (event := self._event(slot)) is not None]
         for slot, attempt in list(self.busy.items()):
-            if attempt.seconds_left(self.trial_timeout) <= 0 and slot.connection not in ready:
+            if attempt.seconds_left(self.trial_timeout) <= 0 and slot.connection not in ready_connections:
                 slot.restart()
                 events.append(self._finish(slot, Result(TIME_OUT, time_out_message(self.trial_timeout))))
         return events

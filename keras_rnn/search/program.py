@@ -74,11 +74,11 @@ def read_program(path: Path) -> Program:
     Only safe for a sweep of the user's own: a pickle can run code.
     """
     with open(path, "rb") as file:
-        mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    offset = 8 + int.from_bytes(mapped[:8], "little")
+        memory_map = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    offset = 8 + int.from_bytes(memory_map[:8], "little")
     parts = []
-    for length in pickle.loads(mapped[8:offset]):
+    for length in pickle.loads(memory_map[8:offset]):
         start = offset + -offset % ALIGNMENT
         offset = start + length
-        parts.append(mapped[start:offset])
+        parts.append(memory_map[start:offset])
     return cloudpickle.loads(parts[0], buffers=parts[1:])

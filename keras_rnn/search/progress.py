@@ -65,12 +65,12 @@ class SweepProgress:
 
     def seconds_left(self, records: Sequence[TrialRecord]) -> float | None:
         """An estimate from the mean time of ended trials and how many run together; None before the first has ended."""
-        ended = ended_records(records)
-        seconds = [record.result.seconds for record in ended if record.result.seconds > 0]
+        ended_trials = ended_records(records)
+        seconds = [record.result.seconds for record in ended_trials if record.result.seconds > 0]
         if self.total is None or not seconds:
             return None
         mean = sum(seconds) / len(seconds)
-        remaining_trials = max(self.total - len(ended), 0)
+        remaining_trials = max(self.total - len(ended_trials), 0)
         now = time.monotonic()
         spent_seconds = sum(
             min(now - self.start_times[record.job.trial_id], mean)
@@ -118,10 +118,10 @@ class SweepProgress:
         return f" (best {format_metric(best.score)}, trial {best.job.trial_id})" if best else ""
 
     def _counts(self, records: list[TrialRecord]) -> str:
-        ended = ended_records(records)
-        failed = sum(record.status == FAILED for record in ended)
+        ended_trials = ended_records(records)
+        failed = sum(record.status == FAILED for record in ended_trials)
         total_text = f"/{self.total}" if self.total is not None else ""
-        return f"{len(ended)}{total_text} done" + (f", {failed} failed" if failed else "")
+        return f"{len(ended_trials)}{total_text} done" + (f", {failed} failed" if failed else "")
 
     def _print(self, line: str) -> None:
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -134,17 +134,17 @@ class SweepProgress:
         if self.console.width >= NARROW_WIDTH:
             table.add_column("epoch", no_wrap=True, justify="right")
             table.add_column("time", no_wrap=True, justify="right")
-        ended = ended_records(records)
+        ended_trials = ended_records(records)
         for record in running:
             row = epochs.get(record.job.trial_id, {})
             epoch = int(row.get("epoch", record.job.initial_epoch))
             spent_seconds = time.monotonic() - self.start_times[record.job.trial_id]
             self._add(table, record, f"{epoch}/{record.job.epochs}", row.get(self.objective), spent_seconds)
-        for record in [record for record in ended if record.status == COMPLETED][-MAX_SHOWN:][::-1]:
+        for record in [record for record in ended_trials if record.status == COMPLETED][-MAX_SHOWN:][::-1]:
             epoch = "" if record.best_epoch is None else f"best {record.best_epoch}"
             self._add(table, record, epoch, record.score, record.result.seconds)
         parts = [self._head(records, running), table] if table.row_count else [self._head(records, running)]
-        for record in [record for record in ended if record.status == FAILED][-MAX_SHOWN:][::-1]:
+        for record in [record for record in ended_trials if record.status == FAILED][-MAX_SHOWN:][::-1]:
             line = f"trial {record.job.trial_id} failed: {_reason(record)}, {format_values(record.job.values)}"
             parts.append(Text(line.rstrip(", "), style=STYLES[FAILED], no_wrap=True, overflow="ellipsis"))
         return Group(*parts)

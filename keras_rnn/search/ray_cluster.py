@@ -62,8 +62,8 @@ def fair_share(workers: int | None, gpus: int | None) -> dict[str, int]:
         UsageError: the cluster has fewer GPUs.
     """
     nodes = node_resources(import_ray())
-    available = int(sum(node.get("GPU", 0) for node in nodes))
-    workers, gpus = share_gpus(workers, gpus, available, "that the Ray cluster has", "the Ray cluster has")
+    available_count = int(sum(node.get("GPU", 0) for node in nodes))
+    workers, gpus = share_gpus(workers, gpus, available_count, "that the Ray cluster has", "the Ray cluster has")
     cpus = max(int(sum(node.get("CPU", 0) for node in nodes)) // workers, 1)
     while cpus > 1 and _capacity(nodes, cpus, min(gpus, 1)) < workers:
         cpus -= 1
@@ -127,11 +127,12 @@ def _capacity(nodes: list[dict[str, float]], cpus: float, gpus: float) -> int:
 
 def check_room(ray: ModuleType, capacity: int, cpus: float, gpus: float) -> None:
     nodes = node_resources(ray)
-    available = _capacity(nodes, cpus, gpus)
-    if available < capacity:
+    available_count = _capacity(nodes, cpus, gpus)
+    if available_count < capacity:
         node_texts = "; ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
         raise UsageError(
-            f"workers takes at most the {available} trials of {cpus:g} CPUs and {gpus:g} GPUs that Ray has room for, "
+            f"workers takes at most the {available_count} trials of {cpus:g} CPUs and {gpus:g} GPUs "
+            "that Ray has room for, "
             f"got {capacity}; its nodes have {node_texts}"
         )
 

@@ -134,11 +134,11 @@ class RayExecutor:
             limits = [attempt.limit(self.trial_timeout) for attempt in self._attempts.values()]
             references = [*self._attempts] if self._next_reports is None else [self._next_reports, *self._attempts]
             timeout = max(0.0, min([deadline, *limits]) - time.monotonic())
-            ready, _ = self._ray.wait(references, timeout=timeout)
-            if ready:  # all that are ready
-                ready, _ = self._ray.wait(references, num_returns=len(references), timeout=0)
-            events = self._take_reports() if self._next_reports in ready else []
-            events += [self._finish(reference) for reference in ready if reference in self._attempts]
+            ready_references, _ = self._ray.wait(references, timeout=timeout)
+            if ready_references:  # all that are ready
+                ready_references, _ = self._ray.wait(references, num_returns=len(references), timeout=0)
+            events = self._take_reports() if self._next_reports in ready_references else []
+            events += [self._finish(reference) for reference in ready_references if reference in self._attempts]
             if events or time.monotonic() >= deadline:
                 return events
 

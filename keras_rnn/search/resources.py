@@ -33,8 +33,9 @@ def visible_gpus() -> list[str]:
     import tensorflow as tf  # late, so that `early_slot` can start first
 
     count = len(tf.config.list_physical_devices("GPU"))
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return [name.strip() for name in named.split(",")][:count] if named else [str(number) for number in range(count)]
+    device_list = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = device_list.split(",") if device_list else map(str, range(count))
+    return [name.strip() for name in names][:count]
 
 
 def slot_environments(workers: int | None, gpus: int | None) -> tuple[list[dict[str, str]], int]:
@@ -47,11 +48,11 @@ def slot_environments(workers: int | None, gpus: int | None) -> tuple[list[dict[
     Raises:
         UsageError: no worker, more workers than GPUs to use, or more GPUs than there are.
     """
-    visible = visible_gpus()
-    workers, gpus = share_gpus(workers, gpus, len(visible), "that TensorFlow sees", "there are")
+    gpu_names = visible_gpus()
+    workers, gpus = share_gpus(workers, gpus, len(gpu_names), "that TensorFlow sees", "there are")
     threads = threads_per_worker(workers)
     environments = [
-        {**thread_environment(threads), "CUDA_VISIBLE_DEVICES": visible[number] if gpus else "-1"}
+        {**thread_environment(threads), "CUDA_VISIBLE_DEVICES": gpu_names[number] if gpus else "-1"}
         for number in range(workers)
     ]
     return environments, threads

@@ -96,8 +96,8 @@ def run_trial(
     except (MemoryError, tf.errors.ResourceExhaustedError) as exception:
         failure, error = OUT_OF_MEMORY, _one_line(exception)
     except Exception as exception:
-        no_space = isinstance(exception, OSError) and exception.errno in NO_SPACE_ERRORS
-        failure, error, trace = NO_SPACE if no_space else ERROR, _one_line(exception), traceback.format_exc()
+        is_disk_full = isinstance(exception, OSError) and exception.errno in NO_SPACE_ERRORS
+        failure, error, trace = NO_SPACE if is_disk_full else ERROR, _one_line(exception), traceback.format_exc()
     finally:
         keras.backend.clear_session()
     return Result(

@@ -124,9 +124,9 @@ def _searchable_names(model: str) -> list[str]:
     from keras_rnn.models import get_model_entry
     from keras_rnn.training.hyperparameters import hyperparameter_names
 
-    takes = hyperparameter_names(model)
-    ordered = [name for name in signature(get_model_entry(model).build).parameters if name in takes]
-    return sorted([*ordered, *SEARCHED_TRAINING], key=lambda name: name != "num_layers")
+    hyperparameters = hyperparameter_names(model)
+    ordered_names = [name for name in signature(get_model_entry(model).build).parameters if name in hyperparameters]
+    return sorted([*ordered_names, *SEARCHED_TRAINING], key=lambda name: name != "num_layers")
 
 
 def _default(option: str, model: str) -> Any:

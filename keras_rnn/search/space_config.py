@@ -29,12 +29,16 @@ def describe_space(hyperparameters: "keras_tuner.HyperParameters") -> list[str]:
 
 def space_differences(previous: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
     """One line for each hyperparameter that differs between two configurations, or one if the order does."""
-    old, new = _format_space(previous), _format_space(current)
-    lines = [f"{name} was {old[name]}, now {text}" for name, text in new.items() if old.get(name, text) != text]
-    lines += [f"{name} is new: {text}" for name, text in new.items() if name not in old]
-    lines += [f"{name} is gone, it was {text}" for name, text in old.items() if name not in new]
-    if not lines and list(old) != list(new):
-        lines.append(f"the order was {', '.join(old)}, now {', '.join(new)}")
+    old_texts, new_texts = _format_space(previous), _format_space(current)
+    lines = [
+        f"{name} was {old_texts[name]}, now {text}"
+        for name, text in new_texts.items()
+        if old_texts.get(name, text) != text
+    ]
+    lines += [f"{name} is new: {text}" for name, text in new_texts.items() if name not in old_texts]
+    lines += [f"{name} is gone, it was {text}" for name, text in old_texts.items() if name not in new_texts]
+    if not lines and list(old_texts) != list(new_texts):
+        lines.append(f"the order was {', '.join(old_texts)}, now {', '.join(new_texts)}")
     return lines
 
 

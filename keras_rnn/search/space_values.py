@@ -19,10 +19,10 @@ def covering_values(hyperparameters: "keras_tuner.HyperParameters") -> list[dict
 
     columns = []
     for hyperparameter in hyperparameters.space:
-        ranged = hasattr(hyperparameter, "min_value")
-        values = (
-            [hyperparameter.min_value, hyperparameter.max_value] if ranged else [*dict.fromkeys(hyperparameter.values)]
-        )
+        if hasattr(hyperparameter, "min_value"):
+            values = [hyperparameter.min_value, hyperparameter.max_value]
+        else:
+            values = hyperparameter.values
         columns.append(list(dict.fromkeys([hyperparameter.default, *values])))
     sets = []
     for row in range(max(map(len, columns), default=0)):

@@ -46,9 +46,9 @@ def write_hparams(records: Iterable[TrialRecord], folder: Path) -> int:
             for event in _events(record, time.time()):
                 writer.write(event.SerializeToString())
             writer.flush()
-        for other in run.iterdir():  # an earlier state of the trial
-            if other != path and not _is_being_written(other):
-                other.unlink(missing_ok=True)
+        for old_file in run.iterdir():  # an earlier state of the trial
+            if old_file != path and not _is_being_written(old_file):
+                old_file.unlink(missing_ok=True)
         run_count += 1
     return run_count
 

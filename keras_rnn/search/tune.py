@@ -90,10 +90,10 @@ def tune(
         UsageError: an option or the directory cannot be used. It is raised before any trial starts.
         SearchFailedError: no trial completed.
     """
-    in_memory = dataset if isinstance(dataset, Dataset) else None
+    dataset_object = dataset if isinstance(dataset, Dataset) else None
     plan = make_plan(
         _with_dataset(options, dataset),
-        dataset=in_memory,
+        dataset=dataset_object,
         hypermodel=hypermodel,
         hyperparameters=hyperparameters,
         objective=objective,
@@ -108,7 +108,7 @@ def tune(
     if plan.is_builtin and fit_arguments:
         raise UsageError("fit_arguments takes a hypermodel beside it: keras_rnn's own models train on the dataset")
     is_prepared = plan.is_builtin or dataset is not None or "data" in options
-    data = TrialData(is_prepared, in_memory, fit_arguments or {})
+    data = TrialData(is_prepared, dataset_object, fit_arguments or {})
     directory = Path(out) if out is not None else _default_directory(plan, data)
     console = console or Console(stderr=True, markup=False)
     with _exit_on_sigterm(), claim_directory(plan, directory):
@@ -125,7 +125,7 @@ def tune(
         if sweep.best is None:
             raise SearchFailedError(_failure_summary(sweep))
         if train_best:
-            sweep = dataclasses.replace(sweep, run=_train_best(plan, sweep, in_memory, console))
+            sweep = dataclasses.replace(sweep, run=_train_best(plan, sweep, dataset_object, console))
     return sweep
 
 

@@ -117,8 +117,8 @@ async def _probe(client: HttpClient | GrpcClient, request: bytes) -> None:
 
 async def _closed_loop(pool: Clients, requests: Iterator[bytes], seconds: float) -> "_Tally":
     tally = _Tally()
-    began = time.perf_counter()
-    end = began + seconds
+    start_time = time.perf_counter()
+    end = start_time + seconds
 
     async def run(client):
         while (start := time.perf_counter()) < end:
@@ -132,7 +132,7 @@ async def _closed_loop(pool: Clients, requests: Iterator[bytes], seconds: float)
                 await asyncio.sleep(PAUSE_SECONDS)
 
     await asyncio.gather(*map(run, pool))
-    tally.seconds = time.perf_counter() - began
+    tally.seconds = time.perf_counter() - start_time
     return tally
 
 

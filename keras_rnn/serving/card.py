@@ -57,7 +57,7 @@ def model_card_markdown(card: dict) -> str:
     names = list(splits["validation"])
     table = [["split", *(UNITS.get(name, name) for name in names)], ["---"] * (len(names) + 1)]
     table += [[split, *(f"{values[name]:.4f}" for name in names)] for split, values in splits.items()]
-    paragraph, *others = get_task(task_name_of(card)).serving.card_paragraphs(card)
+    paragraph, *other_paragraphs = get_task(task_name_of(card)).serving.card_paragraphs(card)
     settings = {**config["text"], **config["model"]["hyperparameters"], **config["training"]}
     lines = [
         f"# {config['model']['model']} on {data}",
@@ -65,7 +65,7 @@ def model_card_markdown(card: dict) -> str:
         paragraph,
         "",
         *([] if card["rows_independent"] else [PADDING, ""]),
-        *(line for other in others for line in (other, "")),
+        *(line for text in other_paragraphs for line in (text, "")),
         *([NOTES[data], ""] if data in NOTES else []),
         *(f"| {' | '.join(row)} |" for row in table),
         "",

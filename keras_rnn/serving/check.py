@@ -91,20 +91,20 @@ def check_version(version: Path) -> Check:
     import tensorflow as tf
 
     try:
-        loaded = tf.saved_model.load(str(version))  # the signatures do not keep alive what they call
+        loaded_model = tf.saved_model.load(str(version))  # the signatures do not keep alive what they call
     except Exception as error:  # TensorFlow raises many types for a damaged directory
         raise ExportError(f"{version} does not load: {str(error).strip().splitlines()[0]}") from error
     if cudnn := sorted(op for op in graph_ops(version) if "Cudnn" in op):
         raise ExportError(f"{version}: the graph holds cuDNN ops: {', '.join(cudnn)}")
     signatures = contract.signatures(card)
     for name, expected in signatures.items():
-        if name not in loaded.signatures:
+        if name not in loaded_model.signatures:
             raise ExportError(f"{version} has no signature {name}")
-        if (actual := _signature_of(loaded.signatures[name])) != expected:
+        if (actual := _read_signature(loaded_model.signatures[name])) != expected:
             raise ExportError(f"{version}: signature {name} has {actual}, not {expected}")
     largest = 0.0
     for call in contract.calls(card, answers):
-        difference = _largest_difference(version, call, loaded.signatures[call.signature])
+        difference = _largest_difference(version, call, loaded_model.signatures[call.signature])
         if call.tolerance == TOLERANCE:
             largest = max(largest, difference)
     return Check(version, len(signatures), len(answers), largest)
@@ -114,11 +114,11 @@ def graph_ops(version: Path) -> set[str]:
     """Returns the names of all ops of a SavedModel and of its functions."""
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-    saved = SavedModel.FromString((version / SAVED_MODEL).read_bytes())
-    graphs = [meta.graph_def for meta in saved.meta_graphs]
+    saved_model = SavedModel.FromString((version / SAVED_MODEL).read_bytes())
+    graphs = [meta.graph_def for meta in saved_model.meta_graphs]
     nodes = [node.op for graph in graphs for node in graph.node]
-    inside = [node.op for graph in graphs for function in graph.library.function for node in function.node_def]
-    return {*nodes, *inside}
+    function_nodes = [node.op for graph in graphs for function in graph.library.function for node in function.node_def]
+    return {*nodes, *function_nodes}
 
 
 def _read_contract(version: Path) -> tuple[ModuleType, dict, list[dict]]:
@@ -135,7 +135,7 @@ def _read_contract(version: Path) -> tuple[ModuleType, dict, list[dict]]:
     return contract, card, answers
 
 
-def _signature_of(function) -> Signature:
+def _read_signature(function) -> Signature:
     sides = function.structured_input_signature[1], function.structured_outputs
     return Signature(
         *({name: (spec.dtype.name, spec.shape.as_list()) for name, spec in side.items()} for side in sides)

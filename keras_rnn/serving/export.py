@@ -65,24 +65,24 @@ def _publish(temp_folder: Path, to: Path, number: int, may_move: bool) -> Path:
     """Renames `temp_folder` to version `number`, or with `may_move` to the next free one if that version exists."""
     for file in temp_folder.rglob("*"):
         if file.is_file():
-            with open(file, "rb") as written:
-                os.fsync(written.fileno())
+            with open(file, "rb") as temp_file:
+                os.fsync(temp_file.fileno())
     while True:
-        published = to / str(number)
+        version_folder = to / str(number)
         try:
-            temp_folder.rename(published)
+            temp_folder.rename(version_folder)
         except OSError as error:  # the target is a folder that is not empty, or a file
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 raise
             if not may_move:
-                raise _version_exists(published) from None
+                raise _version_exists(version_folder) from None
             number += 1
         else:
-            return published
+            return version_folder
 
 
-def _version_exists(published: Path) -> UsageError:
-    return UsageError(f"{published} exists already; give another version")
+def _version_exists(version_folder: Path) -> UsageError:
+    return UsageError(f"{version_folder} exists already; give another version")
 
 
 def _clear_debris(to: Path) -> None:

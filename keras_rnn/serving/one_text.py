@@ -51,9 +51,9 @@ def without_masks(network: keras.Model, vocabulary_size: int) -> keras.Model | N
     ids = np.arange(1, min(vocabulary_size, 1 + PROBE_IDS))
     token_ids = tf.constant([[*ids, *ids[::-1]]], tf.int32)  # the unknown word, 1, is last in both directions
     # A traced function: eager calls step through the ids op by op.
-    compared = tf.function(lambda row: (network(row, training=False), unmasked(row, training=False)))
+    run_both = tf.function(lambda row: (network(row, training=False), unmasked(row, training=False)))
     with tf.device("CPU:0"), without_cudnn(network):
-        expected, actual = compared(token_ids)
+        expected, actual = run_both(token_ids)
     return unmasked if np.allclose(expected, actual, rtol=TOLERANCE, atol=TOLERANCE) else None
 
 

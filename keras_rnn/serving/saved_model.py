@@ -78,17 +78,17 @@ def _traced_network(network: keras.Model, constants: list[tuple], spec: Any = No
 
 def _quick_network(token_model: keras.Model, network: Callable, constants: list[tuple], rows_independent: bool):
     """`network` for token ids, in length buckets and without masks where that is quicker."""
-    quick = network
+    quick_network = network
     if rows_independent and gains_from_length_buckets(token_model):
-        quick = partial(run_in_length_buckets, network)
+        quick_network = partial(run_in_length_buckets, network)
     if not recurrent_layers(token_model) or sum(value.nbytes for _, value in constants) > ONE_TEXT_BYTES:
-        return quick
+        return quick_network
     embedding = next((layer for layer in token_model.layers if isinstance(layer, keras.layers.Embedding)), None)
     unmasked_model = without_masks(token_model, embedding.input_dim) if embedding is not None else None
     if unmasked_model is None:
-        return quick
+        return quick_network
     single_text = _traced_network(unmasked_model, constants, ONE_TEXT, inlined=runs_in_one_op(token_model, rows=1))
-    return partial(single_row_or_batch, single_text, quick)
+    return partial(single_row_or_batch, single_text, quick_network)
 
 
 def _other_weights(token_model: keras.Model, constants: list[tuple]) -> list[tf.Variable]:

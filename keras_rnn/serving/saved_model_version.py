@@ -33,9 +33,9 @@ def _write_version(run: Run, folder: Path, name: str) -> None:
     for layer in recurrent_layers(model):
         layer.use_cudnn = False
     answers = serving.answers(model, run.facts, run.sample_texts)
-    independent = serving.rows_independent(model, answers)
-    write_saved_model(serving, model, run.facts, folder, rows_independent=independent)
-    card = model_card(run, model, folder, independent)
+    rows_independent = serving.rows_independent(model, answers)
+    write_saved_model(serving, model, run.facts, folder, rows_independent=rows_independent)
+    card = model_card(run, model, folder, rows_independent)
     (folder / MODEL_CARD).parent.mkdir(exist_ok=True)
     write_json(folder / MODEL_CARD, card)
     (folder / MODEL_CARD).with_suffix(".md").write_text(model_card_markdown(card), encoding="utf-8")

@@ -18,8 +18,8 @@ def open_session(directory: Path) -> tuple[tf.compat.v1.Session, Mapping[str, Si
     graph = tf.Graph()
     session = tf.compat.v1.Session(graph=graph, config=_config(directory))
     with graph.as_default(), deprecation.silence():  # it warns that the loader is of version 1
-        loaded = tf.compat.v1.saved_model.loader.load(session, [tf.saved_model.SERVING], str(directory))
-    return session, loaded.signature_def
+        meta_graph = tf.compat.v1.saved_model.loader.load(session, [tf.saved_model.SERVING], str(directory))
+    return session, meta_graph.signature_def
 
 
 def _config(directory: Path) -> tf.compat.v1.ConfigProto:

@@ -27,9 +27,11 @@ def write_warmup_requests(path: Path, name: str, card: Mapping[str, Any], answer
         answers: what the model answers, as its task returns it.
     """
     contract = get_contract(task_name_of(card))
-    one_row, batch, whole = (list(contract.calls(card, rows)) for rows in (answers[:1], answers[:BATCH], answers))
+    first_row_calls, batch_calls, all_calls = (
+        list(contract.calls(card, rows)) for rows in (answers[:1], answers[:BATCH], answers)
+    )
     # The last call is that of the longest row alone.
-    calls = [one_row[0], batch[0], whole[-1], *batch[1:-1]]
+    calls = [first_row_calls[0], batch_calls[0], all_calls[-1], *batch_calls[1:-1]]
     with tf.io.TFRecordWriter(str(path)) as writer:
         for call in calls:
             writer.write((_classify if call.method == "classify" else _predict)(name, call).SerializeToString())
