@@ -28,7 +28,7 @@ def measured(command: list[str], **options) -> Measured:
     Raises:
         RuntimeError: the command failed.
     """
-    began = time.perf_counter()
+    start_time = time.perf_counter()
     process = subprocess.Popen(
         list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options
     )
@@ -45,7 +45,7 @@ def measured(command: list[str], **options) -> Measured:
     watcher = threading.Thread(target=watch)
     watcher.start()
     output = process.communicate()[0]
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - start_time
     watcher.join()
     if process.returncode:
         raise RuntimeError(f"{' '.join(map(str, command))} failed:\n{output}")

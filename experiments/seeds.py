@@ -19,15 +19,15 @@ def trained_row(command: Sequence, run: Path, dataset: str, seed: int, figures: 
     """
     command = [*command, "--seed", seed, "--no-export", "--out", run]
     print(" ".join(map(str, command)), flush=True)
-    trained = measured(command)
+    train_result = measured(command)
     metrics = json.loads((run / "metrics.json").read_text())
     return {
         "dataset": dataset,
         "seed": seed,
         **{column: round(metrics[split][metric], 4) for column, (split, metric) in figures.items()},
         "best_epoch": metrics["best_epoch"],
-        "seconds": round(trained.seconds),
-        "peak_mib": round(trained.peak_bytes / 2**20),
+        "seconds": round(train_result.seconds),
+        "peak_mib": round(train_result.peak_bytes / 2**20),
     }
 
 

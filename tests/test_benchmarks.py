@@ -108,10 +108,10 @@ class TestPeer:
 
 class TestTurns:
     def test_each_round_begins_with_another_one(self):
-        taken = []
-        contenders = {name: lambda name=name: taken.append(name) or float(len(taken)) for name in "abc"}
+        turn_order = []
+        contenders = {name: lambda name=name: turn_order.append(name) or float(len(turn_order)) for name in "abc"}
         times = turns.take_turns(contenders, 4)
-        assert "".join(taken) == "abcbcacababc"
+        assert "".join(turn_order) == "abcbcacababc"
         assert times == {"a": [1, 6, 8, 10], "b": [2, 4, 9, 11], "c": [3, 5, 7, 12]}
 
     def test_a_ratio_is_taken_within_a_round(self):
@@ -278,23 +278,23 @@ class TestRun:
         assert (tmp_path / "results" / "layers.csv").read_text() == "a,b,c\n1,2.5,\n3,,x\n"
 
     def test_a_part_there_is_not(self):
-        done = run_py("steps")
-        assert done.returncode == 2
-        assert "no part steps; PART takes layers, step, " in done.stderr
+        process = run_py("steps")
+        assert process.returncode == 2
+        assert "no part steps; PART takes layers, step, " in process.stderr
 
     def test_a_part_that_lacks_what_it_needs_is_skipped_with_the_reason(self):
-        done = run_py("versions")
-        assert done.returncode == 0
-        assert done.stdout == "versions: skipped: no --before CHECKOUT\n"
+        process = run_py("versions")
+        assert process.returncode == 0
+        assert process.stdout == "versions: skipped: no --before CHECKOUT\n"
 
     @pytest.mark.slow
     @pytest.mark.parametrize("part", run.PARTS)
     def test_every_part_runs(self, part):
-        before = sorted(FOLDER.glob("results/*"))
-        done = run_py("--quick", part, *(["--before", str(FOLDER.parents[1])] if part == "versions" else []))
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert re.search(rf"^{part}: [1-9]\d* rows, \d+ s$", done.stdout, re.MULTILINE), done.stdout
-        assert sorted(FOLDER.glob("results/*")) == before
+        files_before = sorted(FOLDER.glob("results/*"))
+        process = run_py("--quick", part, *(["--before", str(FOLDER.parents[1])] if part == "versions" else []))
+        assert process.returncode == 0, process.stdout + process.stderr
+        assert re.search(rf"^{part}: [1-9]\d* rows, \d+ s$", process.stdout, re.MULTILINE), process.stdout
+        assert sorted(FOLDER.glob("results/*")) == files_before
 
 
 def run_py(*arguments: str) -> subprocess.CompletedProcess:

@@ -218,8 +218,8 @@ def test_the_prose_of_a_page_names_commands_and_options_that_exist(page):
         if words[0] == "keras-rnn" and len(words) > 1 and not words[1].startswith("-"):
             assert words[1] in COMMANDS.commands, code
             options = options_of(words[1])
-        named = {re.split(r"[ =,]", word)[0] for word in words if word.startswith("--")}
-        assert named <= options, code
+        named_options = {re.split(r"[ =,]", word)[0] for word in words if word.startswith("--")}
+        assert named_options <= options, code
 
 
 @pytest.mark.parametrize("page", PAGES)

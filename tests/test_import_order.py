@@ -69,12 +69,12 @@ def lazy():
 
 
 def test_all_kinds_of_imports_are_read():
-    known = dict.fromkeys(
+    known_modules = dict.fromkeys(
         ["p", "p.cli.main", "p.low", "p.low.a", "p.low.b", "p.low.d", "p.low.e", "p.high.c", "p.mid", "p.mid.sibling"]
     )
-    found = imported_modules(SOURCE, "p.mid.module", False, known)
-    assert found == set(known) - {"p", "p.cli.main", "p.mid"}
-    assert imported_modules("from .sibling import x", "p.mid", True, known) == {"p.mid.sibling"}
+    modules = imported_modules(SOURCE, "p.mid.module", False, known_modules)
+    assert modules == set(known_modules) - {"p", "p.cli.main", "p.mid"}
+    assert imported_modules("from .sibling import x", "p.mid", True, known_modules) == {"p.mid.sibling"}
 
 
 def test_a_circle_is_found():

@@ -32,5 +32,5 @@ import_tensorflow()
 print(*({"tensorflow", "keras", "sklearn", "matplotlib"} & sys.modules.keys()))
 import sklearn.metrics, matplotlib.figure
 """
-    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert set(shown.stdout.split()) == {"tensorflow", "keras"}
+    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert set(process.stdout.split()) == {"tensorflow", "keras"}

@@ -48,7 +48,7 @@ def test_every_import_of_the_package_is_a_declared_dependency():
             setup["options.extras_require"]["ray"],
         )
     )
-    of_the_extra = [ROOT / "keras_rnn" / "serving" / "server", ROOT / "keras_rnn" / "serving" / "bench_clients.py"]
+    serve_paths = [ROOT / "keras_rnn" / "serving" / "server", ROOT / "keras_rnn" / "serving" / "bench_clients.py"]
     modules = {
         "google": "protobuf",
         "grpc": "grpcio",
@@ -59,7 +59,7 @@ def test_every_import_of_the_package_is_a_declared_dependency():
         "tensorflow_serving": "tensorflow-serving-api",
     }
     for path in (ROOT / "keras_rnn").rglob("*.py"):
-        declared = base | serve if any(path.is_relative_to(place) for place in of_the_extra) else base
+        declared = base | serve if any(path.is_relative_to(folder) for folder in serve_paths) else base
         if path.match("search/ray_*.py"):
             declared = base | ray
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -101,22 +101,26 @@ def test_a_run_that_was_killed_resumes(folder):
 
 def test_a_sweep_that_was_killed_opens_and_resumes(folder):
     directory = folder / "interrupted_sweep"
-    with np.load(directory / "trials" / "0002" / "checkpoint.npz") as saved:
-        checkpoint = json.loads(str(saved["history"]))
-    before = open_sweep(directory)
-    assert [trial.status for trial in before.trials] == ["completed", "completed", "running"]
-    assert (before.best.job.trial_id, before.best.score) == ("0001", 0.5025)
+    with np.load(directory / "trials" / "0002" / "checkpoint.npz") as arrays:
+        checkpoint = json.loads(str(arrays["history"]))
+    sweep_before = open_sweep(directory)
+    assert [trial.status for trial in sweep_before.trials] == ["completed", "completed", "running"]
+    assert (sweep_before.best.job.trial_id, sweep_before.best.score) == ("0001", 0.5025)
     output = keras_rnn(f"tune {SWEEP} --out interrupted_sweep", folder)
     assert "trial 0002 started" in output
     assert "trial 0001 started" not in output
-    after = open_sweep(directory)
-    assert after.trials[:2] == before.trials[:2]
-    assert [trial.status for trial in after.trials] == ["completed"] * 3
-    assert after.trials[2].job.values == {"cell": "lstm", "hidden_size": 2, "learning_rate": 0.0012788762957583637}
+    sweep_after = open_sweep(directory)
+    assert sweep_after.trials[:2] == sweep_before.trials[:2]
+    assert [trial.status for trial in sweep_after.trials] == ["completed"] * 3
+    assert sweep_after.trials[2].job.values == {
+        "cell": "lstm",
+        "hidden_size": 2,
+        "learning_rate": 0.0012788762957583637,
+    }
     history = rows_of(directory / "trials" / "0002" / "history.csv")
     assert history[0]["seconds"] == checkpoint[0]["seconds"]  # the epoch that was done did not run again
     assert [row["loss"] for row in history] == pytest.approx([0.69327641, 0.69249338, 0.69226968], abs=1e-4)
-    assert after.best_options == {"cell": "lstm", "hidden_size": 4, "learning_rate": 0.0028338675844960712}
+    assert sweep_after.best_options == {"cell": "lstm", "hidden_size": 4, "learning_rate": 0.0028338675844960712}
     assert len((directory / "results.csv").read_text().splitlines()) == 4
 
 

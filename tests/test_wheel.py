@@ -42,8 +42,8 @@ def environment(wheel, tmp_path_factory) -> Path:
     packages = subprocess.run(
         [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], check=True, capture_output=True
     )
-    others = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    Path(packages.stdout.decode().strip(), "others.pth").write_text("\n".join(others))
+    other_paths = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    Path(packages.stdout.decode().strip(), "others.pth").write_text("\n".join(other_paths))
     options = ["--no-deps", "--no-index", "--quiet", "--disable-pip-version-check"]
     subprocess.run([sys.executable, "-m", "pip", "--python", python, "install", *options, wheel], check=True)
     return folder
@@ -81,8 +81,8 @@ def test_the_command_is_installed(environment, tmp_path):
     assert "bench-serve" in process.stdout
     code = "import keras_rnn; print(keras_rnn.__file__)"
     (tmp_path / "where.py").write_text(code)
-    imported = run(environment, tmp_path, "python where.py")
-    assert Path(imported.stdout.strip()).is_relative_to(environment)
+    process = run(environment, tmp_path, "python where.py")
+    assert Path(process.stdout.strip()).is_relative_to(environment)
 
 
 @pytest.mark.slow
@@ -90,15 +90,15 @@ def test_the_pretrained_model_is_found_from_another_folder(environment, tmp_path
     process = run(environment, tmp_path, "keras-rnn predict", text="Not good, but cheap.\n")
     assert process.returncode == 0, process.stderr
     assert json.loads(process.stdout)["label"] == "positive"
-    checked = run(environment, tmp_path, f"keras-rnn export --check {environment / DEFAULT_MODEL}")
-    assert "3 signatures, 19 texts" in checked.stdout, checked.stderr
+    check_process = run(environment, tmp_path, f"keras-rnn export --check {environment / DEFAULT_MODEL}")
+    assert "3 signatures, 19 texts" in check_process.stdout, check_process.stderr
 
 
 def test_without_the_pretrained_model_predict_says_what_to_do(environment, tmp_path):
     model = environment / DEFAULT_MODEL
-    elsewhere = model.rename(tmp_path / "elsewhere")
+    moved_model = model.rename(tmp_path / "elsewhere")
     process = run(environment, tmp_path, "keras-rnn predict", text="Not good, but cheap.\n")
-    elsewhere.rename(model)
+    moved_model.rename(model)
     assert process.returncode == 2
     assert "name a RUN, which `keras-rnn train` makes" in process.stderr
     assert len(process.stderr.splitlines()) == 1

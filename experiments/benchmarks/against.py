@@ -28,13 +28,13 @@ def bars(steps: Sequence[dict], rows: Sequence[dict]) -> list[Bar]:
     """steps: the rows of train steps, for the geometric means. rows: all that must not be slower than Keras."""
     keras = geometric_mean([row[AGAINST_KERAS] for row in steps])
     worst = min(row[AGAINST_KERAS] for row in rows)
-    found = [
+    results = [
         Bar(f"train step at least {KERAS_BAR} x plain Keras, geometric mean", keras, keras >= KERAS_BAR),
         Bar(f"no row below {WORST_BAR} x plain Keras", worst, worst >= WORST_BAR),
     ]
     if all(row[AGAINST_TORCH] for row in steps):
         torch = geometric_mean([row[AGAINST_TORCH] for row in steps])
-        found.append(
+        results.append(
             Bar(f"train step at least {TORCH_BAR} x the best PyTorch, geometric mean", torch, torch >= TORCH_BAR)
         )
-    return found
+    return results

@@ -12,7 +12,7 @@ from peer import Peer
 from step import BATCHES, QUICK_BATCHES, QUICK_SIZES, SIZES
 from step_case import StepCase
 
-MOST = 0.01
+MAX_SHARE = 0.01
 
 
 def run(options: Options) -> tuple[list[dict], list[Bar]]:
@@ -25,4 +25,4 @@ def run(options: Options) -> tuple[list[dict], list[Bar]]:
             step, checks = (statistics.median(turn[name] for turn in rounds) for name in ("step", "checks"))
             rows.append({"batch": batch, "step, ms": 1e3 * step, "checks, ms": 1e3 * checks, "share": checks / step})
     worst = max(row["share"] for row in rows)
-    return rows, [Bar(f"checks at most {MOST:.0%} of a step of any batch", worst, worst <= MOST)]
+    return rows, [Bar(f"checks at most {MAX_SHARE:.0%} of a step of any batch", worst, worst <= MAX_SHARE)]

@@ -39,21 +39,21 @@ KINDS = {"PyFuncStateless": "recurrent layers", "_MklMatMul": "matrix products",
 def phases(task: Task, directory: Path) -> tuple[dict, TextDataset]:
     """Seconds of each part of a run, and what it was trained on."""
     watch = end_to_end_ours.Stopwatch()
-    began = time.time()
+    start_time = time.time()
     data = end_to_end_ours.data_of(task)
     end_to_end_ours.train(task, data, directory, watch)
     (prepared, _), (device, _), (epoch, line) = (
-        next((when, line) for when, line in watch.lines if re.search(pattern, line))
+        next((line_time, line) for line_time, line in watch.lines if re.search(pattern, line))
         for pattern in ("token ids, ", "^device: ", "^epoch 1/1")
     )
-    trained = float(re.search(r"([\d.]+) s, ", line).group(1))
-    first = json.loads((directory / run_directory.ENVIRONMENT).read_text())["first_step_seconds"]
+    train_seconds = float(re.search(r"([\d.]+) s, ", line).group(1))
+    first_step_seconds = json.loads((directory / run_directory.ENVIRONMENT).read_text())["first_step_seconds"]
     return {
-        "reading, vocabulary, token ids": prepared - began,
+        "reading, vocabulary, token ids": prepared - start_time,
         "building": device - prepared,
-        "first steps: tracing, compiling": first,
-        "steps": trained - first,
-        "validating, saving": epoch - device - trained,
+        "first steps: tracing, compiling": first_step_seconds,
+        "steps": train_seconds - first_step_seconds,
+        "validating, saving": epoch - device - train_seconds,
     }, data
 
 
@@ -67,18 +67,18 @@ def profile(task: Task, directory: Path, data: TextDataset) -> tuple[dict, int]:
     model.make_train_function()
     iterator, a_call = iter(batches.dataset.repeat()), model.steps_per_execution
     calls = min(MOST_CALLS, batches.steps // a_call + 1)
-    found = {"wall": seconds_per_call(lambda: model.train_function(iterator), 0, calls) / a_call}
-    of_batches = [prepared.splits["train"].texts.padded(rows) for rows in batches.batches()]
-    tokens = int(np.mean([ids.size for ids in of_batches]))
-    distinct = int(np.mean([len(np.unique(ids)) for ids in of_batches]))
+    seconds_by_kind = {"wall": seconds_per_call(lambda: model.train_function(iterator), 0, calls) / a_call}
+    batch_rows = [prepared.splits["train"].texts.padded(rows) for rows in batches.batches()]
+    tokens = int(np.mean([ids.size for ids in batch_rows]))
+    distinct = int(np.mean([len(np.unique(ids)) for ids in batch_rows]))
     with tempfile.TemporaryDirectory() as folder:
         tf.profiler.experimental.start(folder)
         for _ in range(PROFILED_CALLS):
             model.train_function(iterator)
         tf.profiler.experimental.stop()
         threads = in_operations(next(Path(folder).rglob("*.xplane.pb")))
-    found |= {f"threads in {kind}": seconds / (PROFILED_CALLS * a_call) for kind, seconds in threads.items()}
-    return found | {"its matrix products alone": products(tokens, distinct, task.num_layers)}, batches.steps
+    seconds_by_kind |= {f"threads in {kind}": seconds / (PROFILED_CALLS * a_call) for kind, seconds in threads.items()}
+    return seconds_by_kind | {"its matrix products alone": products(tokens, distinct, task.num_layers)}, batches.steps
 
 
 def in_operations(file: Path) -> dict[str, float]:
@@ -109,27 +109,29 @@ def products(tokens: int, distinct: int, num_layers: int) -> float:
     # Of the embedding, of the two directions of the layer before, and of the states.
     rows_and_sizes = [(distinct, EMBEDDING_SIZE), *[(tokens, DIRECTIONS * UNITS)] * (num_layers - 1)]
     rows_and_sizes += [(tokens, UNITS)] * num_layers
-    once = sum(2 * rows * size * columns * DIRECTIONS for rows, size in rows_and_sizes)
+    operations = sum(2 * rows * size * columns * DIRECTIONS for rows, size in rows_and_sizes)
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         rates = [sum(threads.map(rate, [EMBEDDING_SIZE] * os.cpu_count())) for _ in range(REPEATS)]
-    return (1 + GRADIENTS) * once / max(rates)
+    return (1 + GRADIENTS) * operations / max(rates)
 
 
 def rate(size: int) -> float:
     """Floating-point operations a second of this thread's product of matrices that stay in its cache."""
     columns = GATES * UNITS
-    left, right, product = (np.ones(shape, np.float32) for shape in ((ROWS, size), (size, columns), (ROWS, columns)))
-    panels = pack_matrix(right)
-    arrays = addresses([left, panels, product])
-    began = time.perf_counter()
+    left_matrix, right_matrix, product = (
+        np.ones(shape, np.float32) for shape in ((ROWS, size), (size, columns), (ROWS, columns))
+    )
+    panels = pack_matrix(right_matrix)
+    arrays = addresses([left_matrix, panels, product])
+    start_time = time.perf_counter()
     for _ in range(PRODUCTS):
         machine_products().matmul(*arrays, ROWS, size, columns, columns, 0)
-    return PRODUCTS * 2 * ROWS * size * columns / (time.perf_counter() - began)
+    return PRODUCTS * 2 * ROWS * size * columns / (time.perf_counter() - start_time)
 
 
 task = Task(**json.loads(sys.argv[1]))
 with tempfile.TemporaryDirectory() as folder:
     directory = Path(folder, "run")
-    of_run, data = phases(task, directory)
-    of_step, steps = profile(task, directory, data)
-print(json.dumps({"run": of_run, "step": of_step, "rows": len(data.train), "steps": steps}))
+    run_seconds, data = phases(task, directory)
+    step_seconds, steps = profile(task, directory, data)
+print(json.dumps({"run": run_seconds, "step": step_seconds, "rows": len(data.train), "steps": steps}))

@@ -71,13 +71,13 @@ def run(options: Options) -> tuple[list[dict], list[Bar]]:
         ]
     rows, bars = [], []
     for data in data_sets:
-        of_data = {
+        runs_by_system = {
             system: [result for result in results if result["data"] is data and result["system"] == system]
             for system in SCRIPTS
         }
-        of_data = {system: runs for system, runs in of_data.items() if runs}
-        rows += [row_of(data, system, of_data) for system in of_data]
-        bars += bars_of(data, of_data)
+        runs_by_system = {system: runs for system, runs in runs_by_system.items() if runs}
+        rows += [row_of(data, system, runs_by_system) for system in runs_by_system]
+        bars += bars_of(data, runs_by_system)
     return rows, bars
 
 
@@ -153,10 +153,10 @@ def against(runs: list[dict], ours: list[dict]) -> float:
     return ratio(times(runs), times([run for run in ours if run["seed"] in {other["seed"] for other in runs}]))
 
 
-def row_of(data: DataSet, system: str, of_data: dict[str, list[dict]]) -> dict:
-    runs = of_data[system]
-    capped = (data.notebook_rows if system == NOTEBOOK else data.rows) is not None
-    notes = ["a part of the rows"] if capped else []
+def row_of(data: DataSet, system: str, runs_by_system: dict[str, list[dict]]) -> dict:
+    runs = runs_by_system[system]
+    is_capped = (data.notebook_rows if system == NOTEBOOK else data.rows) is not None
+    notes = ["a part of the rows"] if is_capped else []
     return {
         "data": data.name,
         "system": system,
@@ -164,29 +164,29 @@ def row_of(data: DataSet, system: str, of_data: dict[str, list[dict]]) -> dict:
         "rows": runs[0]["rows"],
         "examples/s": 1 / statistics.median(times(runs)),
         "examples/s, imports included": 1 / statistics.median(times(runs, "with_imports_a_row")),
-        "ours against it": against(runs, of_data[OURS]),
+        "ours against it": against(runs, runs_by_system[OURS]),
         "test accuracy": round(statistics.fmean(times(runs, "accuracy")), 4),
         "lowest": round(min(times(runs, "accuracy")), 4),
         "note": ", ".join([*notes, *sorted({run["note"] for run in runs if run["note"]})]),
     }
 
 
-def bars_of(data: DataSet, of_data: dict[str, list[dict]]) -> list[Bar]:
-    ours = of_data[OURS]
+def bars_of(data: DataSet, runs_by_system: dict[str, list[dict]]) -> list[Bar]:
+    ours = runs_by_system[OURS]
     found = []
     for system, least in BARS.items():
-        if system in of_data:
-            figure = against(of_data[system], ours)
+        if system in runs_by_system:
+            figure = against(runs_by_system[system], ours)
             found.append(Bar(f"{data.name}: at least {least} x the {system}", figure, figure >= least))
     # Whoever was given fewer rows to learn from is not compared.
-    others = [
+    other_accuracies = [
         statistics.fmean(times(runs, "accuracy"))
-        for system, runs in of_data.items()
+        for system, runs in runs_by_system.items()
         if system != OURS and not (system == NOTEBOOK and data.notebook_rows)
     ]
-    behind = max(others) - statistics.fmean(times(ours, "accuracy"))
+    accuracy_gap = max(other_accuracies) - statistics.fmean(times(ours, "accuracy"))
     what = f"{data.name}: mean test accuracy at most {ACCURACY_TOLERANCE} below the best of the others"
-    found.append(Bar(what, behind, behind <= ACCURACY_TOLERANCE))
+    found.append(Bar(what, accuracy_gap, accuracy_gap <= ACCURACY_TOLERANCE))
     if data.name == "AG News":
         rate = 1 / statistics.median(times(ours))
         found.append(Bar(f"AG News: at least {AG_NEWS_RATE} examples/s", rate, rate >= AG_NEWS_RATE))

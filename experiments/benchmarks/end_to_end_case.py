@@ -67,15 +67,15 @@ def bucketed(lengths: Sequence[int], batch_size: int, rng: np.random.Generator) 
     for start in range(0, len(order), pool):
         rows = order[start : start + pool]
         rows = rows[np.argsort(lengths[rows], kind="stable")]
-        batches += [rows[at : at + batch_size] for at in range(0, len(rows), batch_size)]
+        batches += [rows[offset : offset + batch_size] for offset in range(0, len(rows), batch_size)]
     yield from (batches[index] for index in rng.permutation(len(batches)))
 
 
 def padded(token_ids: Sequence[np.ndarray], rows: np.ndarray) -> np.ndarray:
     """The token ids of these rows: int32 `(rows, longest)`, right-padded with 0."""
     batch = np.zeros((len(rows), max(len(token_ids[row]) for row in rows)), np.int32)
-    for place, row in enumerate(rows):
-        batch[place, : len(token_ids[row])] = token_ids[row]
+    for index, row in enumerate(rows):
+        batch[index, : len(token_ids[row])] = token_ids[row]
     return batch
 
 
@@ -91,17 +91,17 @@ def main(run: Callable, before: Callable[[Task], dict] = lambda task: {}) -> Non
     parser.add_argument("--started", type=float, required=True, help="time.time() when the process was started")
     arguments = parser.parse_args()
     task = Task(**json.loads(arguments.task))
-    imported = time.time()
-    found = before(task)
-    began = time.time()
-    ended, rows, predict = run(task, **found)
+    import_time = time.time()
+    prepared = before(task)
+    start_time = time.time()
+    end_time, rows, predict = run(task, **prepared)
     texts, labels = test_rows(task)
     answer = {
         "rows": rows,
-        "seconds": ended - began,
-        "with_imports": ended - began + imported - arguments.started,
+        "seconds": end_time - start_time,
+        "with_imports": end_time - start_time + import_time - arguments.started,
         "accuracy": float((predict(texts) == labels).mean()),
-        "note": ", ".join(name for name, chosen in found.items() if chosen),
+        "note": ", ".join(name for name, value in prepared.items() if value),
     }
     print(json.dumps(answer))
 

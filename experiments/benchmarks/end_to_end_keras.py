@@ -48,27 +48,27 @@ def run(task: end_to_end_case.Task):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(schedule), loss, metrics=["accuracy"])
     model.fit(dataset, epochs=task.epochs, steps_per_epoch=steps, verbose=0)
-    ended = time.time()
+    end_time = time.time()
 
     def predict(texts: list[str]) -> np.ndarray:
         ids = ids_of(vectorizer, texts)
         order = np.argsort([len(row) for row in ids], kind="stable")
-        predicted = np.zeros(len(ids), int)
+        predicted_labels = np.zeros(len(ids), int)
         for rows in np.array_split(order, -(-len(order) // 256)):
-            predicted[rows] = model.predict_on_batch(end_to_end_case.padded(ids, rows)).argmax(-1)
-        return predicted
+            predicted_labels[rows] = model.predict_on_batch(end_to_end_case.padded(ids, rows)).argmax(-1)
+        return predicted_labels
 
-    return ended, len(texts), predict
+    return end_time, len(texts), predict
 
 
 def ids_of(vectorizer: keras.layers.TextVectorization, texts: list[str]) -> list[np.ndarray]:
     """A row of token ids for each text, one at least, cut to MAX_TOKENS."""
-    found = []
+    token_ids = []
     for start in range(0, len(texts), CHUNK):
         ragged = vectorizer(tf.constant(texts[start : start + CHUNK]))
         flat, splits = ragged.values.numpy().astype(np.int32), ragged.row_splits.numpy()
-        found += [flat[a:b][:MAX_TOKENS] if b > a else np.ones(1, np.int32) for a, b in pairwise(splits)]
-    return found
+        token_ids += [flat[a:b][:MAX_TOKENS] if b > a else np.ones(1, np.int32) for a, b in pairwise(splits)]
+    return token_ids
 
 
 if __name__ == "__main__":

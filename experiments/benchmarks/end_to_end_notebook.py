@@ -27,13 +27,13 @@ def run(task: end_to_end_case.Task):
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     rows = tf.data.Dataset.from_tensor_slices((tf.constant(texts)[:, tf.newaxis], labels))
     model.fit(rows.shuffle(len(texts), seed=task.seed).batch(task.batch_size), epochs=task.epochs, verbose=0)
-    ended = time.time()
+    end_time = time.time()
 
     def predict(texts: list[str]) -> np.ndarray:
         batches = tf.data.Dataset.from_tensor_slices(tf.constant(texts)[:, tf.newaxis]).batch(64)
         return model.predict(batches, verbose=0).argmax(-1)
 
-    return ended, len(texts), predict
+    return end_time, len(texts), predict
 
 
 if __name__ == "__main__":

@@ -60,15 +60,15 @@ def run(task: end_to_end_case.Task):
     folder = tempfile.TemporaryDirectory()
     watch = Stopwatch()
     data = data_of(task)
-    trained = train(task, data, Path(folder.name) / "run", watch)
+    train_result = train(task, data, Path(folder.name) / "run", watch)
 
     def predict(texts: list[str]) -> np.ndarray:
-        names = {name: label for label, name in enumerate(trained.class_names)}
-        labels = [names[prediction.label] for prediction in keras_rnn.predict(trained.directory, texts)]
+        names = {name: label for label, name in enumerate(train_result.class_names)}
+        labels = [names[prediction.label] for prediction in keras_rnn.predict(train_result.directory, texts)]
         folder.cleanup()
         return np.array(labels)
 
-    return [when for when, line in watch.lines if line.startswith("epoch ")][-1], len(data.train), predict
+    return [line_time for line_time, line in watch.lines if line.startswith("epoch ")][-1], len(data.train), predict
 
 
 if __name__ == "__main__":

@@ -44,8 +44,10 @@ class Trainer:
         torch.manual_seed(task.seed)
         self.model = Classifier(task, packed, sparse)
         embedding = list(self.model.embedding.parameters())
-        others = [*self.model.lstm.parameters(), *self.model.logits.parameters()]
-        adam = torch.optim.Adam(others if sparse else embedding + others, task.learning_rate, fused=True)
+        dense_parameters = [*self.model.lstm.parameters(), *self.model.logits.parameters()]
+        adam = torch.optim.Adam(
+            dense_parameters if sparse else embedding + dense_parameters, task.learning_rate, fused=True
+        )
         self.optimizers = [adam, torch.optim.SparseAdam(embedding, task.learning_rate)] if sparse else [adam]
         self.schedules = [
             torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: end_to_end_case.cosine(step, steps))
@@ -66,16 +68,16 @@ def quickest(task: Task, sparse: bool = False) -> dict[str, bool]:
     texts, labels = end_to_end_case.train_rows(task)
     lengths = np.clip([len(text.split()) for text in texts], 1, MAX_TOKENS)
     rng = np.random.default_rng(0)
-    chosen = list(end_to_end_case.bucketed(lengths, task.batch_size, rng))[:PROBE_STEPS]
+    probe_batches = list(end_to_end_case.bucketed(lengths, task.batch_size, rng))[:PROBE_STEPS]
     ids = [rng.integers(1, VOCABULARY_SIZE, length).astype(np.int32) for length in lengths]
     seconds = {}
     for packed in (False, True):
         trainer = Trainer(task, PROBE_STEPS, packed, sparse)
         times = []
-        for rows in chosen:
-            began = time.perf_counter()
+        for rows in probe_batches:
+            start_time = time.perf_counter()
             trainer.step(end_to_end_case.padded(ids, rows), labels[rows])
-            times.append(time.perf_counter() - began)
+            times.append(time.perf_counter() - start_time)
         seconds[packed] = statistics.median(times)
     return {"packed": min(seconds, key=seconds.get), "sparse": sparse}
 
@@ -84,8 +86,8 @@ def run(task: Task, packed: bool, sparse: bool):
     texts, labels = end_to_end_case.train_rows(task)
     words = [words_of(text) for text in texts]
     counts = Counter(word for row in words for word in row)
-    place = {word: index for index, (word, _) in enumerate(counts.most_common(VOCABULARY_SIZE - 2), 2)}
-    token_ids = [ids_of(row, place) for row in words]
+    word_ids = {word: index for index, (word, _) in enumerate(counts.most_common(VOCABULARY_SIZE - 2), 2)}
+    token_ids = [ids_of(row, word_ids) for row in words]
     lengths = [len(ids) for ids in token_ids]
     rng = np.random.default_rng(task.seed)
     epochs = [list(end_to_end_case.bucketed(lengths, task.batch_size, rng)) for _ in range(task.epochs)]
@@ -93,27 +95,27 @@ def run(task: Task, packed: bool, sparse: bool):
     for batches in epochs:
         for rows in batches:
             trainer.step(end_to_end_case.padded(token_ids, rows), labels[rows])
-    ended = time.time()
+    end_time = time.time()
 
     def predict(texts: list[str]) -> np.ndarray:
-        ids = [ids_of(words_of(text), place) for text in texts]
+        ids = [ids_of(words_of(text), word_ids) for text in texts]
         order = np.argsort([len(row) for row in ids], kind="stable")
-        predicted = np.zeros(len(ids), int)
+        predicted_labels = np.zeros(len(ids), int)
         with torch.inference_mode():
             for rows in np.array_split(order, -(-len(order) // 256)):
                 logits = trainer.model(torch.from_numpy(end_to_end_case.padded(ids, rows)).long())
-                predicted[rows] = logits.numpy().argmax(-1)
-        return predicted
+                predicted_labels[rows] = logits.numpy().argmax(-1)
+        return predicted_labels
 
-    return ended, len(texts), predict
+    return end_time, len(texts), predict
 
 
 def words_of(text: str) -> list[str]:
     return WORDS.findall(text.lower())[:MAX_TOKENS]
 
 
-def ids_of(words: list[str], place: dict[str, int]) -> np.ndarray:
-    return np.array([place.get(word, 1) for word in words] or [1], np.int32)
+def ids_of(words: list[str], word_ids: dict[str, int]) -> np.ndarray:
+    return np.array([word_ids.get(word, 1) for word in words] or [1], np.int32)
 
 
 if __name__ == "__main__":

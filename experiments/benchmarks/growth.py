@@ -112,8 +112,8 @@ def in_a_process(what: str, texts: Path, cache: Path, options: Options) -> tuple
     """What growth_rows.py says, and the peak of its memory in bytes."""
     steps = QUICK_STEPS if options.quick else STEPS
     script = Path(__file__).with_name("growth_rows.py")
-    done = measured([sys.executable, script, what, texts, cache, steps["seconds"], steps["calls"]])
-    return json.loads(done.output.splitlines()[-1]), done.peak_bytes
+    process_result = measured([sys.executable, script, what, texts, cache, steps["seconds"], steps["calls"]])
+    return json.loads(process_result.output.splitlines()[-1]), process_result.peak_bytes
 
 
 def bars(rows: list[dict]) -> list[Bar]:
@@ -128,11 +128,11 @@ def bars(rows: list[dict]) -> list[Bar]:
         "preparing": (sets[-1]["prepare peak MiB"] - sets[0]["prepare peak MiB"]) / cache,
         "training": (sets[-1]["peak MiB"] - sets[0]["peak MiB"]) / cache,
     }
-    most = f"{sets[-1]['rows']:,} rows"
+    most_rows = f"{sets[-1]['rows']:,} rows"
     return [
         *(Bar(f"time of {what}: slope at most {STEEPEST}", found, found <= STEEPEST) for what, found in slopes.items()),
         *(
-            Bar(f"memory of {what} {most} grows by at most what the cache grows by", found, found <= 1)
+            Bar(f"memory of {what} {most_rows} grows by at most what the cache grows by", found, found <= 1)
             for what, found in growths.items()
         ),
     ]

@@ -24,13 +24,13 @@ from keras_rnn.training.token_model import compile_model, prepared_model
 
 
 def prepare(config: RunConfig, cache: Path) -> dict:
-    began = time.perf_counter()
+    start_time = time.perf_counter()
     dataset = load_configured_dataset(config)
-    read = time.perf_counter()
+    read_time = time.perf_counter()
     prepared = prepare_configured(config, cache, dataset)
     return {
-        "read_seconds": read - began,
-        "encode_seconds": time.perf_counter() - read,
+        "read_seconds": read_time - start_time,
+        "encode_seconds": time.perf_counter() - read_time,
         "vocabulary_size": prepared.vocabulary_size,
         "tokens": sum(int(split.texts.lengths.sum()) for split in prepared.splits.values()),
     }

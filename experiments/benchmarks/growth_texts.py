@@ -26,9 +26,9 @@ def write_rows(path: Path, rows: int, seed: int) -> None:
             count = min(CHUNK, rows - start)
             lengths = rng.lognormal(np.log(MEDIAN_LENGTH), SPREAD, count).astype(int).clip(1, LONGEST)
             ends = np.cumsum(lengths)
-            chosen = [words[number] for number in zipf(rng, WORDS, ends[-1])]
+            chosen_words = [words[number] for number in zipf(rng, WORDS, ends[-1])]
             labels = rng.integers(0, CLASSES, count)
             file.writelines(
-                f"{label},{' '.join(chosen[end - length : end])}\n"
+                f"{label},{' '.join(chosen_words[end - length : end])}\n"
                 for label, length, end in zip(labels, lengths, ends, strict=True)
             )

@@ -61,9 +61,11 @@ def rows_of(case: InferenceCase, turns: Mapping, options: Options) -> list[dict]
     for batch, figures in ((1, ("p50", "p99")), (64, ("mean",))):
         # Of one text there is nothing to pack.
         ways = {name: turn for name, turn in turns.items() if batch > 1 or name != "torch packed"}
-        taken = take_turns({name: partial(turn, batch, options.quick) for name, turn in ways.items()}, options.rounds)
+        turn_results = take_turns(
+            {name: partial(turn, batch, options.quick) for name, turn in ways.items()}, options.rounds
+        )
         for figure in figures:
-            times = {name: [result[figure] for result in results] for name, results in taken.items()}
+            times = {name: [result[figure] for result in results] for name, results in turn_results.items()}
             model = f"2 x Bi{case.cell.upper()}({case.hidden_size})"
             rows.append({"model": model, "texts": batch, "figure": figure, **beside(times)})
     return rows

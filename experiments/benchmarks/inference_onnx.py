@@ -42,7 +42,7 @@ def graph(case: InferenceCase) -> bytes:
         helper.make_node("Gemm", ["last", "kernel", "bias"], ["logits"]),
         helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
     ]
-    made = helper.make_graph(
+    onnx_graph = helper.make_graph(
         nodes,
         "classifier",
         [
@@ -52,7 +52,7 @@ def graph(case: InferenceCase) -> bytes:
         [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [None, CLASSES])],
         [numpy_helper.from_array(array, name) for name, array in constants.items()],
     )
-    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)])
+    model = helper.make_model(onnx_graph, opset_imports=[helper.make_opsetid("", OPSET)])
     model.ir_version = 8  # that of the opset; the newest one is not known to every runtime
     return model.SerializeToString()
 

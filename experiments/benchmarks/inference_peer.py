@@ -39,7 +39,7 @@ def times_of_calls(way: Way, batches: Sequence[list[str]], seconds: float, calls
     end = time.perf_counter() + seconds
     while len(times) < calls or time.perf_counter() < end:
         batch = batches[len(times) % len(batches)]
-        began = time.perf_counter()
+        start_time = time.perf_counter()
         way(batch)
-        times.append(time.perf_counter() - began)
+        times.append(time.perf_counter() - start_time)
     return {"mean": float(np.mean(times)), "p50": float(np.median(times)), "p99": float(np.quantile(times, 0.99))}

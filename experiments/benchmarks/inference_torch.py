@@ -50,11 +50,11 @@ class Classifier(nn.Module):
             last = [h[-2], h[-1]]
         else:
             times, rows = torch.arange(ids.shape[1]), torch.arange(len(ids))
-            turned = torch.where(times < lengths[:, None], lengths[:, None] - 1 - times, times)
+            reversed_times = torch.where(times < lengths[:, None], lengths[:, None] - 1 - times, times)
             for forwards, backwards in (self.directions[:2], self.directions[2:]):
-                ahead, behind = forwards(x)[0], backwards(x[rows[:, None], turned])[0]
-                x = torch.cat([ahead, behind[rows[:, None], turned]], 2)
-            last = [ahead[rows, lengths - 1], behind[rows, lengths - 1]]
+                forward_outputs, backward_outputs = forwards(x)[0], backwards(x[rows[:, None], reversed_times])[0]
+                x = torch.cat([forward_outputs, backward_outputs[rows[:, None], reversed_times]], 2)
+            last = [forward_outputs[rows, lengths - 1], backward_outputs[rows, lengths - 1]]
         return torch.softmax(torch.addmm(self.bias, torch.cat(last, 1), self.kernel), 1)
 
 

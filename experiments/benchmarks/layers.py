@@ -21,7 +21,7 @@ from rich.progress import track
 from turns import take_turns, turn_of
 
 SHAPES = [(1, 32, 64, 64), (16, 40, 64, 16), (32, 64, 128, 128), (128, 64, 128, 128), (64, 64, 256, 512)]
-QUICK = [("LSTM", True, (2, 3, 4, 5)), ("GRU", False, (2, 3, 4, 5)), ("SimpleRNN", False, (2, 3, 4, 5))]
+QUICK_CASES = [("LSTM", True, (2, 3, 4, 5)), ("GRU", False, (2, 3, 4, 5)), ("SimpleRNN", False, (2, 3, 4, 5))]
 FORWARD, TRAIN_STEP = "forward", "train_step"
 SAME = "the same operations as Keras"  # so what differs in time is chance
 # Of the largest number: float32, summed in another order through up to 64 steps.
@@ -42,22 +42,24 @@ def run(options: Options) -> tuple[list[dict], list[Bar]]:
 
 
 def cases(options: Options) -> Iterator[Case]:
-    every = [(cell, both, shape) for shape in SHAPES for cell in GATES for both in (False, True)]
-    for cell, both, shape in QUICK if options.quick else every:
-        yield Case(cell, both, *shape, seed=options.seed)
+    all_cases = [
+        (cell, is_bidirectional, shape) for shape in SHAPES for cell in GATES for is_bidirectional in (False, True)
+    ]
+    for cell, is_bidirectional, shape in QUICK_CASES if options.quick else all_cases:
+        yield Case(cell, is_bidirectional, *shape, seed=options.seed)
 
 
 def check_alike(peers: dict[str, Peer], case: Case, folder: Path) -> bool:
     """Builds the case everywhere, and compares what comes out; whether ours and Keras' forward graphs are the same."""
-    made, graphs = {}, {}
+    made_arrays, graphs = {}, {}
     for name, peer in peers.items():
         file = folder / f"{name}.npz"
         graphs[name] = peer.ask("build", case=asdict(case), results=str(file)).get("forward")
         with np.load(file) as arrays:
-            made[name] = dict(arrays)
-    for name, arrays in made.items():
+            made_arrays[name] = dict(arrays)
+    for name, arrays in made_arrays.items():
         for what, theirs in arrays.items():
-            difference = np.abs(theirs - made["ours"][what]).max() / np.abs(theirs).max()
+            difference = np.abs(theirs - made_arrays["ours"][what]).max() / np.abs(theirs).max()
             if not difference < TOLERANCE:
                 raise ValueError(f"{what} of {case}: ours differ from those of {name} by {difference:.1e}")
     return graphs["ours"] == graphs.get("keras")

@@ -14,7 +14,7 @@ from turns import seconds_per_call
 import keras_rnn
 
 LAYERS = {"ours": keras_rnn, "keras": keras.layers}[sys.argv[1]]
-built = {}
+functions = {}
 
 
 def build(case: dict, results: str) -> dict:
@@ -41,7 +41,7 @@ def build(case: dict, results: str) -> dict:
             loss = tf.reduce_sum(outputs * slopes)
         return loss, tape.gradient(loss, [x, *layer.trainable_variables])
 
-    built.update(forward=lambda: forward(inputs), train_step=lambda: train_step(inputs, slopes))
+    functions.update(forward=lambda: forward(inputs), train_step=lambda: train_step(inputs, slopes))
     np.savez(results, outputs=forward(inputs).numpy(), d_inputs=train_step(inputs, slopes)[1][0].numpy())
     return {"forward": operations(forward.get_concrete_function().graph.as_graph_def())}
 
@@ -49,11 +49,11 @@ def build(case: dict, results: str) -> dict:
 def operations(graph: tf.compat.v1.GraphDef) -> list[str]:
     """The kinds of all operations of a graph and its functions, in a fixed order."""
     nodes = [graph.node, *(function.node_def for function in graph.library.function)]
-    return sorted(node.op for of in nodes for node in of)
+    return sorted(node.op for graph_nodes in nodes for node in graph_nodes)
 
 
 def turn(what: str, seconds: float, calls: int) -> dict:
-    return {"seconds": seconds_per_call(built[what], seconds, calls)}
+    return {"seconds": seconds_per_call(functions[what], seconds, calls)}
 
 
 serve({"build": build, "turn": turn})

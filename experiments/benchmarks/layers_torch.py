@@ -10,7 +10,7 @@ MODULES = {"LSTM": torch.nn.LSTM, "GRU": torch.nn.GRU, "SimpleRNN": torch.nn.RNN
 # Where PyTorch has the gates that Keras has in its order: i, f, g, o in both; z, r, n there and r, z, n here.
 GATE_ORDER = {"LSTM": [0, 1, 2, 3], "GRU": [1, 0, 2], "SimpleRNN": [0]}
 LAYOUTS = {"batch first": True, "time first": False}
-built = {}
+functions = {}
 
 
 def build(case: dict, results: str) -> dict:
@@ -23,11 +23,11 @@ def build(case: dict, results: str) -> dict:
             torch.from_numpy(array if batch_first else np.ascontiguousarray(array.swapaxes(0, 1)))
             for array in (case.inputs(), case.slopes())
         )
-        built[layout] = {
+        functions[layout] = {
             "forward": lambda layer=layer, inputs=inputs: forward(layer, inputs),
             "train_step": lambda layer=layer, inputs=inputs, slopes=slopes: train_step(layer, inputs, slopes),
         }
-    first = built["batch first"]
+    first = functions["batch first"]
     np.savez(results, outputs=first["forward"]().numpy(), d_inputs=first["train_step"]().numpy())
     return {}
 
@@ -67,7 +67,7 @@ def ordered(array: np.ndarray, case: Case) -> np.ndarray:
 
 
 def turn(layout: str, what: str, seconds: float, calls: int) -> dict:
-    return {"seconds": seconds_per_call(built[layout][what], seconds, calls)}
+    return {"seconds": seconds_per_call(functions[layout][what], seconds, calls)}
 
 
 serve({"build": build, "turn": turn})

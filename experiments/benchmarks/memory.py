@@ -13,7 +13,7 @@ from rich.progress import track
 
 CASES = ["shapes", "sizes", "outputs", "states", "gradients"]
 CALLS, QUICK_CALLS = 3000, 3
-MOST = 1.2
+MAX_RATIO = 1.2
 
 
 def run(options: Options) -> tuple[list[dict], list[Bar]]:
@@ -22,10 +22,10 @@ def run(options: Options) -> tuple[list[dict], list[Bar]]:
     for case in track(CASES[:1] if options.quick else CASES, "memory", transient=True):
         mebibytes = {"ours": [], "keras": []}
         for _ in range(options.rounds):
-            for layers, found in mebibytes.items():
+            for layers, values in mebibytes.items():
                 with Peer("memory_case.py", layers) as peer:
-                    found.append(peer.ask("run", case=case, calls=calls, seed=options.seed)["bytes"] / 2**20)
-        medians = {f"{layers}, MiB": statistics.median(found) for layers, found in mebibytes.items()}
+                    values.append(peer.ask("run", case=case, calls=calls, seed=options.seed)["bytes"] / 2**20)
+        medians = {f"{layers}, MiB": statistics.median(values) for layers, values in mebibytes.items()}
         rows.append({"case": case, **medians, "ours to keras": medians["ours, MiB"] / medians["keras, MiB"]})
     worst = max(row["ours to keras"] for row in rows)
-    return rows, [Bar(f"at most {MOST} x the memory of plain Keras", worst, worst <= MOST)]
+    return rows, [Bar(f"at most {MAX_RATIO} x the memory of plain Keras", worst, worst <= MAX_RATIO)]

@@ -15,7 +15,7 @@ import keras_rnn
 
 LAYERS = {"ours": keras_rnn, "keras": keras.layers}[sys.argv[1]]
 FEATURES, UNITS, ROWS = 32, 64, 32
-KEPT = 10  # a call of so many is kept
+CALLS_PER_KEPT = 10  # a call of so many is kept
 
 
 def layer_of(units: int):
@@ -53,7 +53,7 @@ def run(case: str, calls: int, seed: int) -> dict:
     def inputs(rows: int):
         return tf.zeros((rows, int(rng.integers(1, 100)), FEATURES))
 
-    kept = []
+    kept_outputs = []
     if case == "sizes":
         for units in range(1, 101, 5):
             step = step_of(layer_of(units), RESULTS["shapes"])
@@ -65,9 +65,9 @@ def run(case: str, calls: int, seed: int) -> dict:
             for _ in range(calls):
                 step(inputs(int(rng.integers(1, 65))))
         else:
-            kept = [step(inputs(ROWS)) for _ in range(calls // KEPT)]
+            kept_outputs = [step(inputs(ROWS)) for _ in range(calls // CALLS_PER_KEPT)]
     gc.collect()
-    return {"bytes": psutil.Process().memory_info().rss, "kept": len(kept)}
+    return {"bytes": psutil.Process().memory_info().rss, "kept": len(kept_outputs)}
 
 
 serve({"run": run})

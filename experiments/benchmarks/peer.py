@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-SHOWN = 4000  # characters of what a child said last
+SHOWN_CHARACTERS = 4000  # characters of what a child said last
 END_SECONDS = 10  # after which a child that was told to end is killed
 
 
@@ -33,12 +33,12 @@ class Peer:
 
     def __init__(self, script: str | Path, *arguments: str, checkout: Path | None = None):
         self.name = " ".join([Path(script).name, *arguments])
-        self.said = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115, `close` closes it
+        self.child_output = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115, `close` closes it
         self.process = subprocess.Popen(
             [sys.executable, Path(__file__).parent / script, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self.said,
+            stderr=self.child_output,
             text=True,
             env={**os.environ, "PYTHONPATH": str(checkout.resolve())} if checkout else None,
         )
@@ -63,7 +63,7 @@ class Peer:
         except json.JSONDecodeError:
             answer = None
         if not isinstance(answer, dict) or len(answer.keys() & {"result", "error"}) != 1:
-            raise PeerError(f"{self.name} answered {line.rstrip()[:SHOWN]!r}, which is no answer")
+            raise PeerError(f"{self.name} answered {line.rstrip()[:SHOWN_CHARACTERS]!r}, which is no answer")
         if "error" in answer:
             raise PeerError(f"{self.name} failed at {handler}:\n{answer['error']}")
         return answer["result"]
@@ -73,7 +73,7 @@ class Peer:
         if self.process.poll() is None:
             self._ended()
         self.process.stdout.close()
-        self.said.close()
+        self.child_output.close()
 
     def __enter__(self) -> "Peer":
         return self
@@ -91,8 +91,8 @@ class Peer:
             return self.process.wait()
 
     def _last_words(self) -> str:
-        self.said.seek(0)
-        return self.said.read()[-SHOWN:]
+        self.child_output.seek(0)
+        return self.child_output.read()[-SHOWN_CHARACTERS:]
 
 
 def serve(handlers: Mapping[str, Callable[..., dict]]) -> None:

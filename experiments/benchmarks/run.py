@@ -102,15 +102,15 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exception, so that the peers are ended
     rounds = 1 if arguments.quick else arguments.rounds
     options = Options(arguments.quick, rounds, arguments.data, arguments.seed, arguments.before)
-    missed = False
+    is_missed = False
     for name in arguments.parts or PARTS:
-        began, stolen = time.perf_counter(), stolen_seconds()
+        start_time, stolen = time.perf_counter(), stolen_seconds()
         try:
             rows, bars = importlib.import_module(name).run(options)
         except Skipped as why:
             print(f"{name}: skipped: {why}", flush=True)
             continue
-        seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - start_time
         share = (stolen_seconds() - stolen) / (seconds * os.cpu_count())
         show(name, rows)
         print(f"{name}: {len(rows)} rows, {seconds:.0f} s", flush=True)
@@ -118,10 +118,10 @@ def main() -> None:
             continue
         for bar in bars:
             print(f"  {'met' if bar.met else 'MISSED'}: {bar.what}: {bar.figure:.3g}", flush=True)
-            missed |= not bar.met
+            is_missed |= not bar.met
         print(f"  the host kept {share:.0%} of the cores' time for others", flush=True)
         write(name, options, seconds, share, rows, bars)
-    sys.exit(1 if missed else 0)
+    sys.exit(1 if is_missed else 0)
 
 
 if __name__ == "__main__":

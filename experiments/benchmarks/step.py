@@ -40,12 +40,12 @@ def run(options: Options) -> tuple[list[dict], list[Bar]]:
     cases = [StepCase(batch, seed=options.seed, **sizes) for batch in (QUICK_BATCHES if options.quick else BATCHES)]
     with ExitStack() as stack:
         peers = {}
-        first = first_step(cases[0], peers, stack, options)
+        first_step_rows = first_step(cases[0], peers, stack, options)
         if not options.quick:
             peers["ours deterministic"] = stack.enter_context(Peer("step_tensorflow.py", "ours", "deterministic"))
         torch = stack.enter_context(Peer("step_torch.py")) if installed("torch") else None
         steps = [train_step(case, peers, torch, options) for case in cases]
-    return [*steps, first], bars(steps, steps)
+    return [*steps, first_step_rows], bars(steps, steps)
 
 
 def first_step(case: StepCase, peers: dict[str, Peer], stack: ExitStack, options: Options) -> dict:

@@ -33,8 +33,8 @@ class StepCase:
         lengths = rng.integers(self.shortest, self.time, self.batch, endpoint=True)
         lengths[0] = self.time
         words = zipf(rng, self.vocabulary_size - FIRST_WORD, (self.batch, self.time))
-        real = np.arange(self.time) < lengths[:, np.newaxis]
-        return np.where(real, words + FIRST_WORD, 0).astype(np.int32)
+        is_real = np.arange(self.time) < lengths[:, np.newaxis]
+        return np.where(is_real, words + FIRST_WORD, 0).astype(np.int32)
 
 
 def zipf(rng: np.random.Generator, words: int, shape) -> np.ndarray:

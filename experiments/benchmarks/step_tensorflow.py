@@ -66,12 +66,12 @@ def build(name: str, case: dict) -> dict:
     """Makes the step `name`, and takes it once: the seconds from the first layer to the end of that."""
     case = StepCase(**case)
     batches = case.batches()
-    began = time.perf_counter()
+    start_time = time.perf_counter()
     model = BUILDERS[sys.argv[1]](case)
     model.make_train_function()
     iterator = iter(cached(batches))
     model.train_function(iterator)
-    first_step = time.perf_counter() - began
+    first_step = time.perf_counter() - start_time
     models[name] = model, case
     # What `fit` calls for each step, or for each few, its progress bar left out.
     steps[name] = (lambda: model.train_function(iterator), model.steps_per_execution)
@@ -108,10 +108,10 @@ def checks(name: str, calls: int) -> dict:
 
     def timed(function):
         def with_time(*arrays):
-            began = time.thread_time()  # without what other threads do meanwhile
-            checked = function(*arrays)
-            seconds.append(time.thread_time() - began)
-            return checked
+            start_time = time.thread_time()  # without what other threads do meanwhile
+            result = function(*arrays)
+            seconds.append(time.thread_time() - start_time)
+            return result
 
         return with_time
 
@@ -119,10 +119,10 @@ def checks(name: str, calls: int) -> dict:
     functions = passes.checked_batch, adam._checked
     passes.checked_batch, adam._checked = map(timed, functions)
     try:
-        began = time.perf_counter()
+        start_time = time.perf_counter()
         for _ in range(calls):
             step()
-        elapsed = time.perf_counter() - began
+        elapsed = time.perf_counter() - start_time
     finally:
         passes.checked_batch, adam._checked = functions
     return {"step": elapsed / (calls * steps_a_call), "checks": sum(seconds) / (calls * steps_a_call)}

@@ -22,9 +22,9 @@ def seconds_per_call(call: Callable[[], object], seconds: float, calls: int) -> 
     times = []
     end = time.perf_counter() + seconds
     while len(times) < calls or time.perf_counter() < end:
-        began = time.perf_counter()
+        start_time = time.perf_counter()
         call()
-        times.append(time.perf_counter() - began)
+        times.append(time.perf_counter() - start_time)
     return statistics.median(times)
 
 
@@ -38,8 +38,8 @@ def take_turns(contenders: Mapping[str, Callable[[], float]], rounds: int) -> di
     names = list(contenders)
     times = {name: [] for name in names}
     for turn in range(rounds):
-        first = turn % len(names)
-        for name in [*names[first:], *names[:first]]:
+        first_index = turn % len(names)
+        for name in [*names[first_index:], *names[:first_index]]:
             times[name].append(contenders[name]())
     return times
 

@@ -24,14 +24,14 @@ COLUMNS = ["round", "help_seconds", "train_seconds", "train_peak_mib", "test_acc
 def one_round(number: int) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         help_seconds = [measured(["keras-rnn", "--help"]).seconds for _ in range(5)]
-        trained = measured(["keras-rnn", "train"], cwd=folder)
+        train_result = measured(["keras-rnn", "train"], cwd=folder)
         (run,) = Path(folder, "runs").iterdir()
         metrics = json.loads((run / "metrics.json").read_text())
     return {
         "round": number,
         "help_seconds": round(statistics.median(help_seconds), 2),
-        "train_seconds": round(trained.seconds, 1),
-        "train_peak_mib": round(trained.peak_bytes / 2**20),
+        "train_seconds": round(train_result.seconds, 1),
+        "train_peak_mib": round(train_result.peak_bytes / 2**20),
         "test_accuracy": round(metrics["test"]["accuracy"], 4),
         "held_out_accuracy": round(metrics["held_out"]["accuracy"], 4),
     }

@@ -39,12 +39,12 @@ def main() -> None:
         options = f"{SWEEP} {space} {size} {TRAINING}".split()
         command = ["keras-rnn", "tune", "--data", arguments.data, *options]
         print(" ".join(map(str, command)), flush=True)
-        began = time.strftime("%Y-%m-%d")
+        start_date = time.strftime("%Y-%m-%d")
         run = measured([sys.executable, "-m", "keras_rnn.cli.main", *command[1:], "--out", sweep])
         print(run.output)
         facts = {
             "command": " ".join(map(str, command)),
-            "date": began,
+            "date": start_date,
             "seconds": round(run.seconds),
             "peak_mib": round(run.peak_bytes / 2**20),
             **environment(PACKAGES),

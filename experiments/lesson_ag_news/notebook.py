@@ -42,11 +42,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    embedding_size, masked, recurrent, batch_size, title_only = NOTEBOOK[arguments.name]
+    embedding_size, mask_padding, recurrent, batch_size, title_only = NOTEBOOK[arguments.name]
     keras.utils.set_random_seed(arguments.seed)
     # Of these headerless files column 1 is the label, 2 the title, 3 the description.
     columns = ("2",) if title_only else ("2", "3")
-    began = time.perf_counter()
+    start_time = time.perf_counter()
     data = load_dataset(data=arguments.data, text_columns=columns, label_column="1", header=False)
     vectorizer = keras.layers.TextVectorization(max_tokens=VOCABULARY_SIZE)
     vectorizer.adapt(list(data.train.texts[:ADAPT_ROWS]))
@@ -54,7 +54,7 @@ def main() -> None:
         [
             keras.Input((1,), dtype="string"),
             vectorizer,
-            keras.layers.Embedding(VOCABULARY_SIZE, embedding_size, mask_zero=masked),
+            keras.layers.Embedding(VOCABULARY_SIZE, embedding_size, mask_zero=mask_padding),
             *recurrent(),
             keras.layers.Dense(len(data.class_names), activation="softmax"),
         ]
@@ -66,7 +66,7 @@ def main() -> None:
 
     rows = len(data.train)
     model.fit(batches(data.train).shuffle(rows, seed=arguments.seed).batch(batch_size), verbose=0)
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - start_time
     accuracy = model.evaluate(batches(data.test).batch(64), verbose=0)[1]
     print(
         json.dumps(

@@ -31,10 +31,10 @@ def train(model: str, seed: int, folder: Path) -> list[dict]:
     run = folder / f"{model}-{seed}"
     command = ["keras-rnn", "train", "--model", model, "--seed", seed, "--no-export", "--out", run]
     print(" ".join(map(str, command)), flush=True)
-    trained = measured(command)
+    train_result = measured(command)
     metrics = json.loads((run / "metrics.json").read_text())
     accuracies = {split: round(metrics[split]["accuracy"], 4) for split in SPLITS}
-    rows = [{"system": model, "seed": seed, **accuracies, "seconds": round(trained.seconds, 1)}]
+    rows = [{"system": model, "seed": seed, **accuracies, "seconds": round(train_result.seconds, 1)}]
     if model == MODELS[0] and seed == 0:
         measured(["keras-rnn", "evaluate", run, "--baseline"])
         evaluations = {split: json.loads((run / f"evaluation-{split}.json").read_text()) for split in SPLITS}
@@ -50,8 +50,8 @@ def draw(rows: list[dict]) -> None:
     axes = figure.subplots()
     for offset, (split, colour) in zip((-0.2, 0.2), SPLITS.items(), strict=True):
         means = [statistics.mean(row[split] for row in rows if row["system"] == system) for system in systems]
-        places = [place + offset for place in range(len(systems))]
-        bars = axes.bar(places, means, 0.38, color=colour, label=split.replace("_", " "))
+        bar_positions = [index + offset for index in range(len(systems))]
+        bars = axes.bar(bar_positions, means, 0.38, color=colour, label=split.replace("_", " "))
         axes.bar_label(bars, [f"{100 * mean:.1f}" for mean in means], fontsize=8)
     axes.axhline(0.5, color="black", lw=0.8, ls=":")
     axes.set_xticks(range(len(systems)), [system.replace(" + ", " +\n") for system in systems], fontsize=8)

@@ -19,9 +19,9 @@ def measure(quick: bool, seed: int) -> Iterator[dict]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             for api, url in zip(("REST", "gRPC"), process.stdout.readline().split(), strict=True):
-                began = time.process_time()
+                start_time = time.process_time()
                 result = bench_serve(url, concurrency=CLIENTS, seconds=seconds, texts=short_texts(), model="any")
-                spent = time.process_time() - began
+                spent = time.process_time() - start_time
                 # The warm-up's requests take CPU time, too.
                 request_count = result.requests_per_second * (result.seconds + WARM_UP_SECONDS)
                 yield {

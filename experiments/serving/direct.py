@@ -22,10 +22,10 @@ SIGNATURE = "serving_default"
 
 
 def by_function(directory: str) -> Callable[[str], list]:
-    loaded = tf.saved_model.load(directory)
-    serve = loaded.signatures[SIGNATURE]
+    saved_model = tf.saved_model.load(directory)
+    serve = saved_model.signatures[SIGNATURE]
 
-    def call(text: str, _keep=loaded) -> list:  # the signature does not keep alive what it calls
+    def call(text: str, _keep=saved_model) -> list:  # the signature does not keep alive what it calls
         return [output.numpy() for output in serve(text=tf.constant([text])).values()]
 
     return call
@@ -34,8 +34,8 @@ def by_function(directory: str) -> Callable[[str], list]:
 def by_session(directory: str) -> Callable[[str], list]:
     session = tf.compat.v1.Session(graph=tf.Graph())
     with session.graph.as_default():
-        loaded = tf.compat.v1.saved_model.load(session, [tf.saved_model.SERVING], directory)
-    signature = loaded.signature_def[SIGNATURE]
+        saved_model = tf.compat.v1.saved_model.load(session, [tf.saved_model.SERVING], directory)
+    signature = saved_model.signature_def[SIGNATURE]
     outputs = [output.name for output in signature.outputs.values()]
     run = session.make_callable(outputs, [signature.inputs["text"].name])
     return lambda text: run([text])
@@ -45,9 +45,9 @@ def p50_ms(call: Callable[[str], list], texts: list[str], seconds: float) -> flo
     milliseconds = []
     end = time.perf_counter() + seconds
     texts = itertools.cycle(texts)
-    while (began := time.perf_counter()) < end:
+    while (start_time := time.perf_counter()) < end:
         call(next(texts))
-        milliseconds.append(1e3 * (time.perf_counter() - began))
+        milliseconds.append(1e3 * (time.perf_counter() - start_time))
     return statistics.median(milliseconds)
 
 

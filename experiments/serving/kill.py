@@ -31,20 +31,20 @@ def measure(quick: bool, seed: int) -> Iterator[dict]:
     rng = random.Random(seed)
     texts = short_texts()[:8]
     with tempfile.TemporaryDirectory() as folder:
-        run, served = small_run.train(Path(folder, "run")), Path(folder, "served", MODEL)
-        keras_rnn.export(run, served)
+        run, model_folder = small_run.train(Path(folder, "run")), Path(folder, "served", MODEL)
+        keras_rnn.export(run, model_folder)
         expected = np.array(
             [list(prediction.probabilities.values()) for prediction in keras_rnn.predict(run / "model.keras", texts)]
         )
         duration, writing = timed(run, Path(folder, "timed"))
-        with serving(served.parent, "--poll-seconds", SERVER_POLL_SECONDS) as server:
+        with serving(model_folder.parent, "--poll-seconds", SERVER_POLL_SECONDS) as server:
             for number in range(1, kills + 1):
                 if number % 2:
-                    row = killed(run, served, rng.uniform(0, duration), None)
+                    row = killed(run, model_folder, rng.uniform(0, duration), None)
                 else:
-                    row = killed(run, served, duration, rng.uniform(0, writing))
+                    row = killed(run, model_folder, duration, rng.uniform(0, writing))
                 time.sleep(SETTLE_SECONDS)
-                yield {"kill": number, **row, **asked(server, served, texts, expected)}
+                yield {"kill": number, **row, **asked(server, model_folder, texts, expected)}
             log = [json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{")]
     yield {
         "kills": kills,
@@ -56,49 +56,49 @@ def measure(quick: bool, seed: int) -> Iterator[dict]:
 
 def timed(run: Path, to: Path) -> tuple[float, float]:
     """Returns the seconds of an export, and those from the appearance of its hidden folder to its end."""
-    began = time.monotonic()
+    start_time = time.monotonic()
     process = _export(run, to)
     while process.poll() is None and not _hidden(to):
         time.sleep(0.005)
     appeared = time.monotonic()
     if process.wait():
         raise RuntimeError("the export failed")
-    return time.monotonic() - began, time.monotonic() - appeared
+    return time.monotonic() - start_time, time.monotonic() - appeared
 
 
-def killed(run: Path, served: Path, within: float, after_hidden: float | None) -> dict:
-    """Kills an export after `within` seconds, or `after_hidden` seconds after its hidden folder appeared."""
-    before = {path.name for path in served.iterdir()}
-    began = time.monotonic()
-    process = _export(run, served)
+def killed(run: Path, model_folder: Path, within_seconds: float, after_hidden: float | None) -> dict:
+    """Kills an export after `within_seconds`, or `after_hidden` seconds after its hidden folder appeared."""
+    names_before = {path.name for path in model_folder.iterdir()}
+    start_time = time.monotonic()
+    process = _export(run, model_folder)
     try:
         if after_hidden is None:
-            _wait(process, within)
+            _wait(process, within_seconds)
         else:
-            while process.poll() is None and not _hidden(served) - before:
+            while process.poll() is None and not _hidden(model_folder) - names_before:
                 time.sleep(0.005)
             _wait(process, after_hidden)
     finally:
         process.kill()
         process.wait()
-    new = {path.name for path in served.iterdir()} - before
-    stage = "while hidden" if new else "before the folder"
-    if any(name.isdecimal() for name in new):
+    new_names = {path.name for path in model_folder.iterdir()} - names_before
+    stage = "while hidden" if new_names else "before the folder"
+    if any(name.isdecimal() for name in new_names):
         stage = "published"
-    return {"seconds": round(time.monotonic() - began, 2), "killed": stage, "by_itself": process.returncode == 0}
+    return {"seconds": round(time.monotonic() - start_time, 2), "killed": stage, "by_itself": process.returncode == 0}
 
 
-def asked(server: Server, served: Path, texts: list[str], expected: np.ndarray) -> dict:
+def asked(server: Server, model_folder: Path, texts: list[str], expected: np.ndarray) -> dict:
     """Returns the versions by state, and the largest difference of the available ones' answers from the model's."""
     while not {"AVAILABLE"} <= set((states := server.states(MODEL)).values()) <= {"AVAILABLE", "END"}:
         time.sleep(0.05)  # a version is being loaded, or drained
-    available = sorted(version for version, state in states.items() if state == "AVAILABLE")
+    available_versions = sorted(version for version, state in states.items() if state == "AVAILABLE")
     difference = 0.0
-    for version in available:
+    for version in available_versions:
         answers = [prediction["probabilities"] for prediction in server.predict(MODEL, texts, version)]
         difference = max(difference, float(np.abs(np.array(answers) - expected).max()))
-    newest = max(versions(served))
-    return {"newest": newest, "available": available, "states": states, "largest_difference": difference}
+    newest = max(versions(model_folder))
+    return {"newest": newest, "available": available_versions, "states": states, "largest_difference": difference}
 
 
 def verdicts(rows: list[dict]) -> dict[str, bool]:

@@ -15,7 +15,7 @@ from inputs import MODEL, MODELS, short_texts
 from server import Server, serving
 
 FLAT_MIB = 32  # largest growth that counts as none
-BEFORE = 0.1  # the share of requests before the first reading of memory
+WARM_UP_SHARE = 0.1  # the share of requests before the first reading of memory
 
 
 def measure(quick: bool, seed: int) -> Iterator[dict]:
@@ -26,36 +26,36 @@ def measure(quick: bool, seed: int) -> Iterator[dict]:
 
 
 def one(api, server: Server, count: int, seed: int) -> dict:
-    outcomes, bad = Counter(), []
-    good = server.predict(MODEL, short_texts()[:3])
+    outcomes, bad_outcomes = Counter(), []
+    expected = server.predict(MODEL, short_texts()[:3])
 
     def judge(example):
         outcome = ask(example)
         outcomes[outcome.status] += 1
         if outcome.bad or not server.process.is_running():
-            bad.append({"status": outcome.status, "sent": outcome.sent[:600], "answer": outcome.answer[:300]})
+            bad_outcomes.append({"status": outcome.status, "sent": outcome.sent[:600], "answer": outcome.answer[:300]})
 
     with api.asking(server) as ask:
-        for_each(api.REQUESTS, int(BEFORE * count), seed + 1, judge)
+        for_each(api.REQUESTS, int(WARM_UP_SHARE * count), seed + 1, judge)
         start = server.resident_mib()
-        for_each(api.REQUESTS, count - int(BEFORE * count), seed, judge)
+        for_each(api.REQUESTS, count - int(WARM_UP_SHARE * count), seed, judge)
         end = server.resident_mib()
     log = server.log.read_text(errors="replace")
     return {
         "api": api.__name__.removeprefix("malformed_"),
         "requests": sum(outcomes.values()),
         "outcomes": dict(outcomes.most_common()),
-        "bad": len(bad),
-        "bad_examples": bad[:10],
+        "bad": len(bad_outcomes),
+        "bad_examples": bad_outcomes[:10],
         "errors_in_the_log": sum('"level": "ERROR"' in line or "Traceback" in line for line in log.splitlines()),
         "start_mib": round(start),
         "end_mib": round(end),
-        "answers_as_before": server.predict(MODEL, short_texts()[:3]) == good,
+        "answers_as_before": server.predict(MODEL, short_texts()[:3]) == expected,
     }
 
 
-def for_each(strategy: SearchStrategy, count: int, seed: int, use: Callable) -> None:
-    """Calls `use` with `count` examples of `strategy`, the same ones for the same seed."""
+def for_each(strategy: SearchStrategy, count: int, seed: int, check: Callable) -> None:
+    """Calls `check` with `count` examples of `strategy`, the same ones for the same seed."""
 
     @seeded(seed)
     @settings(
@@ -67,7 +67,7 @@ def for_each(strategy: SearchStrategy, count: int, seed: int, use: Callable) -> 
     )
     @given(strategy)
     def each(example):
-        use(example)
+        check(example)
 
     each()
 

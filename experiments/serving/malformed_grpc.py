@@ -17,7 +17,7 @@ from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 
 ANSWER_SECONDS = 10
-BAD = ("INTERNAL", "UNKNOWN", "DEADLINE_EXCEEDED", "UNAVAILABLE")
+BAD_STATUSES = ("INTERNAL", "UNKNOWN", "DEADLINE_EXCEEDED", "UNAVAILABLE")
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 CLASSIFY = "/tensorflow.serving.PredictionService/Classify"
@@ -171,7 +171,7 @@ def asking(server: Server) -> Iterator[Callable[[Call], Outcome]]:
                 status = "OK"
             except grpc.RpcError as error:
                 answer, status = error.details(), error.code().name
-            bad = status in BAD or "Traceback" in repr(answer)
-            return Outcome(status, bad, repr(call), repr(answer))
+            is_bad = status in BAD_STATUSES or "Traceback" in repr(answer)
+            return Outcome(status, is_bad, repr(call), repr(answer))
 
         yield ask

@@ -68,19 +68,19 @@ _documents = st.fixed_dictionaries(
 
 
 @st.composite
-def _mutated(draw, good: bytes) -> bytes:
-    """`good` cut short, or with some bytes replaced, removed or doubled."""
-    start = draw(st.integers(0, len(good) - 1))
-    end = draw(st.integers(start, len(good)))
+def _mutated(draw, valid_request: bytes) -> bytes:
+    """`valid_request` cut short, or with some bytes replaced, removed or doubled."""
+    start = draw(st.integers(0, len(valid_request) - 1))
+    end = draw(st.integers(start, len(valid_request)))
     kind = draw(st.sampled_from(["cut", "replace", "remove", "double"]))
     if kind == "cut":
-        return good[:start]
-    middle = {"replace": draw(st.binary(max_size=20)), "remove": b"", "double": good[start:end] * 2}[kind]
-    return good[:start] + middle + good[end:]
+        return valid_request[:start]
+    middle = {"replace": draw(st.binary(max_size=20)), "remove": b"", "double": valid_request[start:end] * 2}[kind]
+    return valid_request[:start] + middle + valid_request[end:]
 
 
-def _nested(depth: int, opening: str, closing: str, closed: bool) -> bytes:
-    return ('{"instances": ' + opening * depth + (closing * depth + "}" if closed else "")).encode()
+def _nested(depth: int, opening: str, closing_bracket: str, is_closed: bool) -> bytes:
+    return ('{"instances": ' + opening * depth + (closing_bracket * depth + "}" if is_closed else "")).encode()
 
 
 _bodies = st.one_of(
@@ -213,7 +213,7 @@ def asking(server: Server) -> Iterator[Callable[[RawRequest], Outcome]]:
                 end = "no end"
         match = re.match(rb"HTTP/1\.[01] (\d{3})", answer)
         status = match[1].decode() if match else end if not request.hang_up else "hung up"
-        bad = status == "500" or b"Traceback" in answer or (request.whole and end == "no end")
-        return Outcome(status, bad, repr(request.data), repr(answer))
+        is_bad = status == "500" or b"Traceback" in answer or (request.whole and end == "no end")
+        return Outcome(status, is_bad, repr(request.data), repr(answer))
 
     yield ask

@@ -10,10 +10,10 @@ INTERVAL_SECONDS = 0.2
 @contextmanager
 def sampled(resident_mib: Callable[[], float]) -> Iterator[list[float]]:
     """Yields a list that grows by a sample every INTERVAL_SECONDS, until the block ends."""
-    samples, over = [resident_mib()], threading.Event()
+    samples, stop_event = [resident_mib()], threading.Event()
 
     def watch():
-        while not over.wait(INTERVAL_SECONDS):
+        while not stop_event.wait(INTERVAL_SECONDS):
             samples.append(resident_mib())
 
     watcher = threading.Thread(target=watch)
@@ -21,5 +21,5 @@ def sampled(resident_mib: Callable[[], float]) -> Iterator[list[float]]:
     try:
         yield samples
     finally:
-        over.set()
+        stop_event.set()
         watcher.join()

@@ -39,27 +39,27 @@ def measure(quick: bool, seed: int) -> Iterator[dict]:
         answered = capacity.requests_per_second
         with sampled(server.resident_mib) as memory:
             outcomes = asyncio.run(open_loop(server.rest, FACTOR * answered, seconds, texts))
-            ended = time.perf_counter()
+            end_time = time.perf_counter()
             latencies = asyncio.run(one_after_another(server.rest, 2 * RECOVERY_SECONDS, texts))
     statuses = Counter(status for status, _, _ in outcomes)
-    accepted = sorted(1e3 * latency for status, _, latency in outcomes if status in SUCCESS)
-    shed = [1e3 * latency for status, _, latency in outcomes if status in SHED]
-    in_time = sum(status in SUCCESS and due + latency < seconds for status, due, latency in outcomes)
-    after = [1e3 * latency for start, latency in latencies if start - ended > RECOVERY_SECONDS]
+    accepted_ms = sorted(1e3 * latency for status, _, latency in outcomes if status in SUCCESS)
+    shed_ms = [1e3 * latency for status, _, latency in outcomes if status in SHED]
+    timely_count = sum(status in SUCCESS and due_time + latency < seconds for status, due_time, latency in outcomes)
+    late_ms = [1e3 * latency for start, latency in latencies if start - end_time > RECOVERY_SECONDS]
     yield {
         "texts_per_request": TEXTS,
         "capacity_requests_per_second": round(answered, 1),
         "capacity_statuses": capacity.statuses,
         "offered_requests_per_second": round(len(outcomes) / seconds, 1),
         "statuses": dict(statuses),
-        "answered_per_second": round(in_time / seconds, 1),
-        "accepted_p50_ms": round(statistics.median(accepted), 1) if accepted else None,
-        "accepted_max_ms": round(accepted[-1], 1) if accepted else None,
-        "shed_p50_ms": round(statistics.median(shed), 1) if shed else None,
+        "answered_per_second": round(timely_count / seconds, 1),
+        "accepted_p50_ms": round(statistics.median(accepted_ms), 1) if accepted_ms else None,
+        "accepted_max_ms": round(accepted_ms[-1], 1) if accepted_ms else None,
+        "shed_p50_ms": round(statistics.median(shed_ms), 1) if shed_ms else None,
         "before_mib": round(memory[0]),
         "peak_mib": round(max(memory)),
         "normal_p50_ms": round(normal.p50_ms, 2),
-        "p50_ms_after_2_s": round(statistics.median(after), 2) if after else None,
+        "p50_ms_after_2_s": round(statistics.median(late_ms), 2) if late_ms else None,
     }
 
 
@@ -68,10 +68,10 @@ def verdicts(rows: list[dict]) -> dict[str, bool]:
     if not row["accepted_max_ms"]:
         return {"any request answered": False}
     offered = row["offered_requests_per_second"] / row["capacity_requests_per_second"]
-    others = {status: count for status, count in row["statuses"].items() if status not in (*SUCCESS, *SHED)}
+    other_statuses = {status: count for status, count in row["statuses"].items() if status not in (*SUCCESS, *SHED)}
     return {
         f"{FACTOR} x the capacity was offered, in fact {offered:.1f} x": offered >= 0.95 * FACTOR,
-        f"all requests answered or shed with {' or '.join(SHED)}; others: {others}": not others,
+        f"all requests answered or shed with {' or '.join(SHED)}; others: {other_statuses}": not other_statuses,
         f"accepted requests answered within {TIMEOUT_SECONDS} s": row["accepted_max_ms"] < 1e3 * TIMEOUT_SECONDS,
         f"at most {BOUND_MIB} MiB more": row["peak_mib"] - row["before_mib"] <= BOUND_MIB,
         f"after {RECOVERY_SECONDS} s one client's p50 is at most 1.5 x the normal one": (
@@ -83,31 +83,31 @@ def verdicts(rows: list[dict]) -> dict[str, bool]:
 async def open_loop(url: str, rate: float, seconds: float, texts: list[str]) -> list[tuple[str, float, float]]:
     """Returns for each of `rate * seconds` requests its status, its due time and its latency after it, in seconds."""
     target = parse_target(url, MODEL)
-    idle: list[HttpClient] = [HttpClient(target, token=None, timeout=4 * TIMEOUT_SECONDS)]
-    bodies = [idle[0].request(texts[start : start + TEXTS]) for start in range(0, len(texts) - TEXTS, TEXTS)]
+    idle_clients: list[HttpClient] = [HttpClient(target, token=None, timeout=4 * TIMEOUT_SECONDS)]
+    bodies = [idle_clients[0].request(texts[start : start + TEXTS]) for start in range(0, len(texts) - TEXTS, TEXTS)]
     bodies = itertools.cycle(bodies)
-    outcomes, under_way = [], set()
+    outcomes, open_tasks = [], set()
 
-    async def ask(due: float):
-        client = idle.pop() if idle else HttpClient(target, token=None, timeout=4 * TIMEOUT_SECONDS)
+    async def ask(due_time: float):
+        client = idle_clients.pop() if idle_clients else HttpClient(target, token=None, timeout=4 * TIMEOUT_SECONDS)
         status, _ = await client.send(next(bodies))
-        outcomes.append((status, due - began, time.perf_counter() - due))
-        idle.append(client)
+        outcomes.append((status, due_time - start_time, time.perf_counter() - due_time))
+        idle_clients.append(client)
 
-    began = time.perf_counter()
+    start_time = time.perf_counter()
     for number in range(round(rate * seconds)):
-        due = began + number / rate
-        if (early := due - time.perf_counter()) > 0:
-            await asyncio.sleep(early)
+        due_time = start_time + number / rate
+        if (wait_seconds := due_time - time.perf_counter()) > 0:
+            await asyncio.sleep(wait_seconds)
         elif number % 16 == 0:
             await asyncio.sleep(0)  # late: the answers must be read all the same
-        if time.perf_counter() - began > seconds:
+        if time.perf_counter() - start_time > seconds:
             break  # the client cannot send as many; the row has the number sent
-        task = asyncio.create_task(ask(due))
-        under_way.add(task)
-        task.add_done_callback(under_way.discard)
-    await asyncio.gather(*under_way)
-    await asyncio.gather(*(client.close() for client in idle))
+        task = asyncio.create_task(ask(due_time))
+        open_tasks.add(task)
+        task.add_done_callback(open_tasks.discard)
+    await asyncio.gather(*open_tasks)
+    await asyncio.gather(*(client.close() for client in idle_clients))
     return outcomes
 
 

@@ -35,26 +35,26 @@ def main() -> None:
         parser.error(f"no part {', '.join(sorted(unknown))}; PART takes {', '.join(PARTS)}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exception ends the servers
     import_tensorflow()
-    missed = []
+    missed_bars = []
     for name in arguments.parts or PARTS:
         part = importlib.import_module(name)
-        began = time.perf_counter()
+        start_time = time.perf_counter()
         rows = []
         for row in part.measure(arguments.quick, arguments.seed):
             rows.append(row)
             print(json.dumps(row), flush=True)
-        seconds = round(time.perf_counter() - began)
+        seconds = round(time.perf_counter() - start_time)
         verdicts = part.verdicts(rows)
         print(f"{name}: {seconds} s")
-        for bar, met in verdicts.items():
-            print(f"  {'met' if met else 'MISSED'}: {bar}", flush=True)
-        missed += [name for met in verdicts.values() if not met]
+        for bar, is_met in verdicts.items():
+            print(f"  {'is_met' if is_met else 'MISSED'}: {bar}", flush=True)
+        missed_bars += [name for is_met in verdicts.values() if not is_met]
         if not arguments.quick:
             command = f"python experiments/serving/run.py --seed {arguments.seed} {name}"
             result = {"command": command, "seconds": seconds, **environment(PACKAGES), "bars": verdicts, "rows": rows}
             (HERE / "results").mkdir(exist_ok=True)
             (HERE / "results" / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
-    sys.exit(1 if missed else 0)
+    sys.exit(1 if missed_bars else 0)
 
 
 if __name__ == "__main__":

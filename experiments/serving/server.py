@@ -29,11 +29,11 @@ def serving(models: Path, *options: object) -> Iterator["Server"]:
         process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=log, text=True)
         try:
             line = process.stdout.readline()
-            ready = re.match(r"serving REST on (https?://\S+), gRPC on (\S+): ", line)
-            if not ready:
+            ready_line = re.match(r"serving REST on (https?://\S+), gRPC on (\S+): ", line)
+            if not ready_line:
                 process.kill()
                 raise RuntimeError(f"no server: {line}{Path(log.name).read_text()}")
-            yield Server(ready[1], f"grpc://{ready[2]}", psutil.Process(process.pid), Path(log.name))
+            yield Server(ready_line[1], f"grpc://{ready_line[2]}", psutil.Process(process.pid), Path(log.name))
         finally:
             process.terminate()
             try:

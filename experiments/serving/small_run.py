@@ -21,7 +21,7 @@ def train(directory: Path) -> Path:
 def export_versions(run: Path, to: Path, count: int) -> None:
     """Exports versions 1 to `count`, each with class names of its own, "v3-negative" and "v3-positive"."""
     for version in range(1, count + 1):
-        renamed = Path(shutil.copytree(run, to.parent / f"{run.name}-{version}"))
-        (renamed / "classes.json").write_text(json.dumps([f"v{version}-negative", f"v{version}-positive"]))
-        keras_rnn.export(renamed, to, version=version)
-        shutil.rmtree(renamed)
+        renamed_run = Path(shutil.copytree(run, to.parent / f"{run.name}-{version}"))
+        (renamed_run / "classes.json").write_text(json.dumps([f"v{version}-negative", f"v{version}-positive"]))
+        keras_rnn.export(renamed_run, to, version=version)
+        shutil.rmtree(renamed_run)

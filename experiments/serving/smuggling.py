@@ -78,28 +78,28 @@ def rows_through(path_name: str, port: int, server: Server) -> Iterator[dict]:
     otherwise: the answers that differ from a strict reader's. more: the items for which the server answered more
     requests than there were answers.
     """
-    for late in (False, True):
+    for is_late in (False, True):
         items = corpus(MODEL)
-        otherwise, more, misdirected = {}, [], []
+        unexpected_statuses, extra_requests, misdirected = {}, [], []
         for item in items:
-            before = logged(server)
+            logged_before = logged(server)
             head, end, rest = item.sent.partition(b"\r\n\r\n")
-            answer = exchange(port, [head + end, rest] if late else [item.sent])
+            answer = exchange(port, [head + end, rest] if is_late else [item.sent])
             answers = re.findall(r"HTTP/1\.[01] (\d{3}) ", answer.decode("latin-1"))
             if answers != list(map(str, item.answers)):
-                otherwise[item.name] = " ".join(answers)
-            if logged(server) - before > len(answers):
-                more.append(item.name)
+                unexpected_statuses[item.name] = " ".join(answers)
+            if logged(server) - logged_before > len(answers):
+                extra_requests.append(item.name)
             victim = exchange(port, [VICTIM])
             if victim.count(b"HTTP/1.1 200") != 1 or b"model_version_status" not in victim:
                 misdirected.append(item.name)
         yield {
             "through": path_name,
-            "sent": "heads first" if late else "at once",
+            "sent": "heads first" if is_late else "at once",
             "items": len(items),
-            "answered_otherwise": len(otherwise),
-            "otherwise": otherwise,
-            "more": more,
+            "answered_otherwise": len(unexpected_statuses),
+            "otherwise": unexpected_statuses,
+            "more": extra_requests,
             "next_client_wrong": misdirected,
         }
 
@@ -131,8 +131,8 @@ def proxy(name: str, configuration: str, server_port: int, folder: Path) -> Iter
     program = shutil.which(name) or shutil.which(name, path="/usr/sbin")
     if program is None:
         raise RuntimeError(f"no {name} on the PATH")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
     file = folder / f"{name}.conf"
     file.write_text(configuration.format(folder=folder, server_port=server_port, port=port))
     command = [program, "-c" if name == "nginx" else "-f", file]

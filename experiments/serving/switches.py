@@ -35,12 +35,12 @@ DWELL_SECONDS = 0.5  # of load on a version when no other is loaded
 def measure(quick: bool, seed: int) -> Iterator[dict]:
     switches = 3 if quick else 20
     with tempfile.TemporaryDirectory() as folder:
-        staged, served = Path(folder, "staged", MODEL), Path(folder, "served", MODEL)
-        served.mkdir(parents=True)
-        small_run.export_versions(small_run.train(Path(folder, "run")), staged, switches + 1)
-        (staged / "1").rename(served / "1")
-        with serving(served.parent, "--poll-seconds", SERVER_POLL_SECONDS) as server:
-            observed = asyncio.run(switch_under_load(server, staged, served))
+        staged_folder, served_folder = Path(folder, "staged", MODEL), Path(folder, "served", MODEL)
+        served_folder.mkdir(parents=True)
+        small_run.export_versions(small_run.train(Path(folder, "run")), staged_folder, switches + 1)
+        (staged_folder / "1").rename(served_folder / "1")
+        with serving(served_folder.parent, "--poll-seconds", SERVER_POLL_SECONDS) as server:
+            observed = asyncio.run(switch_under_load(server, staged_folder, served_folder))
     yield from observed.switches
     outside = observed.outside()
     statuses = Counter(answer.status for answer in observed.answers)
@@ -65,7 +65,7 @@ def verdicts(rows: list[dict]) -> dict[str, bool]:
     }
 
 
-async def switch_under_load(server: Server, staged: Path, served: Path) -> "Observations":
+async def switch_under_load(server: Server, staged_folder: Path, served_folder: Path) -> "Observations":
     observed = Observations()
     texts = itertools.cycle(short_texts())
     pool = [
@@ -73,16 +73,16 @@ async def switch_under_load(server: Server, staged: Path, served: Path) -> "Obse
         for url, number in ((server.rest, REST_CLIENTS), (server.grpc, GRPC_CLIENTS))
         for client in clients(parse_target(url, MODEL), number, token=None, timeout=60)
     ]
-    over = asyncio.Event()
-    polling = asyncio.create_task(poll(server, observed, over))
-    asking = [asyncio.create_task(ask(client, texts, observed, over)) for client in pool]
+    is_over = asyncio.Event()
+    polling = asyncio.create_task(poll(server, observed, is_over))
+    asking = [asyncio.create_task(ask(client, texts, observed, is_over)) for client in pool]
     try:
         await asyncio.sleep(DWELL_SECONDS)
-        for version in range(2, len(list(staged.iterdir())) + 2):
-            observed.switches.append(await switch(version, staged, served, observed))
-            shutil.rmtree(served / str(version - 1))
+        for version in range(2, len(list(staged_folder.iterdir())) + 2):
+            observed.switches.append(await switch(version, staged_folder, served_folder, observed))
+            shutil.rmtree(served_folder / str(version - 1))
     finally:
-        over.set()
+        is_over.set()
         await asyncio.gather(polling, *asking)
         await asyncio.gather(*(client.close() for client in pool))
     answers = Counter(answer.version for answer in observed.answers)
@@ -91,29 +91,29 @@ async def switch_under_load(server: Server, staged: Path, served: Path) -> "Obse
     return observed
 
 
-async def switch(version: int, staged: Path, served: Path, observed: "Observations") -> dict:
+async def switch(version: int, staged_folder: Path, served_folder: Path, observed: "Observations") -> dict:
     """Publishes a version and waits until the one before it is unloaded."""
-    began = time.monotonic()
-    (staged / str(version)).rename(served / str(version))
+    start_time = time.monotonic()
+    (staged_folder / str(version)).rename(served_folder / str(version))
     async with asyncio.timeout(SWITCH_SECONDS):
         while observed.state(version) != "AVAILABLE":
             await asyncio.sleep(POLL_SECONDS)
         available = time.monotonic()
         while observed.state(version - 1) not in (None, "END"):
             await asyncio.sleep(POLL_SECONDS)
-    ended = time.monotonic()
+    end_time = time.monotonic()
     await asyncio.sleep(DWELL_SECONDS)
     return {
         "version": version,
-        "seconds_to_available": round(available - began, 2),
-        "seconds_to_end_of_the_old": round(ended - available, 2),
+        "seconds_to_available": round(available - start_time, 2),
+        "seconds_to_end_of_the_old": round(end_time - available, 2),
     }
 
 
 async def ask(
-    client: HttpClient | GrpcClient, texts: Iterator[str], observed: "Observations", over: asyncio.Event
+    client: HttpClient | GrpcClient, texts: Iterator[str], observed: "Observations", is_over: asyncio.Event
 ) -> None:
-    while not over.is_set():
+    while not is_over.is_set():
         request = client.request([next(texts)])
         sent = time.monotonic()
         status, answer = await client.send(request)
@@ -133,8 +133,8 @@ def version_of(answer: bytes, is_grpc: bool) -> int:
     return version
 
 
-async def poll(server: Server, observed: "Observations", over: asyncio.Event) -> None:
-    while not over.is_set():
+async def poll(server: Server, observed: "Observations", is_over: asyncio.Event) -> None:
+    while not is_over.is_set():
         asked = time.monotonic()
         states = await asyncio.to_thread(server.states, MODEL)
         observed.polls.append(Poll(asked, time.monotonic(), states))

@@ -34,10 +34,10 @@ async def main() -> None:
     )
     grpc_port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(rest, http="httptools", lifespan="off", access_log=False, log_level="error")
-        print(f"http://127.0.0.1:{listening.getsockname()[1]} grpc://127.0.0.1:{grpc_port}", flush=True)
-        await uvicorn.Server(config).serve(sockets=[listening])
+        print(f"http://127.0.0.1:{listener.getsockname()[1]} grpc://127.0.0.1:{grpc_port}", flush=True)
+        await uvicorn.Server(config).serve(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -76,15 +76,15 @@ class KilledSweep:
 
     def members(self) -> dict[str, list[psutil.Process]]:
         """The processes of the sweep by kind: the driver, its children, and their children."""
-        found: dict[str, list[psutil.Process]] = {}
+        members: dict[str, list[psutil.Process]] = {}
         with contextlib.suppress(psutil.NoSuchProcess):
             driver = psutil.Process(self.driver.pid)
             slots = driver.children()
-            found = {DRIVER: [driver], SLOT: slots, TRIAL: []}
+            members = {DRIVER: [driver], SLOT: slots, TRIAL: []}
             for slot in slots:
                 with contextlib.suppress(psutil.NoSuchProcess):
-                    found[TRIAL] += slot.children(recursive=True)
-        return found
+                    members[TRIAL] += slot.children(recursive=True)
+        return members
 
     def over(self) -> bool:
         return self.driver.poll() == 0
@@ -110,11 +110,11 @@ class KilledSweep:
 
     def wait(self, seconds: float, at_work: bool) -> None:
         """Watches for so many seconds, with `at_work` those alone in which a trial has a process, or to the end."""
-        last = time.monotonic()
+        last_time = time.monotonic()
         while seconds > 0 and not self.over():
             self.watch()
             time.sleep(min(POLL_SECONDS, seconds))
-            passed, last = time.monotonic() - last, time.monotonic()
+            passed, last_time = time.monotonic() - last_time, time.monotonic()
             if not at_work or TRIAL in self.alive:
                 seconds -= passed
 
@@ -132,14 +132,16 @@ class KilledSweep:
 
     def ran_again(self) -> list[str]:
         """The finished trials of which there was a further attempt, or of which the journal tells more than the end."""
-        again = {trial for trial, at in self.output_times.items() if self._output_time(trial) != at}
+        repeated_trials = {
+            trial for trial, output_time in self.output_times.items() if self._output_time(trial) != output_time
+        }
         ended = set()
         for event in tuning.events(self.out):
             if event["trial"] in ended:
-                again.add(event["trial"])
+                repeated_trials.add(event["trial"])
             elif event["event"] == "ended":
                 ended.add(event["trial"])
-        return sorted(again)
+        return sorted(repeated_trials)
 
     def stop(self) -> None:
         """Ends all of it; for when the experiment itself fails."""

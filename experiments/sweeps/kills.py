@@ -72,54 +72,56 @@ def kill_often(killed: KilledSweep, kills: int, trials: int, workers: int, costs
     Returns:
         The seconds until the sweep was over.
     """
-    began = time.monotonic()
+    start_time = time.monotonic()
     try:
         killed.start()
-        restarted = True
-        for left in range(kills, 0, -1):
-            if restarted and rng.random() < KILLED_STARTS:
+        is_restarted = True
+        for kills_left in range(kills, 0, -1):
+            if is_restarted and rng.random() < KILLED_STARTS:
                 killed.wait(rng.uniform(0, costs.start), at_work=False)
             else:
                 remaining = SAFE_SHARE * (trials - len(killed.watch())) * costs.trial / workers
-                # The first of `left` moments drawn from all that remains.
-                killed.wait(remaining * (1 - rng.random() ** (1 / left)), at_work=True)
-            restarted = killed.kill(rng) == DRIVER
+                # The first of `kills_left` moments drawn from all that remains.
+                killed.wait(remaining * (1 - rng.random() ** (1 / kills_left)), at_work=True)
+            is_restarted = killed.kill(rng) == DRIVER
         killed.finish()
     except BaseException:
         killed.stop()
         raise
-    return time.monotonic() - began
+    return time.monotonic() - start_time
 
 
 def outcome(killed: KilledSweep, kinds: tuple[str, ...], expected: list[dict]) -> dict:
     """What came of a sweep that is over, beside the results of the unbroken one."""
     orphans = killed.orphans()
-    once_more = subprocess.run(killed.command, capture_output=True).returncode
-    again, found = killed.ran_again(), tuning.results(killed.out)
-    differences = table_differences(expected, found)
+    return_code = subprocess.run(killed.command, capture_output=True).returncode
+    repeated_trials, actual = killed.ran_again(), tuning.results(killed.out)
+    differences = table_differences(expected, actual)
     return {
-        "trials": len(found),
+        "trials": len(actual),
         "kills": killed.kills.total(),
         **{f"{kind}_kills": killed.kills[kind] for kind in kinds},
         "further_attempts": sum(event["event"] == "retried" for event in tuning.events(killed.out)),
         "failures_of_the_command": len(killed.failures),
         "same_results": not differences,
-        "ran_again": " ".join(again),
+        "ran_again": " ".join(repeated_trials),
         "orphans": len(orphans),
-        "once_more_exits": once_more,
+        "once_more_exits": return_code,
         "remarks": "; ".join([*differences, *orphans, *killed.failures]),
     }
 
 
-def table_differences(expected: list[dict], found: list[dict]) -> list[str]:
+def table_differences(expected: list[dict], actual: list[dict]) -> list[str]:
     """Where two results.csv differ, the columns of time, memory, attempts and device left out."""
     lines = []
-    if [row["trial"] for row in expected] != [row["trial"] for row in found]:
-        return [f"trials {[row['trial'] for row in found]}, unbroken {[row['trial'] for row in expected]}"]
-    for before, after in zip(expected, found, strict=True):
-        for column in dict.fromkeys([*before, *after]):
-            if column not in FREE_COLUMNS and before.get(column) != after.get(column):
-                lines.append(f"{before['trial']} {column}: {after.get(column)}, unbroken {before.get(column)}")
+    if [row["trial"] for row in expected] != [row["trial"] for row in actual]:
+        return [f"trials {[row['trial'] for row in actual]}, unbroken {[row['trial'] for row in expected]}"]
+    for expected_row, actual_row in zip(expected, actual, strict=True):
+        for column in dict.fromkeys([*expected_row, *actual_row]):
+            if column not in FREE_COLUMNS and expected_row.get(column) != actual_row.get(column):
+                lines.append(
+                    f"{expected_row['trial']} {column}: {actual_row.get(column)}, unbroken {expected_row.get(column)}"
+                )
     return lines
 
 

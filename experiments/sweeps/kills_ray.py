@@ -68,9 +68,11 @@ class Node:
         self.add()
 
     def add(self) -> None:
-        before = set(psutil.Process().children())
+        processes_before = set(psutil.Process().children())
         self.node = self.cluster.add_node(num_cpus=1)
-        (self.raylet,) = [child for child in set(psutil.Process().children()) - before if child.name() == "raylet"]
+        (self.raylet,) = [
+            child for child in set(psutil.Process().children()) - processes_before if child.name() == "raylet"
+        ]
 
     def replace(self) -> None:
         self.cluster.remove_node(self.node, allow_graceful=False)
@@ -85,16 +87,16 @@ class KilledRaySweep(KilledSweep):
 
     def members(self) -> dict[str, list[psutil.Process]]:
         """The driver, the killable node's raylet, and the workers that are at a trial, of both nodes."""
-        found: dict[str, list[psutil.Process]] = {TRIAL: []}
+        members: dict[str, list[psutil.Process]] = {TRIAL: []}
         for process in psutil.Process().children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
                 if process.pid == self.driver.pid:
-                    found[DRIVER] = [process]
+                    members[DRIVER] = [process]
                 elif any(word.startswith(TITLE) for word in process.cmdline()[:1]):
-                    found[TRIAL].append(process)
-        if found[TRIAL]:  # a node without work is none to kill
-            found[NODE] = [self.node.raylet]
-        return found
+                    members[TRIAL].append(process)
+        if members[TRIAL]:  # a node without work is none to kill
+            members[NODE] = [self.node.raylet]
+        return members
 
     def replace(self, kind: str) -> None:
         super().replace(kind)

@@ -26,13 +26,13 @@ def measure(options: Options) -> Iterator[dict]:
         with open(log, "w") as output:
             process = subprocess.Popen(command, stdout=output, stderr=output)
         try:
-            driver, ended = psutil.Process(process.pid), 0
+            driver, ended_trials = psutil.Process(process.pid), 0
             while process.poll() is None:
-                now = len(tuning.results(out))
-                if now > ended:
+                current_trials = len(tuning.results(out))
+                if current_trials > ended_trials:
                     memory = driver.memory_info()
-                    ended = now
-                    yield {"trials_ended": ended, "resident_mib": round(memory.rss / 2**20, 1)}
+                    ended_trials = current_trials
+                    yield {"trials_ended": ended_trials, "resident_mib": round(memory.rss / 2**20, 1)}
                 time.sleep(POLL_SECONDS)
         finally:
             process.terminate()
@@ -42,10 +42,10 @@ def measure(options: Options) -> Iterator[dict]:
 
 
 def verdicts(rows: list[dict]) -> dict[str, bool]:
-    first = next(row for row in rows if row["trials_ended"] >= SETTLED)
-    last = rows[-1]
-    growth = last["resident_mib"] / first["resident_mib"] - 1
+    first_row = next(row for row in rows if row["trials_ended"] >= SETTLED)
+    last_row = rows[-1]
+    growth = last_row["resident_mib"] / first_row["resident_mib"] - 1
     return {
-        f"from trial {first['trials_ended']} to {last['trials_ended']} the driver grew by under {GROWTH:.0%} "
-        f"({first['resident_mib']:.0f} to {last['resident_mib']:.0f} MiB, {growth:+.1%})": growth < GROWTH
+        f"from trial {first_row['trials_ended']} to {last_row['trials_ended']} the driver grew by under {GROWTH:.0%} "
+        f"({first_row['resident_mib']:.0f} to {last_row['resident_mib']:.0f} MiB, {growth:+.1%})": growth < GROWTH
     }

@@ -33,7 +33,7 @@ class Classifier(keras_tuner.HyperModel):
         num_layers = hp.Choice("num_layers", self.arguments.num_layers)
         cell = hp.Choice("cell", self.arguments.cell)
         hidden_size = hp.Choice("hidden_size", self.arguments.hidden_size)
-        make = {"simple_rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[cell]
+        layer_class = {"simple_rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[cell]
         model = keras.Sequential()
         if self.vectorizer is None:
             model.add(keras.Input((None,), dtype="int32"))
@@ -43,7 +43,7 @@ class Classifier(keras_tuner.HyperModel):
         model.add(keras.layers.Embedding(self.arguments.vocabulary_size, EMBEDDING_SIZE, mask_zero=True))
         model.add(keras.layers.SpatialDropout1D(EMBEDDING_DROPOUT))
         for layer in range(num_layers):
-            model.add(make(hidden_size, return_sequences=layer < num_layers - 1))
+            model.add(layer_class(hidden_size, return_sequences=layer < num_layers - 1))
         model.add(keras.layers.Dense(self.classes))
         steps = -(-self.rows // BATCH_SIZE) * self.arguments.epochs
         decay = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps, alpha=FINAL_LEARNING_RATE)
@@ -87,10 +87,10 @@ def main() -> None:
             "validation_data": (ids["val"], data.validation.labels),
             "batch_size": BATCH_SIZE,
         }
-    inside = vectorizer if arguments.recipe == "strings" else None
+    inner_vectorizer = vectorizer if arguments.recipe == "strings" else None
     with tempfile.TemporaryDirectory() as folder:
         tuner = keras_tuner.RandomSearch(
-            Classifier(arguments, len(data.class_names), len(data.train), inside),
+            Classifier(arguments, len(data.class_names), len(data.train), inner_vectorizer),
             objective="val_accuracy",
             max_trials=arguments.max_trials,
             seed=arguments.seed + 1,  # what keras-rnn gives its oracle, since keras-tuner takes 0 for no seed

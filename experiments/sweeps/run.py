@@ -64,23 +64,23 @@ def main() -> None:
         workers=arguments.workers,
         algorithms=arguments.algorithm or ALGORITHMS,
     )
-    missed = []
+    missed_bars = []
     for name in parts:
         part = importlib.import_module(name)
-        began = time.perf_counter()
+        start_time = time.perf_counter()
         rows = []
         for row in part.measure(options):
             rows.append(row)
             print(json.dumps(row), flush=True)
-        seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - start_time
         bars = part.verdicts(rows)
         print(f"{name}: {seconds:.0f} s")
-        for bar, met in bars.items():
-            print(f"  {'met' if met else 'MISSED'}: {bar}", flush=True)
-        missed += [name for met in bars.values() if not met]
+        for bar, is_met in bars.items():
+            print(f"  {'is_met' if is_met else 'MISSED'}: {bar}", flush=True)
+        missed_bars += [name for is_met in bars.values() if not is_met]
         if not options.quick:
             write(name, seconds, bars, rows)
-    sys.exit(1 if missed else 0)
+    sys.exit(1 if missed_bars else 0)
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ def test_one_line_names_it(case, tmp_path, monkeypatch, capfd):
     make, command, words = CASES[case]
     if make:
         make(tmp_path)
-    before = sorted(path for path in tmp_path.rglob("*"))
+    paths_before = sorted(path for path in tmp_path.rglob("*"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["keras-rnn", *command.split()])
     with pytest.raises(SystemExit) as exit_:
@@ -96,7 +96,7 @@ def test_one_line_names_it(case, tmp_path, monkeypatch, capfd):
     for word in words:
         assert word in errors[0]
     assert "Traceback" not in shown
-    assert sorted(path for path in tmp_path.rglob("*") if path != tmp_path / "runs") == before
+    assert sorted(path for path in tmp_path.rglob("*") if path != tmp_path / "runs") == paths_before
 
 
 def test_a_config_written_by_another_command_is_refused_with_the_difference(tmp_path, monkeypatch, capfd):

@@ -61,20 +61,20 @@ def folder(tmp_path_factory):
     """A working folder with a CSV file and a run trained on it."""
     folder = tmp_path_factory.mktemp("cli")
     tiny.write_csv(folder / "rows.csv", tiny.split(320, 0))
-    trained = keras_rnn("train", "--data", "rows.csv", *MODEL_OPTIONS, "--epochs", 3, "--out", "run", cwd=folder)
-    assert trained.returncode == 0, trained.stderr
+    process = keras_rnn("train", "--data", "rows.csv", *MODEL_OPTIONS, "--epochs", 3, "--out", "run", cwd=folder)
+    assert process.returncode == 0, process.stderr
     (folder / "train.listing").write_text(json.dumps(listing(folder / "run")))
-    (folder / "train.out").write_text(trained.stdout)
-    (folder / "train.err").write_text(trained.stderr)
+    (folder / "train.out").write_text(process.stdout)
+    (folder / "train.err").write_text(process.stderr)
     return folder
 
 
 def test_help_is_quick_and_names_the_commands(tmp_path):
     seconds = []
     for _ in range(3):
-        began = time.perf_counter()
+        start_time = time.perf_counter()
         shown = keras_rnn("--help", cwd=tmp_path)
-        seconds.append(time.perf_counter() - began)
+        seconds.append(time.perf_counter() - start_time)
     assert shown.returncode == 0
     for command in ("train", "evaluate", "predict", "export", "models", "datasets"):
         assert command in shown.stdout
@@ -141,10 +141,10 @@ def test_predict_streams_json_lines_in_utf8_on_an_ascii_terminal_too(folder):
 def test_export_then_predict_with_the_saved_model(folder, in_this_process, capsys):
     assert in_this_process("export", "run", "--to", "saved_models/tiny", cwd=folder) == 0
     assert capsys.readouterr().out.strip() == "saved_models/tiny/1"
-    checked = keras_rnn("export", "--check", "saved_models/tiny", cwd=folder)
-    assert checked.returncode == 0, checked.stderr
+    check_process = keras_rnn("export", "--check", "saved_models/tiny", cwd=folder)
+    assert check_process.returncode == 0, check_process.stderr
     difference = re.fullmatch(
-        r"saved_models/tiny/1: 3 signatures, \d+ texts, largest difference (\S+)\n", checked.stdout
+        r"saved_models/tiny/1: 3 signatures, \d+ texts, largest difference (\S+)\n", check_process.stdout
     )
     assert float(difference[1]) <= 1e-5
     assert in_this_process("predict", "run", "good bad", "bad good", cwd=folder) == 0
@@ -161,9 +161,9 @@ def test_export_then_predict_with_the_saved_model(folder, in_this_process, capsy
 def test_a_damaged_export_is_one_line_and_status_1(folder, tmp_path):
     version = shutil.copytree(folder / "run" / "saved_model" / "1", tmp_path / "1")
     (version / "variables" / "variables.index").unlink()
-    checked = keras_rnn("export", "--check", "1", cwd=tmp_path)
-    assert checked.returncode == 1
-    (line,) = checked.stderr.splitlines()
+    check_process = keras_rnn("export", "--check", "1", cwd=tmp_path)
+    assert check_process.returncode == 1
+    (line,) = check_process.stderr.splitlines()
     assert line.startswith("keras-rnn: error: ")
     assert line.endswith("1/variables/variables.index is missing; the model card names it")
 
@@ -175,14 +175,14 @@ def test_killed_here_and_there_the_same_command_with_resume_ends_the_same(folder
     for line, further in (("run directory:", []), ("epoch 1/3", ["--resume"])):  # before there is data, and in training
         with subprocess.Popen(
             [COMMAND, *command, *further], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-        ) as killed:
-            for shown in killed.stderr:
+        ) as process:
+            for shown in process.stderr:
                 if shown.startswith(line):
-                    killed.send_signal(signal.SIGKILL)
+                    process.send_signal(signal.SIGKILL)
                     break
             else:
                 pytest.fail(f"no line starts with {line!r}")
-        assert killed.returncode == -signal.SIGKILL
+        assert process.returncode == -signal.SIGKILL
     assert in_this_process(*command, "--resume", cwd=tmp_path) == 0
     assert re.search(r"^going on after epoch \d$", capsys.readouterr().err, re.M)
     for name in ("metrics.json", "history.csv"):

@@ -22,10 +22,10 @@ def swept(directory, run=None):
 @pytest.fixture
 def command(monkeypatch, capfd, tmp_path):
     """Types a command in an empty folder: its exit status, what `tune` was asked, standard output and error."""
-    asked = {}
+    arguments = {}
 
     def record(**options):
-        asked.update(options)
+        arguments.update(options)
         task = SimpleNamespace(example="not good, but cheap")
         run = SimpleNamespace(directory=Path("s/best"), task=task) if options.get("train_best") else None
         return swept(options.get("out", "sweeps/a"), run)
@@ -40,7 +40,7 @@ def command(monkeypatch, capfd, tmp_path):
         with pytest.raises(SystemExit) as exit_:
             cli.main()
         shown = capfd.readouterr()
-        return SimpleNamespace(status=exit_.value.code, asked=asked, out=shown.out, err=shown.err)
+        return SimpleNamespace(status=exit_.value.code, asked=arguments, out=shown.out, err=shown.err)
 
     return run
 
@@ -92,10 +92,10 @@ def test_every_open_option_is_one_of_search_and_of_the_command():
     from keras_rnn.search.space import SEARCHED_TRAINING, check_names, search_space
     from keras_rnn.training.hyperparameters import hyperparameter_names
 
-    searched = set(searched_options())
-    assert searched <= set(signature(tune.tune).parameters)
+    searched_names = set(searched_options())
+    assert searched_names <= set(signature(tune.tune).parameters)
     names = set().union(*(hyperparameter_names(model) for model in list_models()))
-    assert searched == (names | set(SEARCHED_TRAINING)) - FROM_PYTHON_ALONE
+    assert searched_names == (names | set(SEARCHED_TRAINING)) - FROM_PYTHON_ALONE
     check_names(search_space({"cell": ["lstm"]})[1], "bilstm_64")
 
 

@@ -23,9 +23,9 @@ def test_columns_have_names():
 
 
 def test_take_keeps_the_given_order():
-    taken = split_of(0, 1, 2).take(np.array([2, 0]))
-    assert taken.texts == ["text 2", "text 0"]
-    assert taken.labels.tolist() == [2, 0]
+    taken_split = split_of(0, 1, 2).take(np.array([2, 0]))
+    assert taken_split.texts == ["text 2", "text 0"]
+    assert taken_split.labels.tolist() == [2, 0]
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,8 @@ def test_carve_takes_its_fraction_of_each_class(labels, fraction, rest, carved):
 
 
 def test_carve_loses_and_doubles_no_row_and_keeps_their_order():
-    whole = split_of(*[0, 1, 2, 1] * 25)
-    rest, carved = carve(whole, 0.2, seed=3)
+    full_split = split_of(*[0, 1, 2, 1] * 25)
+    rest, carved = carve(full_split, 0.2, seed=3)
     rows = [[int(text.split()[1]) for text in part.texts] for part in (rest, carved)]
     assert rows[0] == sorted(rows[0])
     assert rows[1] == sorted(rows[1])
@@ -53,9 +53,9 @@ def test_carve_loses_and_doubles_no_row_and_keeps_their_order():
 
 
 def test_carve_is_seeded():
-    whole = split_of(*[0, 1] * 50)
-    assert carve(whole, 0.1, seed=1)[1].texts == carve(whole, 0.1, seed=1)[1].texts
-    assert carve(whole, 0.1, seed=1)[1].texts != carve(whole, 0.1, seed=2)[1].texts
+    full_split = split_of(*[0, 1] * 50)
+    assert carve(full_split, 0.1, seed=1)[1].texts == carve(full_split, 0.1, seed=1)[1].texts
+    assert carve(full_split, 0.1, seed=1)[1].texts != carve(full_split, 0.1, seed=2)[1].texts
 
 
 @pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5])

@@ -84,9 +84,9 @@ def test_limit_keeps_the_proportions_of_the_classes(table, tmp_path, rows, limit
 
 def test_limit_counts_the_rows_before_validation_and_leaves_the_test_split(table):
     path = table(100, 100)
-    whole, limited = load_dataset(data=path), load_dataset(data=path, limit=40)
-    assert [counts(split) for split in (limited.train, limited.validation)] == [[18, 18], [2, 2]]
-    assert limited.test.texts == whole.test.texts
+    full_dataset, limited_dataset = load_dataset(data=path), load_dataset(data=path, limit=40)
+    assert [counts(split) for split in (limited_dataset.train, limited_dataset.validation)] == [[18, 18], [2, 2]]
+    assert limited_dataset.test.texts == full_dataset.test.texts
 
 
 def test_cuts_are_seeded(table):

@@ -137,8 +137,8 @@ def test_the_deciding_clause(sentences, text, expected):
 def test_no_word_has_two_charges_and_no_template_two_signs():
     charged = {charge: [] for charge in (1, -1)}
     for charge, adjectives in ((1, GOOD), (-1, BAD)):
-        special = {word for topic in TOPICS for word in (topic.good if charge == 1 else topic.bad)}
-        charged[charge] += [*adjectives, *sorted(special)]
+        topic_words = {word for topic in TOPICS for word in (topic.good if charge == 1 else topic.bad)}
+        charged[charge] += [*adjectives, *sorted(topic_words)]
         for entries in (COMPARATIVES, QUALITIES, VERBS, FEELINGS):
             charged[charge] += [entry if isinstance(entry, str) else entry[0] for entry in entries[charge]]
     words = charged[1] + charged[-1]
@@ -182,11 +182,11 @@ def test_no_text_occurs_twice_and_none_has_two_labels(splits):
 
 
 def test_the_same_words_in_another_order_have_the_other_label(splits):
-    for name, at_least in (("train", 3_000), ("test", 300)):
-        by_words = defaultdict(Counter)
+    for name, min_count in (("train", 3_000), ("test", 300)):
+        labels_by_words = defaultdict(Counter)
         for text, label in zip(splits[name].texts, splits[name].labels, strict=True):
-            by_words[tuple(sorted(tokens(text)))][int(label)] += 1
-        assert sum(min(counts[0], counts[1]) for counts in by_words.values()) >= at_least
+            labels_by_words[tuple(sorted(tokens(text)))][int(label)] += 1
+        assert sum(min(counts[0], counts[1]) for counts in labels_by_words.values()) >= min_count
 
 
 def test_vocabulary(splits):
@@ -215,11 +215,11 @@ def test_held_out_texts_are_longer(splits):
     ],
 )
 def test_held_out_pairs_words_with_constructions_that_never_meet_elsewhere(splits, pattern, template):
-    found = {name: set(re.findall(pattern, "\n".join(split.texts))) for name, split in splits.items()}
-    assert found["held_out"]
-    assert found["train"]
-    assert all(withheld(template, word) for word in found["held_out"])
-    assert not any(withheld(template, word) for name in ("train", "validation", "test") for word in found[name])
+    matches = {name: set(re.findall(pattern, "\n".join(split.texts))) for name, split in splits.items()}
+    assert matches["held_out"]
+    assert matches["train"]
+    assert all(withheld(template, word) for word in matches["held_out"])
+    assert not any(withheld(template, word) for name in ("train", "validation", "test") for word in matches[name])
 
 
 def test_held_out_frames_clauses_that_are_never_framed_so_elsewhere(splits):

@@ -105,13 +105,13 @@ def test_the_same_word_fills_different_slots(splits, word, slots):
 
 @pytest.mark.parametrize("name", ["validation", "test"])
 def test_a_part_of_the_slots_has_words_that_no_training_row_has(splits, name):
-    known = {token.lower() for token, _ in pairs_of(splits["train"])}
-    filled = unknown = 0
+    known_tokens = {token.lower() for token, _ in pairs_of(splits["train"])}
+    filled_count = unknown = 0
     for tokens, tags in zip(*splits[name].values(), strict=True):
         for start, end, _ in spans(tags):
-            filled += 1
-            unknown += any(token.lower() not in known for token in tokens[start:end])
-    assert 0.2 < unknown / filled < 0.3
+            filled_count += 1
+            unknown += any(token.lower() not in known_tokens for token in tokens[start:end])
+    assert 0.2 < unknown / filled_count < 0.3
 
 
 def test_held_out_names_stand_in_no_training_row(splits):
@@ -140,8 +140,8 @@ def test_every_rule_is_written_once_and_used():
     )
     rules = slot_requests_words.RULES
     assert sum(len(part) for part in parts) == len(rules)
-    used = {match["rule"] or match["name"] for text in rules.values() for match in SYMBOL.finditer(text)} - {None}
-    assert used | {"request"} == set(rules)
+    used_rules = {match["rule"] or match["name"] for text in rules.values() for match in SYMBOL.finditer(text)} - {None}
+    assert used_rules | {"request"} == set(rules)
 
 
 def test_another_seed_gives_other_rows_and_rows_sets_the_size():

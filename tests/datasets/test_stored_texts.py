@@ -76,18 +76,18 @@ def test_shown():
 @pytest.mark.parametrize("copied", [lambda texts: pickle.loads(pickle.dumps(texts)), copy.copy, copy.deepcopy])
 def test_a_copy_has_a_file_of_its_own(copied):
     texts = stored(TEXTS)[1:6]
-    again = copied(texts)
+    copied_texts = copied(texts)
     del texts
-    assert again == TEXTS[1:6]
+    assert copied_texts == TEXTS[1:6]
 
 
 def test_a_split_takes_rows_without_reading_them(monkeypatch):
     split = Split(stored(TEXTS), np.arange(8, dtype=np.int32))
     with monkeypatch.context() as patch:
         patch.delattr("os.pread")
-        taken = split.take(np.array([6, 2, 0])).take(np.array([1, 2]))
-    assert taken.texts == ["naïve", "plain"]
-    assert taken.labels.tolist() == [2, 0]
+        taken_split = split.take(np.array([6, 2, 0])).take(np.array([1, 2]))
+    assert taken_split.texts == ["naïve", "plain"]
+    assert taken_split.labels.tolist() == [2, 0]
 
 
 def test_the_file_has_no_name_and_is_gone_with_the_last_part_of_the_texts(tmp_path, monkeypatch):

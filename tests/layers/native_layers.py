@@ -71,6 +71,8 @@ def in_reference(kind, arrays):
 
 
 def assert_alike(actual, expected):
-    for one, other in zip(actual, expected, strict=True):
-        other = np.asarray(other)
-        np.testing.assert_allclose(one, other, atol=1e-5 * max(1, np.abs(other).max(initial=0)))
+    for actual_array, expected_array in zip(actual, expected, strict=True):
+        expected_array = np.asarray(expected_array)
+        np.testing.assert_allclose(
+            actual_array, expected_array, atol=1e-5 * max(1, np.abs(expected_array).max(initial=0))
+        )

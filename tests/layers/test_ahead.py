@@ -97,11 +97,17 @@ def requested(monkeypatch):
 
 
 def test_only_layers_that_run_in_machine_code_are_compiled(requested):
-    plain = layers.Bidirectional(layers.LSTM(7))
+    bidirectional = layers.Bidirectional(layers.LSTM(7))
     unfused = layers.GRU(8)
     unfused.fused = False
-    others = [keras.layers.GRU(9), layers.GRU(10, recurrent_dropout=0.1), layers.LSTM(11, activation="relu")]
-    all_layers = [plain.forward_layer, plain.backward_layer, layers.SimpleRNN(12), unfused, *others]
+    other_layers = [keras.layers.GRU(9), layers.GRU(10, recurrent_dropout=0.1), layers.LSTM(11, activation="relu")]
+    all_layers = [
+        bidirectional.forward_layer,
+        bidirectional.backward_layer,
+        layers.SimpleRNN(12),
+        unfused,
+        *other_layers,
+    ]
     forms.compile_ahead(all_layers)
     assert sorted(requested) == [("lstm", 7), ("simple_rnn", 12)]
 

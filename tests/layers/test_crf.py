@@ -82,11 +82,11 @@ def test_no_mask_is_a_mask_of_real_steps(time):
 
 
 def test_a_row_without_a_real_step_has_one_path_of_probability_1():
-    chain, nothing = random_chain(), np.zeros((BATCH, TIME), bool)
-    np.testing.assert_array_equal(log_partition(*chain, nothing), np.zeros(BATCH))
-    np.testing.assert_array_equal(log_likelihood(np.zeros((BATCH, TIME), "int32"), *chain, nothing), np.zeros(BATCH))
-    np.testing.assert_array_equal(viterbi_decode(*chain, nothing), np.full((BATCH, TIME), -1))
-    assert not np.asarray(marginals(*chain, nothing)).any()
+    chain, empty_mask = random_chain(), np.zeros((BATCH, TIME), bool)
+    np.testing.assert_array_equal(log_partition(*chain, empty_mask), np.zeros(BATCH))
+    np.testing.assert_array_equal(log_likelihood(np.zeros((BATCH, TIME), "int32"), *chain, empty_mask), np.zeros(BATCH))
+    np.testing.assert_array_equal(viterbi_decode(*chain, empty_mask), np.full((BATCH, TIME), -1))
+    assert not np.asarray(marginals(*chain, empty_mask)).any()
 
 
 def test_two_steps_by_hand():
@@ -124,11 +124,13 @@ def test_gradients_are_finite_differences(name, constrained):
         direction = rng.normal(size=scores.shape)
         original = scores.copy()
         scores += step * direction
-        above = loss_at(chain)
+        loss_above = loss_at(chain)
         scores[...] = original - step * direction
-        below = loss_at(chain)
+        loss_below = loss_at(chain)
         scores[...] = original
-        np.testing.assert_allclose(np.sum(gradient * direction), (above - below) / (2 * step), rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(
+            np.sum(gradient * direction), (loss_above - loss_below) / (2 * step), rtol=1e-3, atol=1e-4
+        )
 
 
 @pytest.mark.parametrize("scale", [1e3, 1e6])
@@ -143,13 +145,13 @@ def test_gradients_of_extreme_scores_are_finite(scale):
 
 def test_masked_scores_are_not_read():
     emissions, *rest = random_chain()
-    other = np.where(ANY_MASK[:, :, None], emissions, 77).astype("float32")
+    other_emissions = np.where(ANY_MASK[:, :, None], emissions, 77).astype("float32")
     tags = np.ones((BATCH, TIME), "int32")
     for function in (log_partition, marginals, viterbi_decode):
-        np.testing.assert_array_equal(function(emissions, *rest, ANY_MASK), function(other, *rest, ANY_MASK))
+        np.testing.assert_array_equal(function(emissions, *rest, ANY_MASK), function(other_emissions, *rest, ANY_MASK))
     np.testing.assert_array_equal(
         log_likelihood(tags, emissions, *rest, ANY_MASK),
-        log_likelihood(np.where(ANY_MASK, tags, -1), other, *rest, ANY_MASK),
+        log_likelihood(np.where(ANY_MASK, tags, -1), other_emissions, *rest, ANY_MASK),
     )
 
 
@@ -229,8 +231,8 @@ def test_forbidden_transitions_never_come_out():
     assert may_start[tags[:, 0]].all()
     assert may_follow[tags[:, :-1], tags[:, 1:]].all()
     assert np.asarray(decoded["marginals"])[:, 0, ~may_start].max() == 0
-    free = np.asarray(viterbi_decode(emissions, *weights))
-    assert not may_follow[free[:, :-1], free[:, 1:]].all()
+    unconstrained_path = np.asarray(viterbi_decode(emissions, *weights))
+    assert not may_follow[unconstrained_path[:, :-1], unconstrained_path[:, 1:]].all()
 
 
 def test_the_layer_computes_in_float32_under_mixed_precision():

@@ -143,10 +143,10 @@ def test_another_backend_than_tensorflow_needs_no_tensorflow(monkeypatch):
 @pytest.mark.parametrize(("value", "enabled"), [("0", False), ("1", True), ("", False)])
 def test_the_environment_switches_machine_code_off(value, enabled):
     script = "from keras_rnn.layers import native; print(native.is_enabled())"
-    shown = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", script], env={"KERAS_RNN_NATIVE": value}, capture_output=True, text=True, check=True
     )
-    assert shown.stdout.split() == [str(enabled)]
+    assert process.stdout.split() == [str(enabled)]
 
 
 @pytest.fixture

@@ -39,8 +39,8 @@ TESTS = [
 
 @pytest.mark.parametrize(("rows", "status"), [(4, 0), (5, -11)])
 def test_a_read_past_an_array_ends_the_process(rows, status):
-    ended = subprocess.run([sys.executable, "-c", SUMS_OF_ROWS, str(rows)], env=ENVIRONMENT, capture_output=True)
-    assert ended.returncode == status, ended.stderr
+    process = subprocess.run([sys.executable, "-c", SUMS_OF_ROWS, str(rows)], env=ENVIRONMENT, capture_output=True)
+    assert process.returncode == status, process.stderr
 
 
 def test_a_write_in_front_of_an_array_ends_the_process():
@@ -53,9 +53,9 @@ memory = np.frombuffer(array.base.base, np.uint8)
 memory[len(memory) - mmap.PAGESIZE - array.nbytes - 1] = 0
 del array
 """
-    ended = subprocess.run([sys.executable, "-c", script], env=ENVIRONMENT, capture_output=True)
-    assert ended.returncode == -6
-    assert b"wrote in front of an array" in ended.stderr
+    process = subprocess.run([sys.executable, "-c", script], env=ENVIRONMENT, capture_output=True)
+    assert process.returncode == -6
+    assert b"wrote in front of an array" in process.stderr
 
 
 def test_a_guarded_array_is_an_array():
@@ -67,11 +67,11 @@ def test_a_guarded_array_is_an_array():
 @pytest.mark.slow
 def test_machine_code_accesses_its_arrays_alone():
     tests = [ROOT / "tests" / path for path in TESTS]
-    ended = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "pytest", "-n", "0", "-q", "-p", "no:cacheprovider", *tests],
         env=ENVIRONMENT,
         cwd=ROOT,
         capture_output=True,
         text=True,
     )
-    assert ended.returncode == 0, ended.stdout[-4000:]
+    assert process.returncode == 0, process.stdout[-4000:]

@@ -19,11 +19,11 @@ def grown(function, x) -> int:
     for _ in range(3):
         function(x)
     gc.collect()
-    before = process.memory_info().rss
-    held = [function(x) for _ in range(CALLS)]
-    after = process.memory_info().rss
-    assert len(held) == CALLS
-    return after - before
+    memory_before = process.memory_info().rss
+    outputs = [function(x) for _ in range(CALLS)]
+    memory_after = process.memory_info().rss
+    assert len(outputs) == CALLS
+    return memory_after - memory_before
 
 
 @pytest.mark.parametrize("kind", ["SimpleRNN", "GRU", "LSTM"])

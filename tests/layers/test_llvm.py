@@ -43,9 +43,9 @@ def train_with(files: dict[str, str], folder: Path) -> tuple[str, list[str]]:
     write_package(files, folder)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]), "CUDA_VISIBLE_DEVICES": "-1"}
     environment.pop("KERAS_RNN_NATIVE", None)
-    ended = subprocess.run([sys.executable, "-c", TRAIN], env=environment, capture_output=True, text=True, cwd=folder)
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout.strip(), [line for line in ended.stderr.splitlines() if "llvmlite" in line]
+    process = subprocess.run([sys.executable, "-c", TRAIN], env=environment, capture_output=True, text=True, cwd=folder)
+    assert process.returncode == 0, process.stderr
+    return process.stdout.strip(), [line for line in process.stderr.splitlines() if "llvmlite" in line]
 
 
 @pytest.mark.slow

@@ -35,10 +35,10 @@ def test_a_buffer_replaces_one_that_is_a_little_too_small(pool):
     for rows in (100, 10, 120, 150, 110):
         memory.allocate((rows, 64))
     assert sorted(buffer.memory.nbytes // 256 for buffer in memory._pool) == [10, 150]
-    used = memory.allocate((150, 64))
+    used_array = memory.allocate((150, 64))
     memory.allocate((200, 64))
     assert sorted(buffer.memory.nbytes // 256 for buffer in memory._pool) == [10, 150, 200]
-    assert used[0].shape == (150, 64)
+    assert used_array[0].shape == (150, 64)
 
 
 def test_the_pool_has_a_bound(pool):
@@ -50,12 +50,12 @@ def test_the_pool_has_a_bound(pool):
 
 def test_memory_that_is_not_reused_is_freed(pool):
     pool.setattr(memory, "POOL_AGE", 10)
-    held = memory.allocate((1000,))
+    held_array = memory.allocate((1000,))
     memory.allocate((10,))
     for _ in range(20):
         memory.allocate((100,))
     assert sorted(buffer.memory.nbytes // 400 for buffer in memory._pool) == [1, 10]  # one is in use
-    held.clear()
+    held_array.clear()
     for _ in range(20):
         memory.allocate((100,))
     assert [buffer.memory.nbytes // 400 for buffer in memory._pool] == [1]

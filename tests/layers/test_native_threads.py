@@ -10,18 +10,18 @@ from tests.layers.native_layers import KINDS, assert_alike, in_machine_code, lay
 @pytest.mark.parametrize("kind", KINDS)
 def test_threads_change_no_bit_of_a_state(kind, monkeypatch):
     arrays = layer_arrays(kind, 6, 13, 7, 20)
-    in_one_thread = with_gradients(in_machine_code, kind, arrays)
+    single_thread_results = with_gradients(in_machine_code, kind, arrays)
     monkeypatch.setattr(threads, "_thread_count", lambda: 3)
     monkeypatch.setattr(threads, "FLOPS_A_THREAD", 1)
     monkeypatch.setattr(threads, "CACHED_ROWS", 4)
     threads._task_queue.cache_clear()
-    in_several = [with_gradients(in_machine_code, kind, arrays) for _ in range(2)]
+    multi_thread_results = [with_gradients(in_machine_code, kind, arrays) for _ in range(2)]
     threads._task_queue.cache_clear()
     states = 3 if kind == "lstm" else 2
-    for a, b in zip(in_one_thread[:states], in_several[0][:states], strict=True):
+    for a, b in zip(single_thread_results[:states], multi_thread_results[0][:states], strict=True):
         np.testing.assert_array_equal(a, b)
-    assert_alike(in_several[0], in_one_thread)
-    for a, b in zip(*in_several, strict=True):
+    assert_alike(multi_thread_results[0], single_thread_results)
+    for a, b in zip(*multi_thread_results, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
@@ -54,13 +54,13 @@ def test_parts_have_about_equal_work_and_none_is_empty(work, parts, monkeypatch)
 
 def test_an_error_of_a_part_is_raised_when_all_parts_have_ended(monkeypatch):
     monkeypatch.setattr(threads, "_thread_count", lambda: 2)
-    ended = []
+    finished = []
 
     def run(begin, end):
-        ended.append(begin)
+        finished.append(begin)
         if begin:
             raise ZeroDivisionError("of the second part")
 
     with pytest.raises(ZeroDivisionError, match="of the second part"):
         threads.parallel_for(run, np.arange(1, 3), flops=threads.FLOPS_A_THREAD)
-    assert sorted(ended) == [0, 1]
+    assert sorted(finished) == [0, 1]

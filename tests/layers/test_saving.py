@@ -33,9 +33,9 @@ def test_an_endpoint_that_drops_at_random_is_saved(kind, tmp_path):
     archive.track(model)
     archive.add_endpoint("sample", lambda x: model(x, training=True), SIGNATURE)
     archive.write_out(tmp_path / "saved", verbose=False)
-    loaded = tf.saved_model.load(tmp_path / "saved")
-    assert not any("PyFunc" in name for name in operations(loaded.sample.get_concrete_function(*SIGNATURE)))
-    samples = [loaded.sample(X).numpy() for _ in range(5)]
+    loaded_model = tf.saved_model.load(tmp_path / "saved")
+    assert not any("PyFunc" in name for name in operations(loaded_model.sample.get_concrete_function(*SIGNATURE)))
+    samples = [loaded_model.sample(X).numpy() for _ in range(5)]
     assert np.isfinite(samples).all()
     assert np.std(samples, axis=0).min() > 0
 
@@ -62,9 +62,9 @@ def test_a_training_step_is_an_endpoint(tmp_path):
     trainer = Trainer()
     trainer.step(X)  # in machine code, and once more in what is saved
     tf.saved_model.save(trainer, tmp_path)
-    loaded = tf.saved_model.load(tmp_path)
+    loaded_model = tf.saved_model.load(tmp_path)
     for _ in range(3):
-        np.testing.assert_allclose(loaded.step(X), trainer.step(X), rtol=1e-5)
+        np.testing.assert_allclose(loaded_model.step(X), trainer.step(X), rtol=1e-5)
 
 
 def test_a_function_of_machine_code_is_not_saved(tmp_path):
@@ -85,7 +85,7 @@ def test_gradients_of_what_was_saved(kind, tmp_path):
     module.layer = layer
     module.predict = tf.function(lambda x: layer(x), input_signature=SIGNATURE)
     tf.saved_model.save(module, tmp_path)
-    loaded = tf.saved_model.load(tmp_path)
+    loaded_model = tf.saved_model.load(tmp_path)
 
     def gradient(function):
         x = tf.constant(X)
@@ -94,7 +94,7 @@ def test_gradients_of_what_was_saved(kind, tmp_path):
             loss = tf.reduce_sum(function(x) ** 2)
         return tape.gradient(loss, x)
 
-    np.testing.assert_allclose(gradient(loaded.predict), gradient(layer), atol=1e-6)
+    np.testing.assert_allclose(gradient(loaded_model.predict), gradient(layer), atol=1e-6)
 
 
 @pytest.fixture

@@ -74,8 +74,8 @@ def test_shapes_and_dtypes_for_any_length(token_model):
 
 def test_padding_changes_nothing_unless_the_model_reads_it(name, token_model):
     token_ids = np.array([[3, 4, 5, 6], [7, 8, 0, 0]], "int32")
-    padded = np.pad(token_ids, ((0, 0), (0, 4)))
-    difference = np.abs(np.asarray(token_model(token_ids)) - np.asarray(token_model(padded))).max()
+    padded_ids = np.pad(token_ids, ((0, 0), (0, 4)))
+    difference = np.abs(np.asarray(token_model(token_ids)) - np.asarray(token_model(padded_ids))).max()
     if get_model_entry(name).hyperparameters.get("mask_padding", True):
         assert difference < 1e-6
     else:
@@ -84,9 +84,9 @@ def test_padding_changes_nothing_unless_the_model_reads_it(name, token_model):
 
 def test_rows_do_not_touch_each_other(token_model):
     token_ids = np.array([[3, 4, 5, 6], [7, 8, 9, 10]], "int32")
-    together = np.asarray(token_model(token_ids))
-    alone = np.concatenate([token_model(token_ids[:1]), token_model(token_ids[1:])])
-    np.testing.assert_allclose(together, alone, atol=1e-6)
+    batch_logits = np.asarray(token_model(token_ids))
+    single_logits = np.concatenate([token_model(token_ids[:1]), token_model(token_ids[1:])])
+    np.testing.assert_allclose(batch_logits, single_logits, atol=1e-6)
 
 
 def test_rows_of_padding_only_give_a_valid_output(token_model):
@@ -117,8 +117,8 @@ def test_gradient_reaches_every_weight_and_a_small_step_along_it_lowers_the_loss
         return tf.reduce_mean(losses)
 
     with tf.GradientTape() as tape:
-        before = loss()
-    gradients = tape.gradient(before, token_model.trainable_variables)
+        loss_before = loss()
+    gradients = tape.gradient(loss_before, token_model.trainable_variables)
     for weight, gradient in zip(token_model.trainable_variables, gradients, strict=True):
         assert gradient is not None, weight.path
         assert np.abs(tf.convert_to_tensor(gradient)).max() > 0, weight.path
@@ -126,15 +126,15 @@ def test_gradient_reaches_every_weight_and_a_small_step_along_it_lowers_the_loss
     step = 1e-2 / squares  # to first order, the loss falls by 1e-2
     for weight, gradient in zip(token_model.trainable_variables, gradients, strict=True):
         weight.assign_sub(step * tf.convert_to_tensor(gradient))
-    assert 0.5e-2 < before - loss() < 1.5e-2
+    assert 0.5e-2 < loss_before - loss() < 1.5e-2
 
 
 def test_save_and_load_give_the_same_model(text_model, token_model, tmp_path):
     text_model.save(tmp_path / "model.keras")
     expected = text_model(tf.constant(TEXTS))
-    loaded = load_text_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(loaded(tf.constant(TEXTS)), expected)
-    assert token_model_of(loaded).count_params() == token_model.count_params()
+    loaded_model = load_text_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded_model(tf.constant(TEXTS)), expected)
+    assert token_model_of(loaded_model).count_params() == token_model.count_params()
     with_layers_of_keras = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     np.testing.assert_allclose(with_layers_of_keras(tf.constant(TEXTS)), expected, rtol=1e-4, atol=1e-6)
 
@@ -171,9 +171,9 @@ def exported(text_models, tmp_path_factory):
         "assert 'keras_rnn.models' not in sys.modules\n"
         "print(json.dumps({name: [c.signatures, c.texts, c.largest_difference] for name, c in checks.items()}))\n"
     )
-    fresh = subprocess.run([sys.executable, "-c", script, folder], capture_output=True, text=True, cwd=ROOT)
-    assert fresh.returncode == 0, fresh.stderr[-2000:]
-    return folder, expected, json.loads(fresh.stdout.splitlines()[-1])
+    process = subprocess.run([sys.executable, "-c", script, folder], capture_output=True, text=True, cwd=ROOT)
+    assert process.returncode == 0, process.stderr[-2000:]
+    return folder, expected, json.loads(process.stdout.splitlines()[-1])
 
 
 def test_exported_model_gives_the_same_answers_in_a_fresh_process(name, exported):

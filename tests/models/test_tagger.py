@@ -58,12 +58,12 @@ def padded(inputs, rows_after=0, steps=2, characters=3):
 
 def test_padding_changes_nothing(model):
     decoded, inputs = decoded_tagger(model), inputs_for(model)
-    expected, more = decoded(inputs), decoded(padded(inputs))
+    expected, padded_outputs = decoded(inputs), decoded(padded(inputs))
     np.testing.assert_array_equal(np.asarray(expected["tags"]) == -1, TAGS == -1)
-    np.testing.assert_array_equal(more["tags"][:, :5], expected["tags"])
-    np.testing.assert_allclose(more["marginals"][:, :5], expected["marginals"], atol=1e-6)
-    assert (np.asarray(more["tags"])[:, 5:] == -1).all()
-    assert not np.asarray(more["marginals"])[:, 5:].any()
+    np.testing.assert_array_equal(padded_outputs["tags"][:, :5], expected["tags"])
+    np.testing.assert_allclose(padded_outputs["marginals"][:, :5], expected["marginals"], atol=1e-6)
+    assert (np.asarray(padded_outputs["tags"])[:, 5:] == -1).all()
+    assert not np.asarray(padded_outputs["marginals"])[:, 5:].any()
 
 
 def test_marginals_are_distributions_and_rows_of_padding_survive(model):
@@ -132,11 +132,11 @@ def test_keras_file_gives_the_same_model(model, tmp_path):
     model.save(tmp_path / "tagger.keras")
     decoded_tagger(model).save(tmp_path / "decoded.keras")
     inputs, expected = inputs_for(model), decoded_tagger(model)(inputs_for(model))
-    loaded = keras.saving.load_model(tmp_path / "tagger.keras")
-    assert tagger_head(loaded) == tagger_head(model)
+    loaded_model = keras.saving.load_model(tmp_path / "tagger.keras")
+    assert tagger_head(loaded_model) == tagger_head(model)
     expected_loss = tag_loss(tagger_head(model))(TAGS, model(inputs))
-    np.testing.assert_allclose(loaded.evaluate(inputs, TAGS, verbose=0)[0], expected_loss, rtol=1e-5)
-    for decoded in (decoded_tagger(loaded), keras.saving.load_model(tmp_path / "decoded.keras")):
+    np.testing.assert_allclose(loaded_model.evaluate(inputs, TAGS, verbose=0)[0], expected_loss, rtol=1e-5)
+    for decoded in (decoded_tagger(loaded_model), keras.saving.load_model(tmp_path / "decoded.keras")):
         outputs = decoded(inputs)
         np.testing.assert_array_equal(outputs["tags"], expected["tags"])
         np.testing.assert_allclose(outputs["marginals"], expected["marginals"], atol=1e-6)
@@ -147,9 +147,9 @@ def test_saved_model_decodes_any_shape(variant, tmp_path):
     model = sequence_tagger(**SIZES, **VARIANTS[variant])
     decoded = decoded_tagger(model)
     decoded.export(tmp_path / "saved", verbose=False)
-    served = tf.saved_model.load(tmp_path / "saved")
+    saved_model = tf.saved_model.load(tmp_path / "saved")
     for inputs in (inputs_for(model), padded(inputs_for(model)), inputs_for(model, rows=1, time=1, characters=1)):
-        outputs, expected = served.serve(tf.nest.map_structure(tf.constant, inputs)), decoded(inputs)
+        outputs, expected = saved_model.serve(tf.nest.map_structure(tf.constant, inputs)), decoded(inputs)
         np.testing.assert_array_equal(outputs["tags"], expected["tags"])
         np.testing.assert_allclose(outputs["marginals"], expected["marginals"], atol=1e-6)
 
@@ -183,9 +183,11 @@ def test_tag_names_forbid_what_iob2_does():
     tags = np.asarray(decoded_tagger(model)(inputs_for(model))["tags"])
     np.testing.assert_array_equal(tags[:2], [[1, 2, 2, 2, 2], [1, 2, -1, -1, -1]])
     assert tags[2, 0] in (0, 1)
-    free = sequence_tagger(**SIZES | {"tag_names": None})
-    free.set_weights(model.get_weights())
-    assert (np.asarray(decoded_tagger(free)(inputs_for(free))["tags"])[TAGS >= 0] == 2).all()
+    unconstrained_model = sequence_tagger(**SIZES | {"tag_names": None})
+    unconstrained_model.set_weights(model.get_weights())
+    assert (
+        np.asarray(decoded_tagger(unconstrained_model)(inputs_for(unconstrained_model))["tags"])[TAGS >= 0] == 2
+    ).all()
 
 
 @pytest.mark.parametrize("name", TAGGERS)

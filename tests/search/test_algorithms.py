@@ -84,5 +84,5 @@ assert "tensorflow" not in sys.modules
 sys.argv[1:] = ["tune", "--help"]
 main()
 """
-    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-    assert "bayesian, grid, hyperband, random" in " ".join(shown.replace("│", " ").split())
+    output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert "bayesian, grid, hyperband, random" in " ".join(output.replace("│", " ").split())

@@ -145,11 +145,11 @@ def test_a_sweep_killed_again_and_again_is_the_unbroken_one(name, tmp_path, monk
 def test_with_several_workers_too(name, tmp_path, monkeypatch):
     algorithm, space, max_trials, count = SWEEPS[name]
     sweep = proposals_maker(algorithm, space()), RESULTS[name], monkeypatch
-    alone, _ = run_driver(tmp_path / make_folder(tmp_path, "alone"), *sweep, max_trials=max_trials)
+    single_worker_trials, _ = run_driver(tmp_path / make_folder(tmp_path, "alone"), *sweep, max_trials=max_trials)
     unbroken, executor = run_driver(
         tmp_path / make_folder(tmp_path, "unbroken"), *sweep, max_trials=max_trials, capacity=3
     )
-    assert summary(unbroken) == summary(alone)
+    assert summary(unbroken) == summary(single_worker_trials)
     for kill_at in range(1, executor.moments + 1, 3):
         directory = tmp_path / make_folder(tmp_path, str(kill_at))
         trials = run_until_done(directory, *sweep, deaths=[kill_at], max_trials=max_trials, capacity=3)
@@ -170,8 +170,8 @@ def test_what_hangs_on_the_order_of_ends_loses_and_repeats_nothing_with_several_
         trials, executor = run_driver(directory, *sweep, max_trials=max_trials, capacity=3)
         check_whole(directory, trials, count)
         assert [trial.job for trial in trials][: len(previous)] == [trial.job for trial in previous]
-        own = [tuple(trial.job.values.items()) for trial in trials if trial.job.source is None]
-        assert len(own) == len(set(own))
+        first_round_values = [tuple(trial.job.values.items()) for trial in trials if trial.job.source is None]
+        assert len(first_round_values) == len(set(first_round_values))
 
 
 def test_a_grid_of_what_building_declares_is_walked_whole_and_gone_on_with(tmp_path, monkeypatch):
@@ -202,15 +202,15 @@ def test_a_grid_of_what_building_declares_is_walked_whole_and_gone_on_with(tmp_p
 
 def test_more_trials_are_those_that_a_longer_sweep_would_have_had(tmp_path, monkeypatch):
     sweep = proposals_maker("random", plain()), good_result, monkeypatch
-    longer, _ = run_driver(tmp_path / make_folder(tmp_path, "longer"), *sweep, max_trials=8)
+    longer_trials, _ = run_driver(tmp_path / make_folder(tmp_path, "longer"), *sweep, max_trials=8)
     directory = tmp_path / make_folder(tmp_path, "raised")
     run_driver(directory, *sweep, max_trials=3)
     trials, executor = run_driver(directory, *sweep, max_trials=8)
-    assert summary(trials) == summary(longer)
+    assert summary(trials) == summary(longer_trials)
     assert [job.trial_id for job in executor.started] == ["0003", "0004", "0005", "0006", "0007"]
     trials, executor = run_driver(directory, *sweep, max_trials=8)
     assert executor.started == []
-    assert summary(trials) == summary(longer)
+    assert summary(trials) == summary(longer_trials)
 
 
 def attempts_at(failures):

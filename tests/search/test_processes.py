@@ -128,8 +128,8 @@ def test_each_trial_has_a_process_of_its_own(run, forking, tmp_path):
         Result(),
         Result(space={"SLOT": "a", "OMP_NUM_THREADS": "3", "CUDA_VISIBLE_DEVICES": "5"}),
     ]
-    used = {*pids(tmp_path), os.getpid(), forking[0].process.pid}
-    assert len(used) == 5
+    used_pids = {*pids(tmp_path), os.getpid(), forking[0].process.pid}
+    assert len(used_pids) == 5
     wait_until(lambda: all(map(is_gone, pids(tmp_path))), "the trials' processes ended")
     assert run.events[:3] == [
         EpochEnded("0000", {"epoch": 1, "loss": 0.5}),
@@ -205,11 +205,11 @@ def test_a_trial_killed_from_outside(run, forking, tmp_path):
 
 
 def test_a_slot_killed_from_outside_starts_anew(run, forking, tmp_path):
-    before = forking[0].process.pid
-    killed, good_result = run(forking, "hang", "report", during=kill_when_it_hangs(tmp_path, lambda: before))
+    pid_before = forking[0].process.pid
+    killed, good_result = run(forking, "hang", "report", during=kill_when_it_hangs(tmp_path, lambda: pid_before))
     assert (killed.failure, killed.error) == (DIED, "its process ended by signal 9 (SIGKILL)")
     assert good_result == Result()
-    assert forking[0].process.pid != before
+    assert forking[0].process.pid != pid_before
     wait_until(lambda: all(map(is_gone, pids(tmp_path))), "the trial and the process that it had started ended")
 
 

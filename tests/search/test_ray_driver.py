@@ -20,10 +20,10 @@ def test_a_ray_of_the_drivers_own_ends_with_it(number, tmp_path):
     family = psutil.Process(driver.pid).children(recursive=True)
     assert read_pids([tmp_path / "0000"])[0] in [process.pid for process in family]
     driver.send_signal(number)
-    written = driver.communicate()
+    output = driver.communicate()
     if number == signal.SIGTERM:
         assert driver.returncode == 1
-        assert written == ("", "")
+        assert output == ("", "")
     waited_for = read_pids([tmp_path / "0000"]) if number == signal.SIGKILL else [process.pid for process in family]
     wait_until(lambda: all(map(is_gone, waited_for)), "what it started has ended")
     for process in family:

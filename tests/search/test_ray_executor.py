@@ -111,11 +111,11 @@ def test_each_trial_has_a_process_of_its_own_on_some_node_and_shares_the_data(ex
 
     meeting = tmp_path / "meeting"
     meeting.mkdir()
-    reported = []
+    reports = []
 
     def on_event(event):
         if isinstance(event, EpochEnded):
-            reported.append(event)
+            reports.append(event)
             if event.row["epoch"] == 2:
                 (meeting / event.trial_id).touch()  # the first two trials wait for that: they run at the same time
 
@@ -134,7 +134,7 @@ def test_each_trial_has_a_process_of_its_own_on_some_node_and_shares_the_data(ex
             "source": None,
         }
     for trial_id in ("0000", "0001"):
-        assert [event.row["epoch"] for event in reported if event.trial_id == trial_id] == [1, 2]
+        assert [event.row["epoch"] for event in reports if event.trial_id == trial_id] == [1, 2]
 
 
 def test_processes_can_be_used_again(executor):
@@ -161,8 +161,8 @@ def test_checkpoints_go_to_the_trial_and_come_back(executor, tmp_path):
         folder = tmp_path / "trials" / name
         folder.mkdir(parents=True)
         (folder / "checkpoint.npz").write_bytes(content)
-    promoted = [Job(name, {}, epochs=2, initial_epoch=1, source="0000") for name in ("0001", "0002")]
-    results = run_all(executor(run, retries=0), [*promoted, Job("0000", {}, epochs=1)])
+    promoted_jobs = [Job(name, {}, epochs=2, initial_epoch=1, source="0000") for name in ("0001", "0002")]
+    results = run_all(executor(run, retries=0), [*promoted_jobs, Job("0000", {}, epochs=1)])
     assert (tmp_path / "trials" / "0001" / "checkpoint.npz").read_bytes() == b"first, new, gone on"
     assert (tmp_path / "trials" / "0002" / "checkpoint.npz").read_bytes() == b"first, broken off, gone on"
     assert not (tmp_path / "trials" / "0000" / "checkpoint.npz").exists()
@@ -287,8 +287,8 @@ def test_a_sweep_outlives_the_death_of_its_reports(executor, tmp_path):
 
 
 def test_more_than_the_cluster_has_is_refused(executor):
-    has = "its nodes have 1 CPUs and 0 GPUs; 1 CPUs and 0 GPUs"
-    with pytest.raises(UsageError, match=f"at most the 2 trials of 1 CPUs and 0 GPUs .* got 3; {has}"):
+    description = "its nodes have 1 CPUs and 0 GPUs; 1 CPUs and 0 GPUs"
+    with pytest.raises(UsageError, match=f"at most the 2 trials of 1 CPUs and 0 GPUs .* got 3; {description}"):
         executor(Result, capacity=3)
     with pytest.raises(UsageError, match="at most the 0 trials of 2 CPUs"):  # two, but not on one node
         executor(Result, capacity=1, cpus_per_trial=2)

@@ -24,9 +24,9 @@ def test_there_are_pictures_once_a_trial_has_completed(tmp_path):
     records = [failed(0, {"a": 1})]
     assert names(write_report(tmp_path, records, "val_accuracy", "max")) == ["results.csv", "logs"]
     records.append(completed(1, 0.9, {"a": 2}))
-    written = write_report(tmp_path, records, "val_accuracy", "max")
-    assert names(written) == ["results.csv", "logs", *PICTURES]
-    assert all(path.exists() for path in written)
+    paths = write_report(tmp_path, records, "val_accuracy", "max")
+    assert names(paths) == ["results.csv", "logs", *PICTURES]
+    assert all(path.exists() for path in paths)
 
 
 def test_redraw_takes_a_sweep_from_its_directory(tmp_path, monkeypatch):

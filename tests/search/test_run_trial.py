@@ -70,14 +70,14 @@ def stop_at(epoch):
 
 
 def test_a_trial_says_what_came_of_it(tmp_path):
-    reported = []
-    result = run_trial(program(), None, job(), tmp_path / "0000", report=reported.append)
+    reports = []
+    result = run_trial(program(), None, job(), tmp_path / "0000", report=reports.append)
     assert (result.failure, result.error, result.traceback, result.space) == (None, "", "", None)
-    assert result.history == reported
-    assert [row["epoch"] for row in reported] == [1, 2]
-    assert all(set(row) == {"epoch", "seconds", *NAMES} for row in reported)
+    assert result.history == reports
+    assert [row["epoch"] for row in reports] == [1, 2]
+    assert all(set(row) == {"epoch", "seconds", *NAMES} for row in reports)
     assert result.parameters == 3
-    assert result.seconds > sum(row["seconds"] for row in reported) > 0
+    assert result.seconds > sum(row["seconds"] for row in reports) > 0
     assert 50e6 < result.peak_memory < 50e9
     assert result.device == "CPU (2 threads)"
     assert list((tmp_path / "0000").iterdir()) == []
@@ -94,9 +94,9 @@ def test_a_trial_broken_off_goes_on_from_its_last_epoch(tmp_path):
     unbroken = run_trial(program(), None, job(4), tmp_path / "unbroken")
     with pytest.raises(Stop):
         run_trial(program(), None, job(4), tmp_path / "broken", report=stop_at(3))
-    reported = []
-    resumed = run_trial(program(), None, job(4), tmp_path / "broken", report=reported.append)
-    assert [row["epoch"] for row in reported] == [3, 4]
+    reports = []
+    resumed = run_trial(program(), None, job(4), tmp_path / "broken", report=reports.append)
+    assert [row["epoch"] for row in reports] == [3, 4]
     assert without_seconds(resumed.history) == without_seconds(unbroken.history)
     assert resumed.seconds > sum(row["seconds"] for row in resumed.history)
 
@@ -107,11 +107,11 @@ def test_a_promoted_trial_is_one_trained_straight_on(tmp_path):
     run_trial(keeping, None, job(2), tmp_path / "source")
     checkpoint = tmp_path / "source" / layout.CHECKPOINT
     previous = checkpoint.read_bytes()
-    reported = []
+    reports = []
     promoted = run_trial(
-        keeping, None, job(4, initial_epoch=2, source="s"), tmp_path / "promoted", checkpoint, reported.append
+        keeping, None, job(4, initial_epoch=2, source="s"), tmp_path / "promoted", checkpoint, reports.append
     )
-    assert [row["epoch"] for row in reported] == [3, 4]
+    assert [row["epoch"] for row in reports] == [3, 4]
     assert without_seconds(promoted.history) == without_seconds(straight.history)
     assert checkpoint.read_bytes() == previous
     assert (tmp_path / "promoted" / layout.CHECKPOINT).is_file()
@@ -211,16 +211,16 @@ RETURNED = {
 @pytest.mark.parametrize("kind", RETURNED)
 def test_a_fit_that_keeps_callbacks_to_itself_is_taken_at_its_word(kind, tmp_path):
     fit, epochs = RETURNED[kind]
-    reported = []
-    result = run_trial(program(linear(fit=fit)), None, job(), tmp_path, report=reported.append)
+    reports = []
+    result = run_trial(program(linear(fit=fit)), None, job(), tmp_path, report=reports.append)
     assert result.failure is None, result.traceback
-    assert result.history == reported
-    assert [row["epoch"] for row in reported] == list(range(1, epochs + 1))
+    assert result.history == reports
+    assert [row["epoch"] for row in reports] == list(range(1, epochs + 1))
     if kind == "a History":
-        assert set(reported[0]) == {"epoch", "seconds", *NAMES}
+        assert set(reports[0]) == {"epoch", "seconds", *NAMES}
     else:
         expected = {"val_loss": 1.0 if kind == "an int" else 0.25} | ({"extra": 7.0} if kind == "a dict" else {})
-        assert without_seconds(reported) == [{"epoch": 1, **expected}]
+        assert without_seconds(reports) == [{"epoch": 1, **expected}]
 
 
 @pytest.mark.parametrize(("returned", "error"), [(None, "it returned NoneType"), ({}, "the objective 'val_loss'")])
@@ -278,9 +278,9 @@ def test_a_hypermodel_starts_over_unless_it_says_that_it_is_resumable(tmp_path):
     not_resumable = program(linear(resumable=False))
     with pytest.raises(Stop):
         run_trial(not_resumable, None, job(3), tmp_path, report=stop_at(3))
-    reported = []
-    run_trial(not_resumable, None, job(3), tmp_path, report=reported.append)
-    assert [row["epoch"] for row in reported] == [1, 2, 3]
+    reports = []
+    run_trial(not_resumable, None, job(3), tmp_path, report=reports.append)
+    assert [row["epoch"] for row in reports] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])

@@ -66,16 +66,16 @@ def test_the_order_of_the_options_does_not_matter():
 )
 def test_a_grid_tries_these(option, value, values):
     (hyperparameter,) = space(**{option: value}).space
-    tried = list(hyperparameter.values)
-    assert sorted(tried) == sorted(values)
+    tried_values = list(hyperparameter.values)
+    assert sorted(tried_values) == sorted(values)
     assert hyperparameter.default == values[0]
-    assert {type(element) for element in tried} == {type(element) for element in values}
+    assert {type(element) for element in tried_values} == {type(element) for element in values}
 
 
 def test_a_grid_tries_the_low_end_and_ten_values_of_a_range_without_steps():
     (rate,) = space(learning_rate=Range(1e-4, 1e-2, log=True)).space
-    tried = {rate.default, *rate.values}
-    assert sorted(tried) == pytest.approx([1e-4, *(1e-4 * 100 ** (step / 100) for step in range(5, 100, 10))])
+    tried_values = {rate.default, *rate.values}
+    assert sorted(tried_values) == pytest.approx([1e-4, *(1e-4 * 100 ** (step / 100) for step in range(5, 100, 10))])
     (size,) = space(hidden_size=Range(32, 128, log=True)).space
     assert sorted({size.default, *size.values}) == [32, 34, 39, 45, 52, 59, 68, 79, 91, 104, 120]
 

@@ -29,7 +29,7 @@ def swept(tmp_path_factory):
 
 
 def test_a_sweep_leaves_what_people_want(swept):
-    sweep, printed = swept
+    sweep, output = swept
     assert [trial.status for trial in sweep.trials] == ["completed", "completed"]
     assert sweep.best.score == max(trial.score for trial in sweep.trials)
     assert {entry.name for entry in sweep.directory.iterdir()} == {
@@ -42,9 +42,9 @@ def test_a_sweep_leaves_what_people_want(swept):
     table = (sweep.directory / "results.csv").read_text().splitlines()
     assert table[0].startswith("trial,status,num_layers,hidden_size,parameters,")
     assert len(table) == 3
-    assert f"sweep directory: {sweep.directory}" in printed
-    assert "tiny: 2 classes, 192 train, 48 validation" in printed
-    assert "hidden_size: 8, 4" in printed
+    assert f"sweep directory: {sweep.directory}" in output
+    assert "tiny: 2 classes, 192 train, 48 validation" in output
+    assert "hidden_size: 8, 4" in output
 
 
 def test_the_best_trial_trained_again_is_what_it_was(swept):
@@ -73,10 +73,10 @@ def test_its_run_can_be_exported(swept, tmp_path, monkeypatch):
 
 def test_a_sweep_is_opened_as_it_was(swept):
     sweep, _ = swept
-    opened = open_sweep(sweep.directory)
-    assert (opened.best, opened.trials, opened.objective, opened.direction) == (
+    opened_sweep = open_sweep(sweep.directory)
+    assert (opened_sweep.best, opened_sweep.trials, opened_sweep.objective, opened_sweep.direction) == (
         sweep.best, sweep.trials, "val_accuracy", "max"
     )  # fmt: skip
-    assert opened.run.metrics == sweep.run.metrics
+    assert opened_sweep.run.metrics == sweep.run.metrics
     with pytest.raises(UsageError, match="no sweep in"):
         open_sweep(sweep.directory / "trials")

@@ -40,15 +40,15 @@ def screen(records, epochs=(), width=100, height=40, total=4):
 
 
 def test_elsewhere_than_on_a_terminal_a_line_at_each_start_and_end(clock):
-    done = completed(0, 0.9055, VALUES, seconds=31.2)
+    completed_trial = completed(0, 0.9055, VALUES, seconds=31.2)
     assert lines(
         [],
         [running(0, VALUES)],
-        [done],
-        [done, running(1, VALUES), running(2, {})],
-        [done, replace(running(1, VALUES), attempts=2, result=DIED_BEFORE), running(2, {})],
-        [done, failed(1, VALUES, error="the [red]loss[/red]\nis nan"), running(2, {})],
-        [done, failed(1, VALUES), completed(2, 0.8, {}, seconds=31.2)],
+        [completed_trial],
+        [completed_trial, running(1, VALUES), running(2, {})],
+        [completed_trial, replace(running(1, VALUES), attempts=2, result=DIED_BEFORE), running(2, {})],
+        [completed_trial, failed(1, VALUES, error="the [red]loss[/red]\nis nan"), running(2, {})],
+        [completed_trial, failed(1, VALUES), completed(2, 0.8, {}, seconds=31.2)],
     ) == [
         "trial 0000 started: lstm 2x64",
         "trial 0000 completed: val_accuracy 0.9055 (best 0.9055, trial 0000), lstm 2x64, 31.2 s, 1/4 done, "

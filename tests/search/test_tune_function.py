@@ -70,33 +70,33 @@ def no_processes(monkeypatch):
 def test_a_whole_sweep_trains_nothing_again_and_more_trials_are_added(tmp_path, no_processes):
     sweep, _ = run_search(tmp_path / "s", max_trials=2)
     journal = (tmp_path / "s" / layout.JOURNAL).read_bytes()
-    repeated, _ = run_search(tmp_path / "s", max_trials=2)
-    assert repeated.trials == sweep.trials
+    repeated_sweep, _ = run_search(tmp_path / "s", max_trials=2)
+    assert repeated_sweep.trials == sweep.trials
     assert (tmp_path / "s" / layout.JOURNAL).read_bytes() == journal
-    longer, _ = run_search(tmp_path / "s", max_trials=3, workers=2)
-    assert longer.trials[:2] == sweep.trials
-    assert len(longer.trials) == 3
+    longer_sweep, _ = run_search(tmp_path / "s", max_trials=3, workers=2)
+    assert longer_sweep.trials[:2] == sweep.trials
+    assert len(longer_sweep.trials) == 3
     assert (tmp_path / "s" / layout.JOURNAL).read_bytes().startswith(journal)
     assert [len(executor.started) for executor in no_processes] == [2, 0, 1]
 
 
 def test_a_sweep_of_version_0_1_0_opens_and_is_resumed(tmp_path, no_processes):
     shutil.copytree(SWEEP_0_1_0, tmp_path / "s")
-    opened = open_sweep(tmp_path / "s")
-    assert [dict(trial.job.values) for trial in opened.trials] == [
+    opened_sweep = open_sweep(tmp_path / "s")
+    assert [dict(trial.job.values) for trial in opened_sweep.trials] == [
         {"num_layers": 1, "hidden_size": 4},
         {"num_layers": 1, "hidden_size": 8},
     ]
-    assert (opened.best.job.trial_id, opened.best.score, opened.best.best_epoch) == ("0000", 1.0, 2)
-    assert opened.best.metrics["val_loss"] == 0.3400881684360004
-    resumed, _ = run_search(tmp_path / "s", max_trials=3)
-    assert resumed.trials[:2] == opened.trials
+    assert (opened_sweep.best.job.trial_id, opened_sweep.best.score, opened_sweep.best.best_epoch) == ("0000", 1.0, 2)
+    assert opened_sweep.best.metrics["val_loss"] == 0.3400881684360004
+    resumed_sweep, _ = run_search(tmp_path / "s", max_trials=3)
+    assert resumed_sweep.trials[:2] == opened_sweep.trials
     assert [job.trial_id for job in no_processes[0].started] == ["0002"]
 
 
 def test_a_space_that_is_searched_through_says_so(tmp_path, no_processes):
-    _, printed = run_search(tmp_path / "s", max_trials=9)
-    assert "random found no other trials than these 4" in printed
+    _, output = run_search(tmp_path / "s", max_trials=9)
+    assert "random found no other trials than these 4" in output
 
 
 def test_a_search_takes_what_it_is_told(tmp_path, no_processes, monkeypatch):

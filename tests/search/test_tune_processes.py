@@ -50,8 +50,8 @@ assert len(sweep.trials[0].result.history) == 2 and sweep.direction == "min"
 def test_a_script_of_one_s_own(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    ran = subprocess.run([sys.executable, script, tmp_path / "s"], capture_output=True, text=True, timeout=PATIENCE)
-    assert ran.returncode == 0, ran.stderr
+    process = subprocess.run([sys.executable, script, tmp_path / "s"], capture_output=True, text=True, timeout=PATIENCE)
+    assert process.returncode == 0, process.stderr
     assert "Traceback" in (tmp_path / "s" / "trials" / "0001" / "error.txt").read_text()
 
 
@@ -101,9 +101,9 @@ def test_a_sweep_that_is_ended_leaves_no_process_and_can_be_gone_on_with(tune_co
             time.sleep(0.1)
         assert len(family()) >= 3  # the driver, the slot, the trial
         driver.send_signal(number)
-        _, printed = driver.communicate(timeout=60)
+        _, output = driver.communicate(timeout=60)
         assert driver.returncode == status
-        assert "Traceback" not in printed
+        assert "Traceback" not in output
         wait_until(lambda: not family(), f"all processes ended after {number}", 10)
         assert len(read_journal(tmp_path / "s" / layout.JOURNAL)) == 1
 

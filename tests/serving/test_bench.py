@@ -97,10 +97,10 @@ def test_rest_figures_are_those_of_a_server_of_known_delay():
 
 def test_grpc_figures_are_those_of_a_server_of_known_delay():
     predict_pb2 = pytest.importorskip("tensorflow_serving.apis.predict_pb2")
-    received = []
+    requests = []
 
     def answer(request, context):
-        received.append((request, dict(context.invocation_metadata()).get("authorization")))
+        requests.append((request, dict(context.invocation_metadata()).get("authorization")))
         time.sleep(KNOWN_DELAY)
         return b""
 
@@ -111,24 +111,24 @@ def test_grpc_figures_are_those_of_a_server_of_known_delay():
     assert result.p50_ms >= 200
     assert result.failed == 0
     assert set(result.statuses) == {"OK"}
-    request = predict_pb2.PredictRequest.FromString(received[0][0])
+    request = predict_pb2.PredictRequest.FromString(requests[0][0])
     assert request.model_spec.name == "m"
     assert list(request.inputs["text"].string_val) == [b"a", "é".encode(), b"a"]
-    assert {authorization for _, authorization in received} == {"Bearer secret"}
+    assert {authorization for _, authorization in requests} == {"Bearer secret"}
 
 
 def test_what_is_sent_over_rest():
-    received = []
+    requests = []
 
     def answer(path, body, headers):
-        received.append((path, body, headers["Authorization"]))
+        requests.append((path, body, headers["Authorization"]))
         return slow()
 
     with rest_server(answer) as url:
         measure(url + "/v1/models/a%20b", model=None, texts=["a", "é", "c"], texts_per_request=2, token="secret")
-    assert {path for path, _, _ in received} == {"/v1/models/a%20b:predict"}
-    assert {authorization for _, _, authorization in received} == {"Bearer secret"}
-    texts_received = {tuple(json.loads(body)["instances"]) for _, body, _ in received}
+    assert {path for path, _, _ in requests} == {"/v1/models/a%20b:predict"}
+    assert {authorization for _, _, authorization in requests} == {"Bearer secret"}
+    texts_received = {tuple(json.loads(body)["instances"]) for _, body, _ in requests}
     assert texts_received == {("a", "é"), ("c", "a")}
 
 
@@ -245,10 +245,10 @@ def command_line(monkeypatch, *arguments):
 def test_the_command_prints_a_table_and_its_status_tells_of_failures(status, code, tmp_path, monkeypatch, capsys):
     (tmp_path / "texts").write_text("not good\n\nbut cheap\n")
     (tmp_path / "token").write_text("secret\n")
-    received = []
+    requests = []
 
     def answer(path, body, headers):
-        received.append((json.loads(body)["instances"], headers["Authorization"]))
+        requests.append((json.loads(body)["instances"], headers["Authorization"]))
         return slow() and status
 
     with rest_server(answer) as url:
@@ -257,8 +257,8 @@ def test_the_command_prints_a_table_and_its_status_tells_of_failures(status, cod
     output = capsys.readouterr().out
     assert "p99 ms" in output
     assert f"({status}: " in output
-    assert received[0] == (["not good"], "Bearer secret")  # alone; the next come from two clients at once
-    assert sorted(received[1:3]) == [(["but cheap"], "Bearer secret"), (["not good"], "Bearer secret")]
+    assert requests[0] == (["not good"], "Bearer secret")  # alone; the next come from two clients at once
+    assert sorted(requests[1:3]) == [(["but cheap"], "Bearer secret"), (["not good"], "Bearer secret")]
 
 
 @pytest.mark.parametrize(

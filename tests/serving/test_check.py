@@ -128,12 +128,12 @@ def test_the_longest_text_is_asked_alone_too(version, monkeypatch):
         json.loads((version / "assets.extra" / file).read_text()) for file in ("model_card.json", "check.json")
     )
     longest = max(rows, key=lambda row: len(row["token_ids"]))
-    *_, alone = contract.calls(card, rows)
-    assert (alone.rows, alone.inputs["text"].tolist()) == ([longest["text"]], [longest["text"]])
-    np.testing.assert_allclose(alone.outputs["probabilities"], [longest["probabilities"]], atol=1e-7)
+    *_, single_call = contract.calls(card, rows)
+    assert (single_call.rows, single_call.inputs["text"].tolist()) == ([longest["text"]], [longest["text"]])
+    np.testing.assert_allclose(single_call.outputs["probabilities"], [longest["probabilities"]], atol=1e-7)
     assert len(rows) > 1
-    assert alone.tolerance == 1e-3
-    off = dataclasses.replace(alone, outputs={"probabilities": alone.outputs["probabilities"] + 0.01})
+    assert single_call.tolerance == 1e-3
+    off = dataclasses.replace(single_call, outputs={"probabilities": single_call.outputs["probabilities"] + 0.01})
     monkeypatch.setattr(contract, "calls", lambda card, answers: [off])
     with pytest.raises(ExportError, match="probabilities, asked alone, of "):
         check_version(version)

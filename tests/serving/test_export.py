@@ -85,8 +85,8 @@ def test_a_model_that_reads_padding_is_told(name, independent):
     vectorizer = adapt_vectorizer(["a b c"])
     model = create_model(name, num_classes=2, vectorizer=vectorizer)
     assert rows_independent(model, answers(model, FACTS, ["a", "b c " * 9])) is independent
-    together, alone = model(tf.constant(["a", "b c " * 9])), model(tf.constant(["a"]))
-    assert bool(np.abs(together[0] - alone[0]).max() < 1e-6) is independent
+    batch_logits, single_logits = model(tf.constant(["a", "b c " * 9])), model(tf.constant(["a"]))
+    assert bool(np.abs(batch_logits[0] - single_logits[0]).max() < 1e-6) is independent
 
 
 @pytest.mark.filterwarnings("ignore:Layer .conv1d.")
@@ -162,8 +162,8 @@ def test_versions_count_up_and_are_never_overwritten(run, tmp_path, publish_only
     for version in (0, "3", 2.5):
         with pytest.raises(UsageError, match=f"version takes a whole number of at least 1, got {version!r}"):
             export(run, tmp_path / "m", version=version)
-    written = (tmp_path / "m" / "7" / "saved_model.pb").read_text()
-    assert re.fullmatch(rf"\.7\.{re.escape(HOST)}\.{os.getpid()}\.[0-9a-f]{{8}}\.tmp of m", written)
+    graph_text = (tmp_path / "m" / "7" / "saved_model.pb").read_text()
+    assert re.fullmatch(rf"\.7\.{re.escape(HOST)}\.{os.getpid()}\.[0-9a-f]{{8}}\.tmp of m", graph_text)
 
 
 def test_of_two_exports_of_one_version_the_later_takes_the_next_free_one(run, tmp_path, publish_only, monkeypatch):
@@ -207,22 +207,24 @@ def test_the_layers_of_an_export_do_not_take_cudnn_even_with_a_gpu(run, tmp_path
 
 
 def test_debris_of_dead_exports_goes_and_a_live_one_keeps_its_folder(run, tmp_path, publish_only, monkeypatch):
-    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
-    debris = [f".1.{HOST}.{pid}.0a.tmp" for pid in (int(dead.stdout), os.getpid(), 10**30)]
+    dead_process = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True
+    )
+    debris = [f".1.{HOST}.{pid}.0a.tmp" for pid in (int(dead_process.stdout), os.getpid(), 10**30)]
     old = ".1.another-host.1.0a.tmp"
     monkeypatch.setattr(export_module, "_active_folders", {f".2.{HOST}.{os.getpid()}.0b.tmp"})  # another thread's
-    live = {
+    live_folders = {
         f".1.{HOST}.{os.getppid()}.0a.tmp",
         ".1.another-host.99.0a.tmp",
         ".thumbnails",
         *export_module._active_folders,
     }
-    for name in [*debris, old, *live]:
+    for name in [*debris, old, *live_folders]:
         (tmp_path / "m" / name).mkdir(parents=True)
         (tmp_path / "m" / name / "saved_model.pb").write_text("half")
     os.utime(tmp_path / "m" / old, (time.time() - 100_000,) * 2)
     export(run, tmp_path / "m")
-    assert sorted(entry.name for entry in (tmp_path / "m").iterdir()) == sorted(["1", *live])
+    assert sorted(entry.name for entry in (tmp_path / "m").iterdir()) == sorted(["1", *live_folders])
 
 
 def test_places_that_take_no_model_are_refused(run, tmp_path):
@@ -244,12 +246,15 @@ def test_a_killed_export_leaves_no_version_that_is_broken(run, tmp_path, publish
             time.sleep(0.01)
         time.sleep(np.random.default_rng().uniform(0, 3))
         exporter.send_signal(signal.SIGKILL)
-    visible = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
-    assert [entry.name for entry in visible] in ([], ["1"])
-    for version in visible:
+    visible_entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    assert [entry.name for entry in visible_entries] in ([], ["1"])
+    for version in visible_entries:
         check_version(version)
-    published = export(run, folder)
-    assert {entry.name for entry in folder.iterdir()} == {published.name, *(entry.name for entry in visible)}
+    version_folder = export(run, folder)
+    assert {entry.name for entry in folder.iterdir()} == {
+        version_folder.name,
+        *(entry.name for entry in visible_entries),
+    }
 
 
 def test_what_is_no_run_is_named(tmp_path):

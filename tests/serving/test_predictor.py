@@ -108,14 +108,14 @@ def test_a_batch_shared_out_among_cores_keeps_its_order(saved_model, monkeypatch
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
     predictor = load_predictor(saved_model)
     texts = [" ".join(["good film", "bad"][: 1 + row % 2] * (1 + row % 7)) for row in range(101)]
-    one_by_one = np.concatenate([predictor.probabilities([text]) for text in texts])
-    np.testing.assert_allclose(predictor.probabilities(texts), one_by_one, atol=1e-6)
-    assert np.ptp(one_by_one[:, 0]) > 1e-3
+    single_results = np.concatenate([predictor.probabilities([text]) for text in texts])
+    np.testing.assert_allclose(predictor.probabilities(texts), single_results, atol=1e-6)
+    assert np.ptp(single_results[:, 0]) > 1e-3
 
 
 def test_callers_do_not_get_in_each_others_way(saved_model):
     predictor = load_predictor(saved_model)
-    one_by_one = [predictor.probabilities([text]) for text in TEXTS]
+    single_results = [predictor.probabilities([text]) for text in TEXTS]
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda text: predictor.probabilities([text]), TEXTS * 50))
-    np.testing.assert_allclose(together, one_by_one * 50, atol=1e-6)
+        thread_results = list(pool.map(lambda text: predictor.probabilities([text]), TEXTS * 50))
+    np.testing.assert_allclose(thread_results, single_results * 50, atol=1e-6)

@@ -44,13 +44,13 @@ def write_echo_model(folder: Path, version: int, rows_independent: bool = True) 
     def total(x):
         return {"total": tf.reduce_sum(x)}
 
-    written = folder / str(version)
+    version_folder = folder / str(version)
     signatures = {"serving_default": serving_default, "numbers": numbers, "total": total}
-    tf.saved_model.save(module, str(written), signatures=signatures)
-    card = written / "assets.extra" / "model_card.json"
+    tf.saved_model.save(module, str(version_folder), signatures=signatures)
+    card = version_folder / "assets.extra" / "model_card.json"
     card.parent.mkdir()
     card.write_text(json.dumps({"rows_independent": rows_independent}))
-    return written
+    return version_folder
 
 
 def _heed(text: tf.Tensor) -> tf.Tensor:
@@ -63,8 +63,8 @@ def _heed(text: tf.Tensor) -> tf.Tensor:
     )
 
     def missing(turn):
-        nothing = tf.strings.substr(tf.strings.as_string(turn), 0, 0)  # so that every turn looks anew
-        return tf.equal(tf.size(tf.io.matching_files(file + nothing)), 0)
+        empty_string = tf.strings.substr(tf.strings.as_string(turn), 0, 0)  # so that every turn looks anew
+        return tf.equal(tf.size(tf.io.matching_files(file + empty_string)), 0)
 
     turns = tf.while_loop(missing, lambda turn: (turn + 1,), (tf.constant(0),))[0]
     crash = tf.equal(text, CRASH)

@@ -96,10 +96,10 @@ def test_predictions_have_tokens_tags_and_spans(run):
 
 def test_a_sentence_has_the_same_answer_in_every_batch(run):
     predictor = load_predictor(run.directory)
-    alone = predictor.predict([REQUEST])[0]
+    single_prediction = predictor.predict([REQUEST])[0]
     among = predictor.predict(["hi", REQUEST, "", "a " * 60 + REQUEST])[1]
-    assert (alone.tokens, alone.tags) == (among.tokens, among.tags)
-    np.testing.assert_allclose(alone.confidence, among.confidence, atol=1e-4)
+    assert (single_prediction.tokens, single_prediction.tags) == (among.tokens, among.tags)
+    np.testing.assert_allclose(single_prediction.confidence, among.confidence, atol=1e-4)
 
 
 def test_an_export_answers_as_the_run_does(run, tmp_path):
@@ -108,8 +108,8 @@ def test_an_export_answers_as_the_run_does(run, tmp_path):
     expected, actual = (load_predictor(path).predict([REQUEST, "hello"]) for path in (run.directory, version))
     assert [answer.tags for answer in actual] == [answer.tags for answer in expected]
     np.testing.assert_allclose(actual[0].confidence, expected[0].confidence, atol=1e-5)
-    loaded = tf.saved_model.load(str(version))
-    outputs = loaded.signatures["tokens"](tokens=tf.constant([REQUEST.split(), ["hello", *[""] * 9]]))
+    loaded_model = tf.saved_model.load(str(version))
+    outputs = loaded_model.signatures["tokens"](tokens=tf.constant([REQUEST.split(), ["hello", *[""] * 9]]))
     assert [tag.decode() for tag in outputs["tags"][0].numpy()] == expected[0].tags
     assert outputs["tags"][1].numpy().tolist()[1:] == [b""] * 9
     card = json.loads((version / "assets.extra" / "model_card.json").read_text())
@@ -124,10 +124,10 @@ def test_a_fresh_process_loads_and_exports_the_run(run, tmp_path):
         "print(sorted(keras_rnn.load_text_model(sys.argv[1] + '/model.keras').output))\n"
         "sys.argv[1:] = ['export', sys.argv[1], '--to', sys.argv[2]]; main.main()\n"
     )
-    shown = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", script, run.directory, tmp_path / "m"], capture_output=True, text=True, cwd=ROOT
     )
-    assert shown.stdout.splitlines() == ["['marginals', 'tags']", str(tmp_path / "m" / "1")], shown.stderr[-2000:]
+    assert process.stdout.splitlines() == ["['marginals', 'tags']", str(tmp_path / "m" / "1")], process.stderr[-2000:]
 
 
 def test_a_keras_file_needs_its_run_directory(run, tmp_path):
@@ -247,14 +247,14 @@ def test_other_taggers_predict_and_their_exports_take_many_sentences(model, tmp_
     ],
 )
 def test_rows_of_ones_own_that_could_be_read_wrong_are_refused(run, tokens, tags, message, tmp_path):
-    whole = Split(tokens=[["x", "y"]], tags=[["B-x", "O"]])
-    own = Dataset("own", (), Split(tokens=tokens, tags=tags), whole, whole)
-    for use in (
-        lambda: train(own, out=tmp_path / "run", console=Console(quiet=True), **SMALL),
-        lambda: evaluate(run, dataset=own),
+    valid_split = Split(tokens=[["x", "y"]], tags=[["B-x", "O"]])
+    own_dataset = Dataset("own", (), Split(tokens=tokens, tags=tags), valid_split, valid_split)
+    for call in (
+        lambda: train(own_dataset, out=tmp_path / "run", console=Console(quiet=True), **SMALL),
+        lambda: evaluate(run, dataset=own_dataset),
     ):
         with pytest.raises(UsageError, match=message):
-            use()
+            call()
 
 
 def test_rows_of_another_task_are_refused(run):

@@ -24,9 +24,11 @@ def test_whole_texts_are_counted_and_the_first_tokens_numbered_as_they_are_met(b
     counts = TokenCounts(tf.strings.split)
     blocks = list(counts.numbered(TEXTS, max_length))
     tokens = [text.split() for text in TEXTS]
-    expected = Counter(token for of_text in tokens for token in of_text)
+    expected = Counter(token for text_tokens in tokens for token in text_tokens)
     assert {token.decode(): count for token, count in zip(counts.tokens, counts.counts, strict=True)} == expected
-    rows = [block.ids[slice(*ends)] for block in blocks for ends in zip(block.offsets, block.offsets[1:], strict=False)]
+    rows = [
+        block.ids[slice(*bounds)] for block in blocks for bounds in zip(block.offsets, block.offsets[1:], strict=False)
+    ]
     assert [[counts.tokens[number].decode() for number in row] for row in rows] == [row[:max_length] for row in tokens]
     assert all(block.ids.dtype == np.int32 and block.offsets.dtype == np.int64 for block in blocks)
 
@@ -36,13 +38,13 @@ def test_whole_texts_are_counted_and_the_first_tokens_numbered_as_they_are_met(b
 def test_the_files_are_those_of_texts_encoded_once_the_vocabulary_is_known(
     batches, tokens, vocabulary_size, tmp_path, monkeypatch
 ):
-    further = ["zebu", "a", "�"]
-    vectorizer = adapt_vectorizer(TEXTS, tokens=tokens, vocabulary_size=vocabulary_size, further_tokens=further)
+    further_tokens = ["zebu", "a", "�"]
+    vectorizer = adapt_vectorizer(TEXTS, tokens=tokens, vocabulary_size=vocabulary_size, further_tokens=further_tokens)
     save(encode(vectorizer, TEXTS, 3), tmp_path, "twice")
     monkeypatch.setattr(encoded, "RENUMBERED_IDS", 5)
     counts = token_counts(tokens)
     save(counts.numbered(TEXTS, 3), tmp_path, "once")
-    vocabulary = most_frequent(counts, vocabulary_size, further)
+    vocabulary = most_frequent(counts, vocabulary_size, further_tokens)
     renumber(tmp_path, "once", counts.ids(vocabulary, unknown=1))
     assert vocabulary == [str(token) for token in vectorizer.get_vocabulary(include_special_tokens=False)]
     for file in ("ids.npy", "offsets.npy"):
@@ -63,16 +65,16 @@ def test_no_texts_at_all(tmp_path):
 
 
 def test_few_batches_stand_in_memory():
-    read = []
+    read_texts = []
 
     def texts():
         for row in range(1000):
-            read.append(row)
+            read_texts.append(row)
             yield "x" * counted.BATCH_CHARACTERS
 
     blocks = TokenCounts(tf.strings.split).numbered(texts())
     next(blocks)
-    assert len(read) < 50
+    assert len(read_texts) < 50
     blocks.close()
 
 

@@ -21,9 +21,9 @@ def test_rows_are_kept_flat_and_padded_on_demand():
     texts = EncodedTexts(np.array([5, 6, 7, 8, 9, 4], np.int32), np.array([0, 3, 4, 6]))
     assert len(texts) == 3
     assert texts.lengths.tolist() == [3, 1, 2]
-    padded = texts.padded(np.array([2, 0]))
-    assert padded.dtype == np.int32
-    assert padded.tolist() == [[9, 4, 0], [5, 6, 7]]
+    batch = texts.padded(np.array([2, 0]))
+    assert batch.dtype == np.int32
+    assert batch.tolist() == [[9, 4, 0], [5, 6, 7]]
 
 
 @pytest.mark.parametrize("budget", [1, 8, 2**18])
@@ -35,9 +35,9 @@ def test_encoding_is_what_the_vectorizer_says_however_it_is_batched(budget, bloc
     vectorizer = adapt_vectorizer(["a b c d e"])
     rows = ["a", "a b zebra", "", "e d c b a", "c"]
     texts = encoded_texts(vectorizer, rows, max_length=4)
-    whole = np.asarray(vectorizer(rows))[:, :4]
+    expected_ids = np.asarray(vectorizer(rows))[:, :4]
     assert texts.ids.dtype == np.int32
-    np.testing.assert_array_equal(texts.padded(np.arange(5)), whole)
+    np.testing.assert_array_equal(texts.padded(np.arange(5)), expected_ids)
     assert texts.lengths.tolist() == [1, 3, 1, 4, 1]
 
 
@@ -77,12 +77,12 @@ def test_results_come_back_in_the_order_of_the_texts():
 
 
 def test_saved_and_opened_memory_mapped(tmp_path):
-    first = EncodedTexts(np.array([5, 6, 7], np.int32), np.array([0, 1, 3]))
-    save([first, EncodedTexts(np.array([8], np.int32), np.array([0, 0, 1]))], tmp_path, "train")
-    opened = EncodedTexts.open(tmp_path, "train")
-    assert isinstance(opened.ids, np.memmap)
-    assert not opened.ids.flags.writeable
-    assert opened.padded(np.arange(4)).tolist() == [[5, 0], [6, 7], [0, 0], [8, 0]]
+    first_block = EncodedTexts(np.array([5, 6, 7], np.int32), np.array([0, 1, 3]))
+    save([first_block, EncodedTexts(np.array([8], np.int32), np.array([0, 0, 1]))], tmp_path, "train")
+    opened_texts = EncodedTexts.open(tmp_path, "train")
+    assert isinstance(opened_texts.ids, np.memmap)
+    assert not opened_texts.ids.flags.writeable
+    assert opened_texts.padded(np.arange(4)).tolist() == [[5, 0], [6, 7], [0, 0], [8, 0]]
 
 
 @pytest.mark.parametrize("lengths", [[], [0], [3], [10_000, 0, 70_000]])

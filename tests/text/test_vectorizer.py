@@ -72,9 +72,9 @@ def test_saved_in_a_model_it_gives_the_same_ids(tokens, tmp_path):
     texts = keras.Input((), dtype="string")
     model = keras.Model(texts, vectorizer(texts))
     model.save(tmp_path / "ids.keras")
-    loaded = keras.saving.load_model(tmp_path / "ids.keras", safe_mode=True)
+    loaded_model = keras.saving.load_model(tmp_path / "ids.keras", safe_mode=True)
     batch = tf.constant(["good café!", "", "zzz but"])
-    np.testing.assert_array_equal(loaded(batch), model(batch))
+    np.testing.assert_array_equal(loaded_model(batch), model(batch))
 
 
 def test_rebuilt_from_its_vocabulary_it_gives_the_same_ids():

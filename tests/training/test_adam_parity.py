@@ -200,12 +200,12 @@ def test_one_variable_of_rows_and_dense_gradients_that_is_frozen_meanwhile(order
     def found(kind):
         w, other, optimizer = variable((ROWS, FEATURES)), variable((2,)), kind(0.1, beta_1=0.0, beta_2=0.9)
         optimizer.build([w, other])
-        both = each_way(lambda gradient: optimizer.apply([gradient, tf.ones(2)], [w, other]), kind)
-        without = each_way(lambda: optimizer.apply([tf.ones(2)], [other]), kind)
+        apply_both = each_way(lambda gradient: optimizer.apply([gradient, tf.ones(2)], [w, other]), kind)
+        apply_one = each_way(lambda: optimizer.apply([tf.ones(2)], [other]), kind)
         for n, step in enumerate(order):
             gradient = slices(BATCHES[n % 5], n)
-            both(gradient if step == "r" and kind is LazyAdam else dense(gradient))
-            without()
+            apply_both(gradient if step == "r" and kind is LazyAdam else dense(gradient))
+            apply_one()
         return [w.numpy(), other.numpy()]
 
     for ours, theirs in zip(found(LazyAdam), found(Adam), strict=True):
@@ -314,12 +314,12 @@ def test_a_subclass_makes_its_own_step(each_way):
 
 
 def test_rows_of_a_matrix_that_are_unique_are_not_numbers_that_are():
-    known = []
+    expected_rows = []
 
     @tf.function
     def gradient(pairs):
-        matrix = tf.Variable(tf.ones((ROWS, FEATURES)), trainable=True) if not known else known[0]
-        known.append(matrix)
+        matrix = tf.Variable(tf.ones((ROWS, FEATURES)), trainable=True) if not expected_rows else expected_rows[0]
+        expected_rows.append(matrix)
         with tf.GradientTape() as tape:
             rows, _ = tf.raw_ops.UniqueV2(x=pairs, axis=[0])
             loss = tf.reduce_sum(tf.gather(matrix, rows))
@@ -337,21 +337,21 @@ def test_config_and_state_make_the_optimizer_again(name, tmp_path):
     optimizer = LazyAdam(**arguments)
     config = optimizer.get_config()
     assert set(config) == set(Adam().get_config())
-    again = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
-    assert type(again) is LazyAdam
-    assert again.get_config() == config
+    restored = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
+    assert type(restored) is LazyAdam
+    assert restored.get_config() == config
 
     w, copy, theirs = (variable((ROWS, FEATURES)) for _ in range(3))
     adam = Adam(**arguments)
-    for of, to in ((optimizer, w), (again, copy), (adam, theirs)):
+    for of, to in ((optimizer, w), (restored, copy), (adam, theirs)):
         of.build([to])
     for n, rows in enumerate(BATCHES[:3]):
         optimizer.apply([slices(rows, n)])
         adam.apply([dense(slices(rows, n))])
     path = tf.train.Checkpoint(optimizer=optimizer, w=w.value).save(str(tmp_path / "state"))
-    tf.train.Checkpoint(optimizer=again, w=copy.value).restore(path)
+    tf.train.Checkpoint(optimizer=restored, w=copy.value).restore(path)
     for n, rows in enumerate(BATCHES):
-        again.apply([dense(slices(rows, n)) if n < 2 else slices(rows, n)])
+        restored.apply([dense(slices(rows, n)) if n < 2 else slices(rows, n)])
         adam.apply([dense(slices(rows, n))])
     np.testing.assert_allclose(copy.numpy(), theirs.numpy(), atol=2e-6)
 

@@ -41,8 +41,8 @@ def test_an_epoch_is_a_function_of_seed_and_number(lengths):
 
 def test_rows_of_like_length_share_a_batch(lengths):
     batches = epoch_batches(lengths, 16, seed=0, epoch=0)
-    padded = sum(lengths[rows].max() * len(rows) for rows in batches)
-    assert padded < 1.05 * lengths.sum()
+    padded_tokens = sum(lengths[rows].max() * len(rows) for rows in batches)
+    assert padded_tokens < 1.05 * lengths.sum()
 
 
 def test_batches_do_not_come_sorted_by_length(lengths):
@@ -104,7 +104,7 @@ def split_of(lengths) -> LabelledSplit:
 def test_an_epoch_ends_after_its_steps_and_holds_the_rows_it_says(options):
     split = split_of([3, 1, 4, 1, 5, 9, 2, 6, 5])
     batches = EpochBatches(split, TrainingOptions(seed=3, **options))
-    seen = []
+    seen_batches = []
     for epoch in (0, 1, 0):
         batches.on_epoch_begin(epoch)
         made = [(ids.numpy(), labels.numpy()) for ids, labels in batches.dataset]
@@ -112,8 +112,8 @@ def test_an_epoch_ends_after_its_steps_and_holds_the_rows_it_says(options):
         for (ids, labels), rows in zip(made, batches.batches(), strict=True):
             np.testing.assert_array_equal(labels, rows)
             np.testing.assert_array_equal(ids, split.texts.padded(rows))
-        seen.append([labels.tolist() for _, labels in made])
-    assert seen[0] == seen[2] != seen[1]
+        seen_batches.append([labels.tolist() for _, labels in made])
+    assert seen_batches[0] == seen_batches[2] != seen_batches[1]
 
 
 def test_validation_batches_hold_every_row_once():
@@ -127,8 +127,8 @@ def test_validation_batches_hold_every_row_once():
 def test_memory_mapped_texts_give_the_same_batches(tmp_path):
     split = split_of([3, 1, 4, 1, 5])
     save([split.texts], tmp_path, "train")
-    mapped = EncodedTexts.open(tmp_path, "train")
-    for texts in (split.texts, mapped):
+    mapped_texts = EncodedTexts.open(tmp_path, "train")
+    for texts in (split.texts, mapped_texts):
         made = [ids.numpy().tolist() for ids, _ in validation_batches(labelled(texts, split.labels), 2)]
         assert made == [[[4], [9]], [[1, 2, 3, 0], [5, 6, 7, 8]], [[10, 11, 12, 13, 14]]]
 

@@ -31,9 +31,9 @@ def test_without_a_gpu_that_is_the_reason():
 def test_every_lstm_and_gru_of_the_zoo_takes_cudnn(name, visible_gpu):
     if name.startswith("test_"):
         return
-    built = create_model(name, num_classes=2, vocabulary_size=10)
-    assert cudnn_obstacles(built) == []
-    assert device_line(built) == "device: GPU (Test GPU); cuDNN: used"
+    model = create_model(name, num_classes=2, vocabulary_size=10)
+    assert cudnn_obstacles(model) == []
+    assert device_line(model) == "device: GPU (Test GPU); cuDNN: used"
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from keras_rnn.training.garbage import frozen_gc
 
 @pytest.fixture
 def nothing_frozen():
-    frozen = gc.get_freeze_count()
+    frozen_count = gc.get_freeze_count()
     gc.unfreeze()
     yield
-    if frozen:
+    if frozen_count:
         gc.freeze()
 
 
@@ -31,5 +31,5 @@ def test_objects_are_frozen_meanwhile_even_if_it_fails():
 def test_what_others_froze_stays_frozen():
     gc.freeze()
     with frozen_gc():
-        frozen = gc.get_freeze_count()
-    assert gc.get_freeze_count() == frozen > 0
+        frozen_count = gc.get_freeze_count()
+    assert gc.get_freeze_count() == frozen_count > 0

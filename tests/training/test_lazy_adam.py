@@ -78,11 +78,11 @@ def test_rows_in_use_are_those_of_adam_without_momentum_and_the_others_stay_bit_
     np.testing.assert_array_equal(weights[5], initial()[5])
 
     optimizer = LazyAdam(LEARNING_RATE)
-    before, _ = taken(optimizer, [[gradient, vector] for gradient in steps[:2]])
+    variable_before, _ = taken(optimizer, [[gradient, vector] for gradient in steps[:2]])
     velocity = optimizer._velocities[0].numpy()
     optimizer.apply([steps[2], vector])  # rows 2 and 3
-    now = [optimizer._trainable_variables[0], optimizer._velocities[0]]
-    for old, new in zip([before, velocity], now, strict=True):
+    variables_after = [optimizer._trainable_variables[0], optimizer._velocities[0]]
+    for old, new in zip([variable_before, velocity], variables_after, strict=True):
         np.testing.assert_array_equal(new.numpy()[[0, 1, 4, 5]], old[[0, 1, 4, 5]])
         assert (new.numpy()[[2, 3]] != old[[2, 3]]).all()
 
@@ -126,18 +126,18 @@ def test_the_gradients_are_clipped_as_dense_ones(monkeypatch):
 @pytest.mark.parametrize("width", [1, 15, 16, 33])
 def test_rows_of_any_width_are_summed(width):
     values = np.random.default_rng(width).random((7, width), np.float32)
-    places = np.array([2, 0, 2, 4, 4, 4, 0], np.int32)
+    indices = np.array([2, 0, 2, 4, 4, 4, 0], np.int32)
     expected = np.zeros((5, width), np.float32)
-    np.add.at(expected, places, values)
-    np.testing.assert_allclose(sum_rows(values, places, 5), expected, rtol=1e-6)
+    np.add.at(expected, indices, values)
+    np.testing.assert_allclose(sum_rows(values, indices, 5), expected, rtol=1e-6)
 
 
 def test_config_round_trip():
     optimizer = LazyAdam(keras.optimizers.schedules.CosineDecay(0.1, 7), beta_1=0.8, global_clipnorm=2.0)
-    again = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
-    assert type(again) is LazyAdam
-    assert again.get_config() == optimizer.get_config()
-    assert (again.beta_1, again.global_clipnorm, float(again.learning_rate)) == (0.8, 2.0, pytest.approx(0.1))
+    restored = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
+    assert type(restored) is LazyAdam
+    assert restored.get_config() == optimizer.get_config()
+    assert (restored.beta_1, restored.global_clipnorm, float(restored.learning_rate)) == (0.8, 2.0, pytest.approx(0.1))
 
 
 def ops_as_large_as_the_embedding(policy, optimizer) -> set[str]:
@@ -211,5 +211,5 @@ for last, expected in ((one, alone), (two, adam)):
 np.testing.assert_array_equal(one[2][0][[0, 2, 3, 7]], one[1][0][[0, 2, 3, 7]])  # not in the second batch
 assert (two[2][0][[0, 2, 3, 7]] != two[1][0][[0, 2, 3, 7]]).all()
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stderr[-3000:]
+    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    assert process.returncode == 0, process.stderr[-3000:]

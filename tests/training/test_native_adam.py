@@ -35,8 +35,8 @@ def in_float64(scale, rates):
         m, v = m + fresh_m * (g - m), v + fresh_v * (g**2 - v)
         return m, v, w - rate * m / (np.sqrt(v) + epsilon)
 
-    def rows(g, v, w, kept):
-        g, v = scale * g.astype("float64"), v * kept.reshape(-1, *[1] * (v.ndim - 1))
+    def rows(g, v, w, decay):
+        g, v = scale * g.astype("float64"), v * decay.reshape(-1, *[1] * (v.ndim - 1))
         v = v + fresh_v * (g**2 - v)
         return v, w - rate_of_rows * g / (np.sqrt(v) + epsilon)
 
@@ -49,8 +49,8 @@ def step():
     v = [np.abs(array) for array in v]
     dense = [adam.DenseVariable(*of) for of in zip(g, m, v, w, strict=True)]
     g, v, w = g[::3], v[::3], w[::3]
-    kept = [np.linspace(0.5, 1, len(array), dtype=np.float32) for array in g]
-    rows = [adam.VariableRows(*of) for of in zip(g, v, w, kept, strict=True)]
+    decay = [np.linspace(0.5, 1, len(array), dtype=np.float32) for array in g]
+    rows = [adam.VariableRows(*of) for of in zip(g, v, w, decay, strict=True)]
     norm = np.sqrt(sum(float((of.gradient.astype("float64") ** 2).sum()) for of in (*dense, *rows)))
     return dense, rows, adam.Scalars(0.1, 0.01, 0.5, 1e-3, 0.25), norm
 
@@ -58,10 +58,10 @@ def step():
 @pytest.mark.parametrize("clip", [None, 0.25, 4.0])
 def test_a_step_is_that_in_float64(clip, several_threads):
     dense, rows, rates, norm = step()
-    found = adam.adam(dense, rows, rates, None if clip is None else clip * norm)
+    actual = adam.adam(dense, rows, rates, None if clip is None else clip * norm)
     expected = in_float64(1.0 if clip is None else min(1, clip), rates)
-    for of_kind, variables, known in zip(found, (dense, rows), expected, strict=True):
-        for new, of in zip(of_kind, variables, strict=True):
+    for updates, variables, known in zip(actual, (dense, rows), expected, strict=True):
+        for new, of in zip(updates, variables, strict=True):
             for tensor, array in zip(new, known(*of), strict=True):
                 np.testing.assert_allclose(tensor, array, rtol=1e-4, atol=1e-5)
 
@@ -70,8 +70,8 @@ def test_a_step_is_that_in_float64(clip, several_threads):
 def test_one_gradient_that_is_not_finite_makes_all_weights_nan(value):
     dense, rows, rates, _ = step()
     dense[1].gradient[3] = value
-    for of_kind in adam.adam(dense, rows, rates, 1.0):
-        assert all(np.isnan(tensor).all() for new in of_kind for tensor in new)
+    for updates in adam.adam(dense, rows, rates, 1.0):
+        assert all(np.isnan(tensor).all() for new in updates for tensor in new)
 
 
 def test_gradients_that_are_all_zero_are_not_divided_by_their_norm():
@@ -98,9 +98,9 @@ def test_rows_that_an_embedding_reads_once_are_not_summed_again():
         known.extend(lazy_adam._each_once(gradient.indices) for gradient in gradients)
         return gradients
 
-    once, often = step(tf.constant([[1, 2, 2], [1, 0, 1]]))
+    unique_rows, repeated_rows = step(tf.constant([[1, 2, 2], [1, 0, 1]]))
     assert known == [True, False]
-    assert sorted(once.indices.numpy()) == [0, 1, 2]
-    assert not lazy_adam._each_once(once.indices)  # of a tensor without a graph nothing is known
-    summed = lazy_adam._summed_rows(often)
-    np.testing.assert_array_equal(tf.convert_to_tensor(summed), tf.convert_to_tensor(once))
+    assert sorted(unique_rows.indices.numpy()) == [0, 1, 2]
+    assert not lazy_adam._each_once(unique_rows.indices)  # of a tensor without a graph nothing is known
+    summed_rows = lazy_adam._summed_rows(repeated_rows)
+    np.testing.assert_array_equal(tf.convert_to_tensor(summed_rows), tf.convert_to_tensor(unique_rows))

@@ -63,8 +63,8 @@ def same_run(one: Run, other: Run) -> None:
     assert history_of(one) == history_of(other)
     assert one.metrics == other.metrics
     assert one.sample_texts == other.sample_texts
-    for left, right in zip(weights_of(one), weights_of(other), strict=True):
-        np.testing.assert_array_equal(left, right)
+    for weight, other_weight in zip(weights_of(one), weights_of(other), strict=True):
+        np.testing.assert_array_equal(weight, other_weight)
 
 
 def test_a_run_directory_holds_what_it_says(unbroken):
@@ -200,18 +200,18 @@ def test_after_the_last_epoch_the_checkpoint_is_the_history_alone(last, unbroken
 
 
 def test_machine_code_is_asked_for_before_the_model_is_traced(tmp_path, monkeypatch):
-    asked = []
-    monkeypatch.setattr(train_module, "compile_ahead", lambda of_model: asked.extend(of_model))
+    compiled_layers = []
+    monkeypatch.setattr(train_module, "compile_ahead", lambda model_layers: compiled_layers.extend(model_layers))
     monkeypatch.setattr(train_module, "_fit", lambda *args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run_tiny(tmp_path / "run", hidden_size=[3, 5], num_layers=2, bidirectional=True)
-    assert [layer.units for layer in asked] == [3, 3, 5, 5]
+    assert [layer.units for layer in compiled_layers] == [3, 3, 5, 5]
 
 
 def test_resuming_a_complete_run_changes_nothing(unbroken):
-    before = {entry: entry.stat().st_mtime_ns for entry in unbroken.directory.rglob("*")}
+    state_before = {entry: entry.stat().st_mtime_ns for entry in unbroken.directory.rglob("*")}
     run_tiny(unbroken.directory, dropout=0.2, resume=True)
-    assert {entry: entry.stat().st_mtime_ns for entry in unbroken.directory.rglob("*")} == before
+    assert {entry: entry.stat().st_mtime_ns for entry in unbroken.directory.rglob("*")} == state_before
 
 
 def test_a_directory_of_another_config_is_refused(unbroken):
@@ -306,10 +306,10 @@ else:
     raise AssertionError("an odd batch_size was taken")
 print("accuracy", unbroken["test"]["accuracy"])
 """
-    shown = subprocess.run([sys.executable, "-c", script, tmp_path], capture_output=True, text=True, cwd=ROOT)
-    assert shown.returncode == 0, shown.stderr[-3000:]
+    process = subprocess.run([sys.executable, "-c", script, tmp_path], capture_output=True, text=True, cwd=ROOT)
+    assert process.returncode == 0, process.stderr[-3000:]
     assert "2 replicas" in json.loads((tmp_path / "unbroken" / "environment.json").read_text())["device"]
-    assert float(shown.stdout.split()[-1]) > 0.5
+    assert float(process.stdout.split()[-1]) > 0.5
 
 
 def test_a_dataset_of_ones_own_takes_no_loading_options(tmp_path):
@@ -384,10 +384,10 @@ def test_evaluate_on_the_raw_texts_gives_the_metrics_of_training(unbroken):
 
 def test_evaluate_on_a_file(unbroken, tmp_path):
     path = tiny.write_csv(tmp_path / "fresh.csv", tiny.split(30, 9))
-    before = (unbroken.directory / "evaluation-test.json").read_text()
+    state_before = (unbroken.directory / "evaluation-test.json").read_text()
     evaluation = evaluate(unbroken, data=path)["data-fresh"]
     assert evaluation.confusion.sum() == 30
     assert evaluation.accuracy == pytest.approx(np.trace(evaluation.confusion) / 30)
-    saved = json.loads((unbroken.directory / "evaluation-data-fresh.json").read_text())
-    assert (unbroken.directory / "evaluation-test.json").read_text() == before
-    assert saved["confusion"] == evaluation.confusion.tolist()
+    saved_evaluation = json.loads((unbroken.directory / "evaluation-data-fresh.json").read_text())
+    assert (unbroken.directory / "evaluation-test.json").read_text() == state_before
+    assert saved_evaluation["confusion"] == evaluation.confusion.tolist()

@@ -39,9 +39,9 @@ def build(hidden_size: int, **sizes) -> dict:
 
 def epoch() -> dict:
     token_ids, labels = made["rows"]
-    began = time.perf_counter()
+    start_time = time.perf_counter()
     made["model"].fit(token_ids, labels, batch_size=made["batch"], shuffle=False, verbose=0)
-    return {"tokens_per_second": np.count_nonzero(token_ids) / (time.perf_counter() - began)}
+    return {"tokens_per_second": np.count_nonzero(token_ids) / (time.perf_counter() - start_time)}
 
 
 serve({"build": build, "epoch": epoch})

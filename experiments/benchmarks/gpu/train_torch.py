@@ -32,7 +32,7 @@ def epoch() -> dict:
     embedding, lstm, logits = made["modules"]
     optimizer, batch = made["optimizer"], made["batch"]
     token_ids, labels = made["rows"]
-    began = time.perf_counter()
+    start_time = time.perf_counter()
     for first in range(0, len(token_ids), batch):
         ids = torch.from_numpy(token_ids[first : first + batch])
         lengths = (ids != 0).sum(1)  # on the CPU, where they are wanted
@@ -46,7 +46,7 @@ def epoch() -> dict:
         optimizer.step()
     if DEVICE == "cuda":
         torch.cuda.synchronize()
-    return {"tokens_per_second": np.count_nonzero(token_ids) / (time.perf_counter() - began)}
+    return {"tokens_per_second": np.count_nonzero(token_ids) / (time.perf_counter() - start_time)}
 
 
 serve({"build": build, "epoch": epoch})

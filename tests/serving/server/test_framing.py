@@ -52,10 +52,10 @@ def test_and_so_it_is_when_they_come_one_by_one(name, server):
 @pytest.mark.parametrize("size", [1, 2, 3, 4])
 @pytest.mark.parametrize("name", ["two requests", "a chunked body", "h2c", "h2c, chunked", "a trailer"])
 def test_a_request_s_end_may_come_in_two_parts(name, size, server):
-    sent = CORPUS[name].sent
-    for end in re.finditer(b"\r\n\r\n", sent):
+    request_bytes = CORPUS[name].sent
+    for end in re.finditer(b"\r\n\r\n", request_bytes):
         split = end.start() + size
-        assert statuses(server, [sent[:split], sent[split:]], pause=0.02) == [200, 404]
+        assert statuses(server, [request_bytes[:split], request_bytes[split:]], pause=0.02) == [200, 404]
 
 
 def test_a_body_that_comes_late_is_the_body_of_a_request_that_asks_for_another_protocol(server):
@@ -70,8 +70,8 @@ def test_a_bad_body_of_a_request_that_has_its_answer_gets_no_second_one(chunk, s
 
 
 def test_a_bad_request_is_refused_after_the_answer_to_the_one_before_it(server):
-    good = CORPUS["two requests"].sent.removesuffix(HIDDEN)
-    assert statuses(server, [good + b"nonsense\r\n\r\n" + HIDDEN]) == [200, 400]
+    valid_request = CORPUS["two requests"].sent.removesuffix(HIDDEN)
+    assert statuses(server, [valid_request + b"nonsense\r\n\r\n" + HIDDEN]) == [200, 400]
 
 
 def test_a_trailer_is_no_header(server):

@@ -165,10 +165,10 @@ def test_a_full_queue_is_503_and_the_client_told_when_to_try_again(server, stub,
             too_many = server.post(ECHO, {"instances": ["c", "d"]}, **TOKEN)
             others.append(pool.submit(server.post, ECHO, {"instances": ["e"]}, **TOKEN))
             waiting(3)
-            none_left = server.post(ECHO, {"instances": ["f"]}, **TOKEN)
+            refused_answer = server.post(ECHO, {"instances": ["f"]}, **TOKEN)
             code = code_of(predict, stub, texts_of("g"))
             assert server.get("/readyz").status == 200
-        for answer in (too_many, none_left):
+        for answer in (too_many, refused_answer):
             assert (answer.status, answer.headers["retry-after"]) == (503, "1")
             assert answer.json == {"error": "the queue of waiting texts is full; try again later"}
         assert code == StatusCode.UNAVAILABLE
@@ -198,7 +198,7 @@ def test_too_many_requests_at_a_time_are_503(server, tmp_path):
 def test_what_takes_too_long_is_504_and_a_silent_connection_closed(server, stub, tmp_path):
     half = f"POST {ECHO} HTTP/1.1\r\nauthorization: Bearer first\r\ncontent-length: 9\r\n\r\n{{".encode()
     with (
-        busy(server, tmp_path / "open", **TOKEN) as in_the_model,
+        busy(server, tmp_path / "open", **TOKEN) as running_request,
         ThreadPoolExecutor() as pool,
         socket.create_connection(("127.0.0.1", server.rest_port), timeout=60) as half_a_body,
         socket.create_connection(("127.0.0.1", server.rest_port), timeout=60) as half_a_head,
@@ -206,9 +206,9 @@ def test_what_takes_too_long_is_504_and_a_silent_connection_closed(server, stub,
     ):
         half_a_body.sendall(half)
         half_a_head.sendall(half[:20])
-        in_the_queue = pool.submit(server.post, ECHO, {"instances": ["a"]}, **TOKEN)
+        queued_answer = pool.submit(server.post, ECHO, {"instances": ["a"]}, **TOKEN)
         assert code_of(predict, stub, texts_of("b")) == StatusCode.DEADLINE_EXCEEDED
-        for answer in (in_the_model.result(), in_the_queue.result()):
+        for answer in (running_request.result(), queued_answer.result()):
             assert (answer.status, answer.json) == (
                 504,
                 {"error": "the request was not answered within its time limit"},

@@ -15,11 +15,11 @@ from tests.support.serving import ECHO, busy, until
 @contextlib.contextmanager
 def changes(server):
     """Yields a dict that holds the growth of each sample of /metrics at the end."""
-    before, grown = server.metrics(), {}
+    metrics_before, grown = server.metrics(), {}
     yield grown
     for name, value in server.metrics().items():
-        if value != before.get(name, 0):
-            grown[name] = value - before.get(name, 0)
+        if value != metrics_before.get(name, 0):
+            grown[name] = value - metrics_before.get(name, 0)
 
 
 def predict(server, text, **options):
@@ -69,9 +69,9 @@ def test_texts_of_several_requests_are_one_call_and_counted_so(server, tmp_path)
     with changes(server) as grown:
         with ThreadPoolExecutor() as pool:
             with busy(server, tmp_path / "open"):
-                waiting = [pool.submit(server.post, ECHO, {"instances": [text]}) for text in "abcde"]
+                pending = [pool.submit(server.post, ECHO, {"instances": [text]}) for text in "abcde"]
                 until(lambda: server.metrics()["keras_rnn_queue_length"] == 5)
-            assert [answer.result().json["predictions"][0]["echo"] for answer in waiting] == list("abcde")
+            assert [answer.result().json["predictions"][0]["echo"] for answer in pending] == list("abcde")
         assert server.metrics()["keras_rnn_queue_length"] == 0
     assert grown["keras_rnn_batch_size_count"] == 2
     assert grown["keras_rnn_batch_size_sum"] == 6

@@ -104,8 +104,8 @@ def test_what_is_written_as_json_is_read_as_the_same_array(data, dtype, is_named
     rows = data.draw(st.lists(st.lists(ELEMENTS[dtype], min_size=columns, max_size=columns), min_size=1, max_size=3))
     array = np.empty((len(rows), columns), dtype)
     array[:] = np.array(rows, dtype).reshape(array.shape)
-    written = json.loads(predict_body({"x_bytes": array}, in_rows=False))["outputs"]
-    value = [{"x": row} for row in written] if is_named and in_rows else {"x": written} if is_named else written
+    parsed = json.loads(predict_body({"x_bytes": array}, in_rows=False))["outputs"]
+    value = [{"x": row} for row in parsed] if is_named and in_rows else {"x": parsed} if is_named else parsed
     document = {"instances" if in_rows else "inputs": value}
     result, came_in_rows = predict_inputs(document, signature(x=(dtype, (None, None))), MAX_ROWS)
     np.testing.assert_array_equal(result["x"], array)
@@ -134,6 +134,6 @@ def test_outputs_of_any_shape_become_nested_lists(shape):
 
 
 def test_numbers_by_the_hundred_thousand_take_no_second_of_the_event_loop():
-    began = time.process_time()
+    start_time = time.process_time()
     predict_inputs({"instances": [[1] * 400_000]}, signature(x=("int32", (None, None))), MAX_ROWS)
-    assert time.process_time() - began < 0.5
+    assert time.process_time() - start_time < 0.5

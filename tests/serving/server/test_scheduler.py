@@ -125,9 +125,9 @@ def test_no_text_waits_for_others_longer_than_the_delay():
     async def go():
         scheduler, model = scheduler_of(max_delay=0.1), Model(busy=False)
         await ask(scheduler, model, "a", "b")
-        began = monotonic()
+        start_time = monotonic()
         assert await ask(scheduler, model, "c") == ["c"]
-        assert 0.09 < monotonic() - began < LONG / 2
+        assert 0.09 < monotonic() - start_time < LONG / 2
 
     asyncio.run(go())
 
@@ -245,9 +245,9 @@ def test_a_request_that_is_too_late_leaves_the_queue():
     async def go():
         scheduler, model = scheduler_of(max_queue=2), Model()
         first = await busy_with(scheduler, model)
-        late = ask(scheduler, model, "a", "b", seconds=0.05)
-        await asyncio.wait([late])
-        assert isinstance(late.exception(), TimeoutError)
+        late_task = ask(scheduler, model, "a", "b", seconds=0.05)
+        await asyncio.wait([late_task])
+        assert isinstance(late_task.exception(), TimeoutError)
         assert scheduler.waiting == 0
         second = ask(scheduler, model, "c", "d")
         await until(lambda: scheduler.waiting == 2)
@@ -265,16 +265,16 @@ def test_a_flood_of_full_calls_does_not_keep_another_group_waiting(rows_independ
         flooded.rows_independent = rows_independent
         flood = [ask(scheduler, flooded, "aa", "bb") for _ in range(8)]
         await until(lambda: scheduler.waiting == 12)
-        different = ask(scheduler, other, "a text of another length")
-        more = [ask(scheduler, flooded, "cc", "dd") for _ in range(8)]
+        long_task = ask(scheduler, other, "a text of another length")
+        more_tasks = [ask(scheduler, flooded, "cc", "dd") for _ in range(8)]
         await until(lambda: scheduler.waiting == 29)
         other.let_go()
-        while not different.done():
+        while not long_task.done():
             flooded.let_go(1)
             await asyncio.sleep(0.01)
         assert len(flooded.calls) <= 12
         flooded.let_go(100)
-        await asyncio.gather(*flood, *more)
+        await asyncio.gather(*flood, *more_tasks)
 
     asyncio.run(go())
 
@@ -283,15 +283,15 @@ def test_a_request_that_is_too_late_in_the_model_leaves_the_others_their_answers
     async def go():
         scheduler, model = scheduler_of(), Model()
         first = await busy_with(scheduler, model)
-        late, other = ask(scheduler, model, "a", seconds=0.3), ask(scheduler, model, "b")
+        late_task, other = ask(scheduler, model, "a", seconds=0.3), ask(scheduler, model, "b")
         await until(lambda: scheduler.waiting == 2)
         model.let_go(1)
         await until(lambda: len(model.calls) == 2)
-        await asyncio.wait([late])
+        await asyncio.wait([late_task])
         assert model.users == 1
         model.let_go()
         assert await asyncio.gather(first, other) == [["first"], ["b"]]
-        assert isinstance(late.exception(), TimeoutError)
+        assert isinstance(late_task.exception(), TimeoutError)
         assert model.calls[1] == ["a", "b"]
 
     asyncio.run(go())
@@ -321,10 +321,10 @@ def test_a_request_that_does_not_fit_into_the_queue_is_refused():
         scheduler, model = scheduler_of(max_queue=3), Model()
         tasks = [await busy_with(scheduler, model), ask(scheduler, model, "a", "b")]
         await until(lambda: scheduler.waiting == 2)
-        refused = ask(scheduler, model, "c", "d")
-        await asyncio.wait([refused])
-        assert code_of(refused) == StatusCode.UNAVAILABLE
-        assert refused.exception().http_status == 503
+        refused_task = ask(scheduler, model, "c", "d")
+        await asyncio.wait([refused_task])
+        assert code_of(refused_task) == StatusCode.UNAVAILABLE
+        assert refused_task.exception().http_status == 503
         tasks.append(ask(scheduler, model, "e"))
         await until(lambda: scheduler.waiting == 3)
         with pytest.raises(ServingError, match="the queue of waiting texts is full"):
@@ -343,9 +343,9 @@ def test_a_request_that_is_not_cut_up_takes_as_much_of_the_queue_as_it_has_texts
         await asyncio.sleep(0.01)
         tasks.append(ask(scheduler, model, *"abcd"))
         await until(lambda: scheduler.waiting == 4)
-        refused = ask(scheduler, model, "e", "f")
-        await asyncio.wait([refused])
-        assert code_of(refused) == StatusCode.UNAVAILABLE
+        refused_task = ask(scheduler, model, "e", "f")
+        await asyncio.wait([refused_task])
+        assert code_of(refused_task) == StatusCode.UNAVAILABLE
         model.let_go()
         assert await asyncio.gather(*tasks) == [["first"], ["in line"], list("abcd")]
 
@@ -385,11 +385,11 @@ def test_to_close_waits_for_the_call_that_goes_on():
     async def go():
         scheduler, model = scheduler_of(), Model()
         task = await busy_with(scheduler, model)
-        closing = asyncio.create_task(asyncio.to_thread(scheduler.close))
+        close_task = asyncio.create_task(asyncio.to_thread(scheduler.close))
         await asyncio.sleep(0.02)
-        assert not closing.done()
+        assert not close_task.done()
         model.let_go()
-        await closing
+        await close_task
         assert await task == ["first"]
 
     asyncio.run(go())

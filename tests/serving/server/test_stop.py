@@ -51,14 +51,14 @@ def test_sigterm_lets_requests_finish_and_refuses_new_ones(echo, tmp_path):
     with (
         serving(echo, tmp_path / "log", "--grace-seconds", 60) as server,
         grpc.insecure_channel(server.grpc_address) as channel,
-        contextlib.closing(server.connect()) as idle,
+        contextlib.closing(server.connect()) as idle_connection,
         ThreadPoolExecutor() as pool,
     ):
         stub = PredictionServiceStub(channel)
-        assert send(idle, "GET", "/livez").status == 200
+        assert send(idle_connection, "GET", "/livez").status == 200
         with busy(server, tmp_path / "open") as in_the_model:
-            over_rest = pool.submit(server.post, ECHO, {"instances": ["rest"]})
-            over_grpc = pool.submit(stub.Predict, request_of("grpc"), 60)
+            rest_answer = pool.submit(server.post, ECHO, {"instances": ["rest"]})
+            grpc_answer = pool.submit(stub.Predict, request_of("grpc"), 60)
             until(lambda: server.metrics()["keras_rnn_queue_length"] == 2)
             server.process.send_signal(signal.SIGTERM)
             until(lambda: refuses_connections(server.rest_port) and refuses_connections(server.grpc_port))
@@ -66,12 +66,12 @@ def test_sigterm_lets_requests_finish_and_refuses_new_ones(echo, tmp_path):
                 stub.Predict(request_of("late"), 60)
             assert error.value.code() == StatusCode.UNAVAILABLE
             with pytest.raises((ConnectionError, OSError)):
-                send(idle, "GET", "/livez")
+                send(idle_connection, "GET", "/livez")
             assert server.process.poll() is None
             assert not in_the_model.done()
         assert in_the_model.result().status == 200
-        assert over_rest.result().json["predictions"][0]["echo"] == "rest"
-        assert over_grpc.result().outputs["echo"].string_val == [b"grpc"]
+        assert rest_answer.result().json["predictions"][0]["echo"] == "rest"
+        assert grpc_answer.result().outputs["echo"].string_val == [b"grpc"]
         assert server.process.wait(60) == 0
         assert [line for line in server.log() if line["level"] != "INFO"] == []
         assert [line["code"] for line in server.log() if line["message"] == "request"] == ["OK"] * 3
@@ -84,13 +84,13 @@ def test_after_the_grace_requests_are_given_up(echo, tmp_path):
         busy(server, tmp_path / "open") as in_the_model,
         ThreadPoolExecutor() as pool,
     ):
-        over_grpc = pool.submit(PredictionServiceStub(channel).Predict, request_of("grpc"), 60)
+        grpc_answer = pool.submit(PredictionServiceStub(channel).Predict, request_of("grpc"), 60)
         until(lambda: server.metrics()["keras_rnn_queue_length"] == 1)
         assert server.stop(signal.SIGINT) == 0
         answer = in_the_model.result()
         assert (answer.status, answer.json) == (503, {"error": "the server is stopping"})
         with pytest.raises(grpc.RpcError) as error:
-            over_grpc.result()
+            grpc_answer.result()
         assert error.value.code() in (StatusCode.UNAVAILABLE, StatusCode.CANCELLED)
 
 
@@ -101,8 +101,8 @@ def test_a_server_that_still_loads_is_alive_and_not_ready(tmp_path):
     log.predict_log.request.CopyFrom(request_of(f"{WAIT}{tmp_path}/open"))
     with tf.io.TFRecordWriter(str(slow / WARMUP_REQUESTS)) as file:
         file.write(log.SerializeToString())
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
 
     def get(path):
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
@@ -120,9 +120,9 @@ def test_a_server_that_still_loads_is_alive_and_not_ready(tmp_path):
             os.kill(os.getpid(), signal.SIGTERM)
 
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(ask_while_it_loads)
+        pending = pool.submit(ask_while_it_loads)
         serve(ServerSettings(tmp_path / "models", rest_port=port, grpc_port=0, access_log=False))
-        assert asked.result() == [200, 503]
+        assert pending.result() == [200, 503]
 
 
 @pytest.fixture

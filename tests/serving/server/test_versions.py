@@ -144,10 +144,10 @@ def test_a_broken_version_leaves_the_one_before_in_force_until_it_is_mended(spoi
     publish(model, 1)
     publish(model, 2, "END", spoil)
     assert version_of(predict(server, model)) == 1
-    broken = server.get(f"/v1/models/{model}/versions/2").json["model_version_status"][0]
-    assert broken["status"] == {"error_code": "UNKNOWN", "error_message": "the version could not be loaded"}
-    told = [line["message"] for line in server.log() if line["level"] == "ERROR"]
-    assert [line for line in told if line.startswith(f"cannot load version 2 of model {model}: ")]
+    broken_version = server.get(f"/v1/models/{model}/versions/2").json["model_version_status"][0]
+    assert broken_version["status"] == {"error_code": "UNKNOWN", "error_message": "the version could not be loaded"}
+    error_messages = [line["message"] for line in server.log() if line["level"] == "ERROR"]
+    assert [line for line in error_messages if line.startswith(f"cannot load version 2 of model {model}: ")]
     shutil.rmtree(models / model / "2")
     shutil.copytree(stock / "2", models / model / "2")
     wait_for(server, model, 2, "AVAILABLE")
@@ -176,8 +176,8 @@ def test_a_request_on_an_old_version_is_answered_by_it(server, publish, tmp_path
 
 
 def test_unloaded_versions_are_counted_no_more(server, publish):
-    before = server.metrics()["keras_rnn_versions_loaded"]
+    loaded_before = server.metrics()["keras_rnn_versions_loaded"]
     publish("counted", 1)
-    assert server.metrics()["keras_rnn_versions_loaded"] == before + 1
+    assert server.metrics()["keras_rnn_versions_loaded"] == loaded_before + 1
     publish("counted", 2)
-    until(lambda: server.metrics()["keras_rnn_versions_loaded"] == before + 1)
+    until(lambda: server.metrics()["keras_rnn_versions_loaded"] == loaded_before + 1)
