@@ -52,6 +52,8 @@ _HOME = {
     "check_export": "keras_rnn.serving.check",
     "load_predictor": "keras_rnn.serving.predictor",
     "predict": "keras_rnn.serving.predictor",
+    "generate": "keras_rnn.serving.writing",
+    "score": "keras_rnn.serving.writing",
     "UsageError": "keras_rnn.errors",
 }
 

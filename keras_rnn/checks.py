@@ -23,6 +23,12 @@ def positive_number(name: str, value: Any) -> float:
     return float(value)
 
 
+def number_from_zero(name: str, value: Any) -> float:
+    if not _is_number(value, Real) or not 0 <= value < float("inf"):
+        raise UsageError(f"{name} takes a number of at least 0, got {value!r}")
+    return float(value)
+
+
 def rate(name: str, value: Any) -> float:
     if not _is_number(value, Real) or not 0 <= value < 1:
         raise UsageError(f"{name} takes a number from 0 up to, but not including, 1, got {value!r}")

@@ -40,6 +40,7 @@ OTHER_PROGRAMS = ("pip", "ray", "docker", "git", "ruff", "mypy")
 # Options that pages name before the code has them; once it has, they go from here.
 # In place of what the pages say: so little data and so small a model that a run takes seconds.
 SMALL = {"limit": 60, "epochs": 1, "cell": "simple_rnn", "hidden_size": 4, "num_layers": 1, "bidirectional": False}
+SMALL_LANGUAGE_MODEL = {"limit": 4, "epochs": 1, "hidden_size": 8, "embedding_size": 8, "vocabulary_size": 300}
 SMALL_SWEEP = {"max_trials": 1, "epochs": 1, "reuse_workers": True, "workers": 1}
 SMALL_BENCH = ["--seconds", "0.5", "--concurrency", "2"]
 FILES = {"reviews.csv", "glove.6B.50d.txt.gz", "texts.txt"}  # that the pages take for the reader's own
@@ -94,8 +95,13 @@ class Reader:
             "targets": np.zeros((40, 1)),
         }
         train, tune = keras_rnn.train, keras_rnn.tune
+
+        def small_train(*args, **options):
+            of_a_text = options.get("task") == "language_model"
+            return train(*args, **{**options, **(SMALL_LANGUAGE_MODEL if of_a_text else SMALL)})
+
         patch.chdir(folder)
-        patch.setattr(keras_rnn, "train", lambda *args, **options: train(*args, **{**options, **SMALL}))
+        patch.setattr(keras_rnn, "train", small_train)
         patch.setattr(keras_rnn, "tune", lambda *names, **options: tune(*map(here, names), **small(options)))
         patch.setattr(saved_model_version, "check_process", check_here)
         for entries in (registry._MODELS, cells._CELLS):
@@ -135,15 +141,16 @@ class Reader:
         return stdout.buffer.getvalue().decode()
 
     def serve(self, models: str, *options: str) -> None:
-        if self.server is None:
-            log = self.folder / "server.log"
-            self.server = self.stack.enter_context(serving(self.folder / models, log, *options))
+        """Starts a server. It takes the place of an earlier one, which may not know the models of now."""
+        log = self.folder / "server.log"
+        self.server = self.stack.enter_context(serving(self.folder / models, log, *options))
 
     def with_ports(self, text: str) -> str:
         """With the ports that the server has in place of the usual ones."""
         if not re.search(r":850[01]\b", text):
             return text
-        self.serve("saved_models")
+        if self.server is None:
+            self.serve("saved_models")
         text = text.replace("localhost:", "127.0.0.1:")
         return text.replace(":8501", f":{self.server.rest_port}").replace(":8500", f":{self.server.grpc_port}")
 

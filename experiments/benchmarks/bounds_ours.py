@@ -22,8 +22,8 @@ from keras_rnn import TextDataset
 from keras_rnn.layers.native.memory import addresses
 from keras_rnn.layers.native.products import pack_matrix
 from keras_rnn.layers.native.products import products as machine_products
+from keras_rnn.tasks.batches import EpochBatches
 from keras_rnn.training import run_directory
-from keras_rnn.training.batches import EpochBatches
 from keras_rnn.training.prepare import prepare_configured
 from keras_rnn.training.token_model import compile_model, prepared_model
 

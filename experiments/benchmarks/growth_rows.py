@@ -17,7 +17,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from turns import seconds_per_call
 
-from keras_rnn.training.batches import training_batches
+from keras_rnn.tasks.batches import training_batches
 from keras_rnn.training.config import RunConfig, run_config
 from keras_rnn.training.prepare import load_configured_dataset, open_prepared, prepare_configured
 from keras_rnn.training.token_model import compile_model, prepared_model

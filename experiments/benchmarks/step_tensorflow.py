@@ -87,7 +87,7 @@ def logits(name: str) -> dict:
 
 
 def cached(batches: list[tuple[np.ndarray, np.ndarray]]) -> tf.data.Dataset:
-    """The batches again and again, of any shape as in `keras_rnn.training.batches`, without the stalling autotuner."""
+    """The batches again and again, of any shape as in `keras_rnn.tasks.batches`, without the stalling autotuner."""
     signature = (tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None,), tf.int32))
     options = tf.data.Options()
     options.autotune.enabled = False

@@ -19,7 +19,7 @@ class Hyperparameter:
 HYPERPARAMETERS = {
     "cell": Hyperparameter(
         str,
-        "simple_rnn, lstm or gru; this and the next replace the model's.",
+        "simple_rnn, lstm, gru or another registered one; this and the next replace the model's.",
         "This and the next take a value, a choice (lstm,gru) or a range (low:high or low:high:log).",
     ),
     "num_layers": Hyperparameter(int, "Recurrent layers.", "Recurrent layers: 1,2,3."),
@@ -45,6 +45,27 @@ HYPERPARAMETERS = {
     "recurrent_dropout": Hyperparameter(
         float, "Share of the state dropped; slow, no cuDNN.", "Share of the state dropped; slow, no cuDNN."
     ),
+    "tie_embeddings": Hyperparameter(
+        bool,
+        "Whether the softmax of a language model has the embedding's weights.",
+        "true,false.",
+        "--tie-embeddings/--untie-embeddings",
+    ),
+    "input_dropout": Hyperparameter(
+        float, "Share of the embedding's features dropped, of a language model.", "Share of features dropped: 0:0.5."
+    ),
+    "output_dropout": Hyperparameter(
+        float, "Share dropped before the softmax, of a language model.", "Share dropped before the softmax: 0:0.5."
+    ),
+    "weight_dropout": Hyperparameter(
+        float, "Share of recurrent weights dropped, of a language model.", "Share of recurrent weights dropped: 0:0.5."
+    ),
+    "activity_penalty": Hyperparameter(
+        float, "Scale of the penalty on activations, of a language model.", "Scale of the penalty: 0,2."
+    ),
+    "temporal_penalty": Hyperparameter(
+        float, "Scale of the penalty on their changes, of a language model.", "Scale of the penalty: 0,1."
+    ),
     "characters": Hyperparameter(str, "cnn or lstm: how a tagger reads the characters of a word.", "cnn,lstm."),
     "character_embedding_size": Hyperparameter(int, "Features of a character.", "Features of a character."),
     "character_hidden_size": Hyperparameter(
@@ -56,4 +77,4 @@ HYPERPARAMETERS = {
     ),
 }
 # Hyperparameters that are not on the command line.
-FROM_PYTHON_ALONE = {"mask_padding"}
+FROM_PYTHON_ALONE = {"mask_padding", "adaptive_cutoffs"}

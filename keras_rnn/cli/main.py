@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-import sysconfig
 import traceback
 from dataclasses import asdict
 from importlib.util import find_spec
@@ -12,17 +11,19 @@ from typing import Annotated
 
 import typer
 
+from keras_rnn.cli.default_model import default_model
 from keras_rnn.cli.next_command import complete_line
 from keras_rnn.cli.options import RunDirectory, evaluation_options, hidden_size, run_options, with_options
 from keras_rnn.cli.quiet import import_tensorflow
 from keras_rnn.cli.tune import tune
+from keras_rnn.cli.writing import generate, score
 from keras_rnn.errors import UsageError
 from keras_rnn.quiet import quiet_stderr
 from keras_rnn.serving.server.settings import ServerSettings
 
 app = typer.Typer(
     name="keras-rnn",
-    help="Recurrent networks in Keras: train, tune, evaluate, predict, export, serve.",
+    help="Recurrent networks in Keras: train, tune, evaluate, predict, generate, export, serve.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -61,6 +62,8 @@ def train(
 
 
 app.command()(tune)
+app.command()(generate)
+app.command()(score)
 
 
 @app.command()
@@ -114,24 +117,6 @@ def predict(
     lines = standard_input() if from_input else map(decoded, map(os.fsencode, texts))
     for prediction in predict_texts(predictor, lines, batch):
         print(json.dumps(asdict(prediction), ensure_ascii=False), flush=is_typed)
-
-
-def default_model() -> Path:
-    """The pretrained model: in the working directory, in the source tree, or installed with the package.
-
-    Raises:
-        UsageError: it is nowhere.
-    """
-    model_path = Path("saved_models/negated_reviews")
-    schemes = (sysconfig.get_default_scheme(), sysconfig.get_preferred_scheme("user"))
-    data_folders = [Path(sysconfig.get_path("data", scheme)) / "share" / "keras_rnn" for scheme in schemes]
-    for folder in (Path(), Path(__file__).parents[2], *data_folders):
-        if (folder / model_path).is_dir():
-            return folder / model_path
-    raise UsageError(
-        f"predict takes {model_path} where no RUN is named, and it is not installed; "
-        "name a RUN, which `keras-rnn train` makes in about a minute"
-    )
 
 
 @app.command()
@@ -190,6 +175,12 @@ def serve(
     max_tokens: Annotated[
         int, typer.Option(help="Numbers of a request that takes no text; beyond: 413.")
     ] = ServerSettings.max_tokens,
+    max_streams: Annotated[
+        int, typer.Option(help="Texts that are being written at a time; beyond: 503.")
+    ] = ServerSettings.max_streams,
+    max_new_tokens: Annotated[
+        int, typer.Option(help="Tokens of each text that is written; beyond: 400.")
+    ] = ServerSettings.max_new_tokens,
     max_buffered_bytes: Annotated[
         int, typer.Option(help="Bytes of all REST requests at a time, half of them from one client; beyond: 503.")
     ] = ServerSettings.max_buffered_bytes,
@@ -222,6 +213,8 @@ def serve(
         max_texts=max_texts,
         max_text_bytes=max_text_bytes,
         max_tokens=max_tokens,
+        max_streams=max_streams,
+        max_new_tokens=max_new_tokens,
         max_buffered_bytes=max_buffered_bytes,
         timeout_seconds=timeout_seconds,
         grace_seconds=grace_seconds,
@@ -252,7 +245,9 @@ def models(
     """List the registered models."""
     import_tensorflow()
     from keras_rnn.models import get_model_entry, list_models
+    from keras_rnn.tasks import load_tasks
 
+    load_tasks()
     names = list_models(pattern, task=task)
     for name in names:
         print(f"{name:34}{get_model_entry(name).description}")

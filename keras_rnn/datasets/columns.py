@@ -72,27 +72,44 @@ def find_columns(
     Raises:
         UsageError: a given column is missing, or the columns cannot be told.
     """
-    first_row = rows[0]
-    chosen_columns = [*text_columns, *([label_column] if label_column is not None else [])]
     if label_column in text_columns:
         raise UsageError(f"{path}: column {label_column!r} is given both as text and as label")
-    if isinstance(first_row, dict):
+    chosen = [*text_columns, *([label_column] if label_column is not None else [])]
+    names, header = column_names(path, rows[0], chosen, header)
+    if header is False:
+        return _columns_by_number(path, rows, text_columns, label_column)
+    return _columns_by_name(path, names, text_columns, label_column, header)
+
+
+def column_names(
+    path: Path, first: list[str] | dict, chosen: Sequence[str], header: bool | None
+) -> tuple[tuple[str, ...], bool | None]:
+    """The names of a table's columns, and whether its first row is a header: None for JSON lines.
+
+    Parameters:
+        path: the file, for errors.
+        first: its first row.
+        chosen: the columns that are asked for.
+        header: whether the first row is a header; None to look whether it holds a chosen or known name.
+
+    Raises:
+        UsageError: the header names a column twice, or `header` is not None for JSON lines.
+    """
+    if isinstance(first, dict):
         if header is not None:
             raise UsageError(f"{path}: --header and --no-header are for CSV and TSV; JSON lines name their columns")
-        return _columns_by_name(path, tuple(first_row), text_columns, label_column, None)
-    names = tuple(name.strip() for name in first_row)
+        return tuple(first), None
+    names = tuple(name.strip() for name in first)
     if header is None:
         # A digit string may be a column's number and, by chance, a value of the first row: then all names must match.
-        unambiguous = [name for name in chosen_columns if not name.isdecimal()]
-        names_columns = any(name in names for name in unambiguous) or (
-            chosen_columns and all(name in names for name in chosen_columns)
-        )
-        header = looks_like_header(first_row) or bool(names_columns)
+        unambiguous = [name for name in chosen if not name.isdecimal()]
+        names_columns = any(name in names for name in unambiguous) or (chosen and all(name in names for name in chosen))
+        header = looks_like_header(first) or bool(names_columns)
     if not header:
-        return _columns_by_number(path, rows, text_columns, label_column)
+        return tuple(str(number) for number in range(1, len(first) + 1)), False
     if len(set(names)) < len(names):
         raise UsageError(f"{path}: its header names a column twice: {listed(names)}")
-    return _columns_by_name(path, names, text_columns, label_column, True)
+    return names, True
 
 
 def looks_like_header(row: Sequence[str]) -> bool:
@@ -134,16 +151,16 @@ def _columns_by_number(
     )
     if label is None:
         end_columns = [names[0], names[-1]] if len(names) == 2 or texts else [names[0]]
-        candidates = [name for name in dict.fromkeys(end_columns) if name not in texts and _label_like(values[name])]
+        candidates = [name for name in dict.fromkeys(end_columns) if name not in texts and is_label_like(values[name])]
         if len(candidates) == 2:
-            candidates = [name for name in candidates if _all_integers(values[name])]
+            candidates = [name for name in candidates if all_integers(values[name])]
         if len(candidates) != 1 or len(names) == 1:
             raise fault
         label = candidates[0]
     if not texts:
         texts = tuple(name for name in names if name != label)
         # A column of numbers is an id or a score rather than a text.
-        if not texts or any(_all_integers(values[name]) for name in texts):
+        if not texts or any(all_integers(values[name]) for name in texts):
             raise fault
     return Columns(names, label, texts, False)
 
@@ -156,7 +173,8 @@ def _check_chosen(
             raise UsageError(f"{path}: no column {name!r}; it has {description}{listed(names)}")
 
 
-def _label_like(values: Sequence[str]) -> bool:
+def is_label_like(values: Sequence[str]) -> bool:
+    """Whether values are few and short, some of them more than once."""
     distinct = set(values)
     return (
         len(distinct) < len(values)
@@ -165,7 +183,7 @@ def _label_like(values: Sequence[str]) -> bool:
     )
 
 
-def _all_integers(values: Sequence[str]) -> bool:
+def all_integers(values: Sequence[str]) -> bool:
     return all(is_integer(value) for value in values)
 
 

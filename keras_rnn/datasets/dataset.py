@@ -88,7 +88,7 @@ class Dataset:
 
     def __post_init__(self):
         for name, split in self.splits.items():
-            if "label" not in split.columns or not len(split):
+            if not self.class_names or "label" not in split.columns or not len(split):
                 continue
             lowest, highest, last_class = np.min(split.labels), np.max(split.labels), len(self.class_names) - 1
             if lowest < 0 or highest > last_class:
@@ -138,5 +138,6 @@ def carve(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
 
 
 def strata(split: Split) -> np.ndarray:
-    """The strata of the rows, int `(rows,)`: their labels, or zeros where there are none."""
-    return np.asarray(split.labels) if "label" in split.columns else np.zeros(len(split), np.int32)
+    """The strata of the rows, int `(rows,)`: the classes that they are labelled with, or zeros without any."""
+    labels = np.asarray(split.columns.get("label", ()))
+    return labels if np.issubdtype(labels.dtype, np.integer) and len(labels) else np.zeros(len(split), np.int32)

@@ -30,12 +30,12 @@ def divide(
     if "all" in splits and len(train) >= ROWS_A_CLASS_TO_TEST * max(len(class_names), 1):
         train, test = carve(train, TEST_FRACTION, seed)
     train = limited(name, train, options.limit, seed)
-    if "label" in train.columns and len(np.unique(train.labels)) < 2:
+    if class_names and "label" in train.columns and len(np.unique(train.labels)) < 2:
         raise UsageError(f"{name}: takes at least two classes to train on, got {len(train)} rows of one")
     if validation is None:
         train, validation = carve(train, options.validation_fraction, seed)
     if not len(validation):
-        owner = "each of its" if "label" in train.columns else "its"
+        owner = "each of its" if class_names else "its"
         raise UsageError(f"{name}: no validation split, for {owner} {len(train)} training rows is alone in its class")
     return Dataset(name, class_names, train, validation, test)
 

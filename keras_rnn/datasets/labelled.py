@@ -152,8 +152,7 @@ def _pick_fields(
     label = columns.names.index(columns.label)
     texts = [columns.names.index(name) for name in columns.texts]
     for line, row in rows:
-        if len(row) != width:
-            raise at_line(path, line, f"takes {width} fields like line {first_line}, got {len(row)}")
+        check_width(path, line, row, width, first_line)
         yield line, row[label].strip(), " ".join([row[index] for index in texts])
 
 
@@ -161,17 +160,32 @@ def _pick_json(
     path: Path, rows: Iterator[tuple[int, dict]], columns: Columns, _: int
 ) -> Iterator[tuple[int, str, str]]:
     for line, row in rows:
-        for name in (columns.label, *columns.texts):
-            if name not in row:
-                raise at_line(path, line, f"no column {name!r}; it has {listed(row)}")
-        for name in columns.texts:
-            if not isinstance(row[name], str):
-                raise at_line(path, line, f"column {name!r} takes a string, got {shown(row[name])}")
-        label = row[columns.label]
+        if columns.label not in row:
+            raise at_line(path, line, f"no column {columns.label!r}; it has {listed(row)}")
+        text, label = joined_strings(path, line, row, columns.texts), row[columns.label]
         if not isinstance(label, str | int):
             raise at_line(path, line, f"label {columns.label!r} takes a string or an integer, got {shown(label)}")
         label = label.strip() if isinstance(label, str) else json.dumps(label)
-        yield line, label, " ".join([row[name] for name in columns.texts])
+        yield line, label, text
+
+
+def check_width(path: Path, line: int, row: Sequence[str], width: int, first_line: int) -> None:
+    """UsageError where a row has another number of fields than the first."""
+    if len(row) != width:
+        raise at_line(path, line, f"takes {width} fields like line {first_line}, got {len(row)}")
+
+
+def joined_strings(path: Path, line: int, row: Mapping[str, object], names: Sequence[str]) -> str:
+    """The strings of these columns of a JSON object, joined by a space; UsageError where one is missing or none."""
+    values = []
+    for name in names:
+        if name not in row:
+            raise at_line(path, line, f"no column {name!r}; it has {listed(row)}")
+        value = row[name]
+        if not isinstance(value, str):
+            raise at_line(path, line, f"column {name!r} takes a string, got {shown(value)}")
+        values.append(value)
+    return " ".join(values)
 
 
 def _check_first_row(part: Labelled, first_row: Sequence[str], header: bool | None) -> None:

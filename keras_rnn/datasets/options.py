@@ -19,7 +19,8 @@ class DataOptions:
         label_column: the label column (TFDS: feature); None to find it.
         header: whether local CSV and TSV files start with a header; None to find out.
         tfds_manual_dir: a folder with files that TFDS would otherwise download, such as `ag_news_csv.tar.gz`.
-        validation_fraction: the share of the training rows that is cut off for validation.
+        validation_fraction: the share of the training rows that is cut off for validation; of a single text, the share
+            of its end that is held out for validation and test.
         limit: the most training rows, chosen before the validation split is cut from them, each class in proportion;
             None for all. The data's own validation and test splits are untouched.
 
@@ -36,7 +37,8 @@ class DataOptions:
     data: str | None = field(
         default=None,
         metadata={
-            "help": "A CSV, TSV, JSONL or CoNLL file (.gz too), a folder of train and test files, or of classes."
+            "help": "A CSV, TSV, JSONL, CoNLL or text file (.gz too), a folder of train and test files, or of classes.",
+            "path": True,
         },
     )
     text_columns: tuple[str, ...] = field(
@@ -52,7 +54,7 @@ class DataOptions:
         },
     )
     tfds_manual_dir: str | None = field(
-        default=None, metadata={"help": "Folder of an archive fetched by hand, for TFDS."}
+        default=None, metadata={"help": "Folder of an archive fetched by hand, for TFDS.", "path": True}
     )
     validation_fraction: float = field(default=0.1, metadata={"help": "Share of train held for validation [0.1]."})
     limit: int | None = field(default=None, metadata={"help": "Train on at most so many rows."})

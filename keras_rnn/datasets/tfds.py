@@ -111,12 +111,23 @@ def open_builder(name: str, data_dir: str | Path | None, other_names: Sequence[s
         raise UsageError(f"TFDS cannot make {name!r}: {_first_line(error)}") from error
 
 
+def text_features(info) -> list[str]:
+    """The names of a set's features that are one text a row."""
+    features = _features(info).items()
+    return [key for key, feature in features if feature.shape == () and feature.np_dtype == np.object_]
+
+
+def _features(info) -> dict:
+    import tensorflow_datasets as tfds
+
+    return dict(info.features) if isinstance(info.features, tfds.features.FeaturesDict) else {}
+
+
 def _columns(name: str, info, text_columns: Sequence[str], label_column: str | None) -> TfdsColumns:
     import tensorflow_datasets as tfds
 
-    features = dict(info.features) if isinstance(info.features, tfds.features.FeaturesDict) else {}
-    texts = [key for key, feature in features.items() if feature.shape == () and feature.np_dtype == np.object_]
-    labels = [key for key, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)]
+    texts = text_features(info)
+    labels = [key for key, feature in _features(info).items() if isinstance(feature, tfds.features.ClassLabel)]
     description = f"it has the texts {listed(texts) or 'none'} and the labels {listed(labels) or 'none'}"
     for chosen_columns, kind, choices in [(text_columns, "text", texts), ([label_column], "label", labels)]:
         for column in chosen_columns:
@@ -213,7 +224,7 @@ def _read_split(name: str, builder, split: str, columns: TfdsColumns) -> Split |
     texts, labels = TextFile(), []
     for batch in batches:
         labels.append(batch[columns.label])
-        for text in _joined_texts(name, split, len(texts), [batch[column] for column in columns.texts]):
+        for text in joined_texts(name, split, len(texts), [batch[column] for column in columns.texts]):
             texts.append(text)
     labels = np.concatenate(labels).astype(np.int32) if labels else np.zeros(0, np.int32)
     if len(labels) and labels.max() < 0:
@@ -224,7 +235,8 @@ def _read_split(name: str, builder, split: str, columns: TfdsColumns) -> Split |
     return Split(texts.texts(), labels)
 
 
-def _joined_texts(name: str, split: str, row: int, columns: Sequence[np.ndarray]) -> Iterator[str]:
+def joined_texts(name: str, split: str, row: int, columns: Sequence[np.ndarray]) -> Iterator[str]:
+    """The text of each row of a batch, whose columns are bytes `(rows,)`; `row` is the number of rows before it."""
     for values in zip(*columns, strict=True):
         row += 1
         try:

@@ -9,8 +9,8 @@ import keras_tuner
 from keras_rnn.search.space_values import trial_options
 from keras_rnn.tasks import DEFAULT_TASK, Task, get_task
 from keras_rnn.tasks.prepared import PreparedData
-from keras_rnn.tasks.task import Network
-from keras_rnn.training.batches import EpochBatches
+from keras_rnn.tasks.task import Batches, Network
+from keras_rnn.training.averaging import averaged_weights
 from keras_rnn.training.config import RunConfig, run_config
 from keras_rnn.training.history import should_stop
 from keras_rnn.training.token_model import compile_model, prepared_model
@@ -39,9 +39,9 @@ class RunHyperModel(keras_tuner.HyperModel):
         return run_config(**{**self.options, **trial_options(values)})
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """The compiled token model."""
+        """The compiled training model."""
         config = self.config(hp.values)
-        model = prepared_model(config, self.data)
+        model = self.task.network.training_model(prepared_model(config, self.data), config.training)
         compile_model(model, config, self._batches(config, model).steps)
         return model
 
@@ -62,8 +62,8 @@ class RunHyperModel(keras_tuner.HyperModel):
         """True once as many epochs as the config's patience have passed without a better one."""
         return should_stop(history, self.config(hp.values).training.patience, self.task.objective)
 
-    def _batches(self, config: RunConfig, model: keras.Model) -> EpochBatches:
-        return EpochBatches(self.data.splits["train"].for_model(model), config.training)
+    def _batches(self, config: RunConfig, model: keras.Model) -> Batches:
+        return self.task.network.batches(self.data.splits["train"], model, config.training)
 
 
 class _Validation(keras.callbacks.Callback):
@@ -77,5 +77,6 @@ class _Validation(keras.callbacks.Callback):
         self.figures = self.network.figures_function(self.model, self.data.facts)
 
     def on_epoch_end(self, epoch, logs=None):
-        figures = self.figures(self.data.splits["validation"])
+        with averaged_weights(self.model):
+            figures = self.figures(self.data.splits["validation"])
         logs.update({f"val_{name}": value for name, value in figures.items()})

@@ -82,8 +82,10 @@ def make_plan(
     default = task.objective
     if hypermodel is None and isinstance(objective, str):
         check_objective(objective, task.reported_metrics)
-    if objective is None or (isinstance(objective, str) and objective == default.metric):
-        objective = keras_tuner.Objective(default.metric, default.direction)
+    if objective is None:
+        objective = default.metric
+    if isinstance(objective, str) and objective in task.reported_metrics:
+        objective = keras_tuner.Objective(objective, task.reported_metrics[objective])
     objective = _objective(objective)
     if hypermodel is not None:
         allowed_options = options_with_hypermodel(task.name)
@@ -134,8 +136,9 @@ def fingerprint(config: RunConfig, dataset: Dataset | None) -> str:
 
 
 def _column_bytes(column: Sequence) -> bytes:
-    if len(column) and isinstance(column[0], (int, np.integer)):
-        return np.asarray(column, np.int64).tobytes()
+    if len(column) and isinstance(column[0], (int, float, np.number)):
+        is_fraction = isinstance(column[0], (float, np.floating))
+        return np.asarray(column, np.float64 if is_fraction else np.int64).tobytes()
     rows = (row if isinstance(row, str) else "\x01".join(row) for row in column)
     return "\0".join(rows).encode(errors="surrogatepass")
 

@@ -18,8 +18,8 @@ from keras_rnn.errors import UsageError
 from keras_rnn.search import layout
 from keras_rnn.search.program import Program
 from keras_rnn.search.trial import ERROR, NAN_LOSS, NO_SPACE, OUT_OF_MEMORY, TIME_OUT, Job, Result, time_out_message
+from keras_rnn.tasks.batches import training_batches, validation_batches
 from keras_rnn.tasks.prepared import PreparedData
-from keras_rnn.training.batches import training_batches, validation_batches
 from keras_rnn.training.checkpoint import load_checkpoint, save_checkpoint
 from keras_rnn.training.device import gpu_names, grow_gpu_memory
 

@@ -5,27 +5,17 @@ from pathlib import Path
 
 import keras
 
+from keras_rnn.datasets.registry import embedded_datasets
 from keras_rnn.serving.integrity import file_hashes
 from keras_rnn.serving.layout import SAVED_MODEL
 from keras_rnn.tasks import get_task, task_name_of
-from keras_rnn.training.config import config_to_dict
+from keras_rnn.training.config import config_to_dict, path_fields
 from keras_rnn.training.run_directory import PACKAGES, Run
 
-NOTES = {
-    "negated_reviews": (
-        "Trained on synthetic sentences made by a grammar, to show that a recurrent network follows negation and "
-        "word order where a bag of words cannot. It knows the grammar's words only and is no judge of real reviews."
-    ),
-    "slot_requests": (
-        "Trained on synthetic requests made by a grammar, to show that a recurrent network reads a word by what stands "
-        "around it. It says nothing about requests in the real world."
-    ),
-}
 PADDING = (
     "**What it answers to a text hangs on the longest text of its batch**, since it reads padding as if it were text. "
     "A server should not put the texts of several requests into one batch: leave TensorFlow Serving's batching off."
 )
-UNITS = {"loss": "loss (nats)"}
 WEIGHTS = (SAVED_MODEL, "variables/variables.data-00000-of-00001")  # some weights are constants of the graph
 
 
@@ -35,9 +25,10 @@ def model_card(run: Run, model: keras.Model, saved_model: Path, rows_independent
     The card names local files without their folders.
     """
     config = config_to_dict(run.config)
-    for section, path in (("data", "data"), ("data", "tfds_manual_dir"), ("text", "embeddings")):
-        if config[section][path]:
-            config[section][path] = Path(config[section][path]).name
+    for section in ("data", "text"):
+        for name in path_fields(getattr(run.config, section)):
+            if config[section][name]:
+                config[section][name] = Path(config[section][name]).name
     return {
         **{name: list(run.facts[name]) for name in run.task.card_facts},
         "config": config,
@@ -53,9 +44,11 @@ def model_card_markdown(card: dict) -> str:
     """Returns the card as Markdown."""
     config, metrics = card["config"], card["metrics"]
     data = config["data"]["dataset"] or config["data"]["data"]
+    note = embedded_datasets()[data].note if data in embedded_datasets() else ""
     splits = {split: values for split, values in metrics.items() if isinstance(values, dict)}
     names = list(splits["validation"])
-    table = [["split", *(UNITS.get(name, name) for name in names)], ["---"] * (len(names) + 1)]
+    units = {"loss": f"loss ({unit})"} if (unit := get_task(task_name_of(card)).loss_unit) else {}
+    table = [["split", *(units.get(name, name) for name in names)], ["---"] * (len(names) + 1)]
     table += [[split, *(f"{values[name]:.4f}" for name in names)] for split, values in splits.items()]
     paragraph, *other_paragraphs = get_task(task_name_of(card)).serving.card_paragraphs(card)
     settings = {**config["text"], **config["model"]["hyperparameters"], **config["training"]}
@@ -66,7 +59,7 @@ def model_card_markdown(card: dict) -> str:
         "",
         *([] if card["rows_independent"] else [PADDING, ""]),
         *(line for text in other_paragraphs for line in (text, "")),
-        *([NOTES[data], ""] if data in NOTES else []),
+        *([note, ""] if note else []),
         *(f"| {' | '.join(row)} |" for row in table),
         "",
         f"Best of {metrics['epochs']} epochs: number {metrics['best_epoch']}. Settings: "

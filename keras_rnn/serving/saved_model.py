@@ -16,6 +16,7 @@ from keras_rnn.models import token_model_of
 from keras_rnn.serving.layout import CLASSIFY_METHOD
 from keras_rnn.serving.length_buckets import gains_from_length_buckets, run_in_length_buckets, runs_in_one_op
 from keras_rnn.serving.one_text import ONE_TEXT, single_row_or_batch, without_masks
+from keras_rnn.tasks.graphs import input_specs
 from keras_rnn.tasks.task import Facts, Serving
 from keras_rnn.training.device import recurrent_layers
 
@@ -44,7 +45,8 @@ def write_saved_model(
     module = tf.Module()
     # The models are no attributes: each of their variables would be saved twice.
     module.weights = _other_weights(token_model, constants)
-    signatures, module.tables = serving.signatures(model, facts, network)
+    trace = partial(_traced, constants)
+    signatures, module.tables = serving.signatures(model, facts, network, trace)
     for name, function in signatures.items():  # which are then methods of the object that is loaded
         setattr(module, name, function)
     # TensorFlow traces every function while it saves, also one that was traced before. keras.export.ExportArchive
@@ -59,21 +61,24 @@ def _reads_token_ids(token_model: keras.Model) -> bool:
 
 
 def _traced_network(network: keras.Model, constants: list[tuple], spec: Any = None, inlined: bool = False) -> Callable:
-    """A function of the network's inputs that holds its constants.
+    """A function of the network's inputs that holds its constants."""
+    if spec is None:
+        spec = TOKEN_IDS if _reads_token_ids(network) else input_specs(network)
+    return _traced(constants, partial(network, training=False), spec, inlined)
+
+
+def _traced(constants: list[tuple], function: Callable, spec: Any, inlined: bool = False) -> Callable:
+    """A graph of a function of layers, whose weights are constants where they may be.
 
     A function that is not inlined is optimized by itself, and costs nothing if it is not called.
     """
-    if spec is None:
-        spec = TOKEN_IDS
-        if not _reads_token_ids(network):
-            spec = {tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype, tensor.name) for tensor in network.inputs}
 
     @tf.function(input_signature=[spec], experimental_attributes={"_noinline": not inlined})
-    def function(inputs):
+    def graph(inputs):
         with keras.StatelessScope([(variable, tf.constant(value)) for variable, value in constants]):
-            return network(inputs, training=False)
+            return function(inputs)
 
-    return function
+    return graph
 
 
 def _quick_network(token_model: keras.Model, network: Callable, constants: list[tuple], rows_independent: bool):

@@ -9,6 +9,11 @@ def signature(spec: tf.TensorSpec):
     return tf.function(input_signature=[spec], autograph=False)
 
 
+def input_specs(network: keras.Model) -> dict[str, tf.TensorSpec]:
+    """The inputs of a functional model by name."""
+    return {tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype, tensor.name) for tensor in network.inputs}
+
+
 def lookup_tables(model: keras.Model) -> list:
     """The lookup tables of the model's layers."""
     nodes = tf.train.TrackableView(model).descendants()

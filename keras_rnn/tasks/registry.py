@@ -38,6 +38,12 @@ def get_task(name: str) -> Task:
     return import_module(f"{_PACKAGES.get(name)}.task").TASK
 
 
+def load_tasks() -> None:
+    """Imports all tasks, which registers what their packages register: models, and layers that model files name."""
+    for name in list_tasks():
+        get_task(name)
+
+
 def get_contract(name: str) -> ModuleType:
     """The task's module `contract`, whose import loads neither TensorFlow nor Keras."""
     return import_module(f"{_PACKAGES.get(name)}.contract")
@@ -50,3 +56,4 @@ def task_name_of(card: Mapping[str, Any]) -> str:
 
 register_task("classification", "keras_rnn.tasks.classification")
 register_task("tagging", "keras_rnn.tasks.tagging")
+register_task("language_model", "keras_rnn.tasks.language_model")

@@ -51,6 +51,21 @@ class Table:
     rows: Sequence[Sequence[str]]
 
 
+class Batches(Protocol):
+    """The batches of a run, for `fit`, and a Keras callback that is told which epoch is under way.
+
+    Attributes:
+        steps: the batches of the first epoch.
+        examples, unit: how much an epoch reads, and of what: "examples" or "tokens".
+        dataset: a tf.data.Dataset of the epoch under way, which ends with it.
+    """
+
+    steps: int
+    examples: int
+    unit: str
+    dataset: Any
+
+
 class Predictor(Protocol):
     """Answers for raw inputs."""
 
@@ -88,14 +103,23 @@ class Network(Protocol):
     def builder_arguments(self, prepared: Any) -> dict[str, Any]:
         """What a model's builder takes from the data; None stands for the smallest possible data."""
 
-    def loss_and_metrics(self, token_model: "keras.Model") -> tuple[Any, list]:
-        """What a token model is compiled with."""
+    def training_model(self, token_model: "keras.Model", options: Any) -> "keras.Model":
+        """What is trained: the token model, or a model around it; `options` are a run's TrainingOptions.
+
+        `keras_rnn.tasks.batches` has this function and the next for tasks that learn from one row at a time.
+        """
+
+    def batches(self, split: Any, model: "keras.Model", options: Any) -> Batches:
+        """The batches of a split that the training model learns from."""
+
+    def loss_and_metrics(self, model: "keras.Model") -> tuple[Any, list]:
+        """What the training model is compiled with."""
 
     def full_model(self, token_model: "keras.Model", prepared: Any, options: Any, name: str) -> Any:
         """The model that a run keeps: strings in, with the token model and its weights inside."""
 
-    def figures_function(self, token_model: "keras.Model", facts: Facts) -> Callable[[Any], dict[str, float]]:
-        """A function from a split to its loss and metrics by name, traced once."""
+    def figures_function(self, model: "keras.Model", facts: Facts) -> Callable[[Any], dict[str, float]]:
+        """A function from a split to the loss and metrics of the training model by name, traced once."""
 
     def check_model(self, model: "keras.Model", facts: Facts, path: Path) -> None:
         """UsageError where a loaded model is none of the run's."""
@@ -142,7 +166,8 @@ class Serving(Protocol):
     def saved_model_predictor(self, function: Callable[..., Callable], card: Mapping[str, Any]) -> "Predictor":
         """A Predictor of an exported version.
 
-        `function(signature, input, output)` returns a function of the signature, from its input to that output.
+        `function(signature, input, output)` returns a function of the signature, from its input to that output; both
+        are a name or a tuple of names.
         """
 
     def answers(self, model: "keras.Model", facts: Facts, samples: Sequence) -> list[dict]:
@@ -151,14 +176,39 @@ class Serving(Protocol):
     def rows_independent(self, model: "keras.Model", answers: list[dict]) -> bool:
         """Whether a row's answer is the same beside whatever rows."""
 
-    def signatures(self, model: "keras.Model", facts: Facts, network: Callable) -> tuple[dict[str, Callable], list]:
+    def signatures(
+        self, model: "keras.Model", facts: Facts, network: Callable, trace: Callable[..., Callable]
+    ) -> tuple[dict[str, Callable], list]:
         """The tf.functions of a full model's signatures by name, and the lookup tables that they use.
 
-        `network` is a quick function of the token model's inputs.
+        `network` is a quick function of the token model's inputs. `trace(function, spec, inlined=False)` makes another
+        one, of a function that calls the token model's layers on inputs of this TensorSpec, or these by name.
         """
 
     def card_paragraphs(self, card: Mapping[str, Any]) -> list[str]:
         """What the model card says of inputs and outputs."""
+
+
+class Writing(Protocol):
+    """How the models of a task write texts, token by token, and what texts cost: of tasks that have such models.
+
+    A writer has `write(prompt, sampling, stops)`, an iterator over what follows the prompt.
+    """
+
+    def sampling(self, **options: Any) -> Any:
+        """How the next tokens are chosen; UsageError where an option is out of its range."""
+
+    def keras_writer(self, model: "keras.Model", facts: Facts) -> Any:
+        """The writer of a full model."""
+
+    def saved_model_writer(self, function: Callable[..., Callable], card: Mapping[str, Any]) -> Any:
+        """The writer of an exported version; `function` is that of `Serving.saved_model_predictor`."""
+
+    def keras_scorer(self, model: "keras.Model", facts: Facts) -> Any:
+        """The scorer of a full model: `score(texts)` is an iterator over dataclasses, one a text."""
+
+    def saved_model_scorer(self, function: Callable[..., Callable], card: Mapping[str, Any]) -> Any:
+        """The scorer of an exported version."""
 
 
 @dataclass(frozen=True)
@@ -171,10 +221,13 @@ class Task:
         default_dataset, default_model: names.
         example: a text that shows what a model of the default dataset learns.
         objective: which epoch is best.
-        reported_metrics: the names in an epoch's row, which a sweep may take as its objective.
-        run_files: the facts that a run directory keeps, lists of strings, and the file of each.
+        reported_metrics: the figures in an epoch's row, which a sweep may take as its objective, and whether each is
+            best "max" or "min".
+        loss_unit: what the loss is measured in, "" for nothing.
+        run_files: the facts that a run directory keeps, lists of strings or numbers, and the file of each.
         card_facts: the names of those that a model card has, too.
         rows, network, evaluation, serving: see the protocols.
+        writing: see the protocol; None of a task whose models write no texts.
     """
 
     name: str
@@ -183,10 +236,12 @@ class Task:
     default_model: str
     example: str
     objective: Objective
-    reported_metrics: tuple[str, ...]
+    reported_metrics: Mapping[str, str]
     rows: Rows
     network: Network
     evaluation: Evaluation
     serving: Serving
+    writing: Writing | None = None
+    loss_unit: str = "nats"
     run_files: Mapping[str, str] = field(default_factory=dict)
     card_facts: tuple[str, ...] = ()

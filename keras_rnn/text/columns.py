@@ -10,7 +10,7 @@ from keras_rnn.text.encoded import EncodedTexts
 
 @dataclass(frozen=True)
 class RowValues:
-    """One value a row: int32 `(rows,)`."""
+    """One value a row: int32 or float32 `(rows,)`."""
 
     values: np.ndarray
 
@@ -18,11 +18,16 @@ class RowValues:
         return len(self.values)
 
     def padded(self, rows: np.ndarray) -> np.ndarray:
-        """The values of these rows, int32 `(len(rows),)`."""
-        return np.asarray(self.values[rows], np.int32)
+        """The values of these rows, `(len(rows),)`."""
+        return np.asarray(self.values[rows], self.dtype)
+
+    @property
+    def dtype(self) -> type:
+        """np.float32 of values with fractions, np.int32 of others."""
+        return np.float32 if np.issubdtype(np.asarray(self.values[:0]).dtype, np.floating) else np.int32
 
     def save(self, folder: Path, name: str) -> None:
-        np.save(folder / f"{name}.npy", np.asarray(self.values, np.int32))
+        np.save(folder / f"{name}.npy", np.asarray(self.values, self.dtype))
 
     @classmethod
     def open(cls, folder: Path, name: str) -> "RowValues":

@@ -56,7 +56,7 @@ class TokenCounts:
             )
             return batch_tokens.tolist(), counts, *_cut(token_indices, tokens.row_lengths().numpy(), max_length)
 
-        for batch_tokens, counts, token_indices, lengths in _on_all_cores(
+        for batch_tokens, counts, token_indices, lengths in map_on_all_cores(
             count_batch, blocks(texts, BATCH_CHARACTERS, BATCH_ROWS)
         ):
             numbers = np.fromiter(map(self._numbers.__getitem__, batch_tokens), np.int32, len(batch_tokens))
@@ -83,7 +83,7 @@ def _cut(token_indices: np.ndarray, lengths: np.ndarray, max_length: int | None)
     return token_indices[positions < max_length], np.minimum(lengths, max_length)
 
 
-def _on_all_cores(function: Callable, batches: Iterable) -> Iterator:
+def map_on_all_cores(function: Callable, batches: Iterable) -> Iterator:
     """`function` of each batch, in order; a few batches at a time are in memory."""
     cores = os.cpu_count() or 1
     with ThreadPoolExecutor(cores) as threads:

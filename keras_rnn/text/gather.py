@@ -12,7 +12,7 @@ from keras_rnn.text.encoded import EncodedTexts
 def gather_function(column: Column) -> Callable[[tf.Tensor], tf.Tensor]:
     """A function from row numbers, int32 `(batch,)`, to what `column.padded` gives for them, for use in tf.data."""
     if isinstance(column, RowValues):
-        values = _variable(np.asanyarray(column.values, np.int32))
+        values = _variable(np.asanyarray(column.values, column.dtype))
         return lambda rows: tf.gather(values.value(), rows)
     if isinstance(column, TableRows):
         ids, table = _gather_ids(column.ids), _variable(np.asanyarray(column.table, np.int32))

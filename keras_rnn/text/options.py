@@ -25,7 +25,9 @@ class TextOptions:
     tokens: str = field(default="word", metadata={"help": "word or character. Default: word."})
     vocabulary_size: int = field(default=20_000, metadata={"help": "Token ids, padding and unknown included. [20000]"})
     max_length: int = field(default=400, metadata={"help": "Tokens of a text that are read. [400]"})
-    embeddings: str | None = field(default=None, metadata={"help": "Word vectors as GloVe text (.gz too)."})
+    embeddings: str | None = field(
+        default=None, metadata={"help": "GloVe text of word vectors (.gz too).", "path": True}
+    )
 
     def __post_init__(self):
         checks.one_of("tokens", self.tokens, TOKENS)

@@ -40,8 +40,13 @@ class RunConfig:
 
 
 # Fields that older configs lack, with their values.
-LATER_FIELDS: dict[str, dict[str, Any]] = {"training": {"batch_tokens": None}}
+LATER_FIELDS: dict[str, dict[str, Any]] = {"training": {"batch_tokens": None, "averaging": 0.0}}
 SECTIONS = ("data", "text", "model", "training")
+
+
+def path_fields(options: Any) -> list[str]:
+    """The fields of a dataclass of options that hold a local path."""
+    return [option.name for option in dataclasses.fields(options) if option.metadata.get("path")]
 
 
 def section_types(task: str) -> dict[str, type]:

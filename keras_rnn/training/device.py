@@ -5,6 +5,7 @@ import os
 import keras
 import tensorflow as tf
 
+from keras_rnn.layers import WeightDropout
 from keras_rnn.layers.forms import training_form
 
 CUDNN_LAYERS = (keras.layers.LSTM, keras.layers.GRU)
@@ -59,13 +60,15 @@ def cudnn_obstacles(model: keras.Model) -> list[str]:
 
 
 def recurrent_layers(model: keras.Model) -> list[keras.layers.RNN]:
-    """The recurrent layers of `model`, nested models and both directions of bidirectional layers included."""
+    """The recurrent layers of `model`, with those of nested models and those inside other layers."""
     layers = []
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             layers += recurrent_layers(layer)
         elif isinstance(layer, keras.layers.Bidirectional):
             layers += [layer.forward_layer, layer.backward_layer]
+        elif isinstance(layer, WeightDropout):
+            layers.append(layer.layer)
         elif isinstance(layer, keras.layers.RNN):
             layers.append(layer)
     return layers

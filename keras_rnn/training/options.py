@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from keras_rnn.checks import flag, one_of, positive_number, whole_number
+from keras_rnn.checks import flag, one_of, positive_number, rate, whole_number
 from keras_rnn.errors import UsageError
+from keras_rnn.tasks import load_tasks
 from keras_rnn.training.hyperparameters import check_hyperparameter_names
 
 
@@ -23,6 +24,7 @@ class ModelOptions:
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
+        load_tasks()  # whose import registers their models
         check_hyperparameter_names(self.model, self.hyperparameters)
         values = {
             option: list(value) if isinstance(value, tuple) else value for option, value in self.hyperparameters.items()
@@ -44,6 +46,7 @@ class TrainingOptions:
         learning_rate: Adam's rate at the start.
         learning_rate_decay: "cosine" (the rate falls to a twentieth over the planned epochs) or "none".
         clip_norm: the bound of the gradient's global norm.
+        averaging: the weights of a run are an exponential moving average, of which so much stays in a step; 0: none.
         patience: the number of epochs without a better validation figure that end the training.
         seed: of everything random.
         mixed_precision: float16 where it is safe.
@@ -76,6 +79,13 @@ class TrainingOptions:
         default=1.0,
         metadata={"help": "Largest norm of the gradient. [1.0]", "sweep_help": "Largest norm of the gradient. [1.0]"},
     )
+    averaging: float = field(
+        default=0.0,
+        metadata={
+            "help": "Average the weights; 0.999 keeps that share in a step. [0]",
+            "sweep_help": "Average the weights: 0,0.999. [0]",
+        },
+    )
     patience: int = field(default=2, metadata={"help": "Epochs without a better validation figure. [2]"})
     seed: int = field(default=0, metadata={"help": "Seed of everything random. [0]"})
     mixed_precision: bool = field(
@@ -93,6 +103,9 @@ class TrainingOptions:
         positive_number("learning_rate", self.learning_rate)
         one_of("learning_rate_decay", self.learning_rate_decay, ("cosine", "none"))
         positive_number("clip_norm", self.clip_norm)
+        rate("averaging", self.averaging)
+        if self.averaging and self.mixed_precision:
+            raise UsageError(f"averaging takes float32; got {self.averaging} beside mixed_precision")
         whole_number("patience", self.patience)
         if whole_number("seed", self.seed, minimum=0) >= 2**32:
             raise UsageError(f"seed takes a whole number below 2**32, got {self.seed}")

@@ -12,7 +12,9 @@ from keras_rnn.training.history import Epoch
 TRAIN_COLOUR, VALIDATION_COLOUR = "#7f7f7f", "#1f77b4"
 
 
-def plot_history(history: Sequence[Epoch], best: int, metrics: Sequence[str], path: Path, title: str) -> None:
+def plot_history(
+    history: Sequence[Epoch], best: int, metrics: Sequence[str], path: Path, title: str, unit: str = "nats"
+) -> None:
     """Draws the loss and other metrics over the epochs, of training and of validation.
 
     Args:
@@ -21,6 +23,7 @@ def plot_history(history: Sequence[Epoch], best: int, metrics: Sequence[str], pa
         metrics: the names of the metrics to draw.
         path: the picture.
         title: its title.
+        unit: of the loss, "" for none.
     """
     epochs = range(1, len(history) + 1)
     figure = Figure(figsize=(4.5 * len(metrics), 3.6), dpi=120, layout="constrained")
@@ -30,7 +33,7 @@ def plot_history(history: Sequence[Epoch], best: int, metrics: Sequence[str], pa
         validation = [row[f"val_{metric}"] for row in history]
         axes.plot(epochs, validation, "o-", color=VALIDATION_COLOUR, label="validation")
         axes.plot(best + 1, validation[best], "o", ms=12, mfc="none", color=VALIDATION_COLOUR, label="best")
-        axes.set(xlabel="epoch", ylabel="loss (nats)" if metric == "loss" else metric)
+        axes.set(xlabel="epoch", ylabel=f"loss ({unit})" if metric == "loss" and unit else metric)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
     figure.axes[0].legend(frameon=False)

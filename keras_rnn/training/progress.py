@@ -13,15 +13,16 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from keras_rnn.tasks.task import Batches
 from keras_rnn.training.history import Epoch
 
 
 class TrainingProgress(keras.callbacks.Callback):
     """Shows steps, examples a second and the time left over all planned epochs."""
 
-    def __init__(self, console: Console, epochs: int, steps: int, examples: int):
+    def __init__(self, console: Console, epochs: int, batches: Batches):
         super().__init__()
-        self.console, self.epochs, self.steps, self.examples = console, epochs, steps, examples
+        self.console, self.epochs, self.batches, self.steps = console, epochs, batches, batches.steps
         self.bar = None
         self.first_step_seconds: float | None = None  # until the first steps taken together are done: tracing, mostly
 
@@ -69,7 +70,7 @@ class TrainingProgress(keras.callbacks.Callback):
         figures = ", ".join(f"{name} {value:.4f}" for name, value in row.items() if name != "epoch")
         self.console.print(
             f"epoch {row['epoch']}/{self.epochs}: {figures}, "
-            f"{seconds:.1f} s, {self.examples / seconds:,.0f} examples/s",
+            f"{seconds:.1f} s, {self.batches.examples / seconds:,.0f} {self.batches.unit}/s",
             highlight=False,
             soft_wrap=True,
         )

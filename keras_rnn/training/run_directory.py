@@ -34,7 +34,7 @@ import keras_rnn.text.vectorizer  # noqa: F401  registers the layers that a mode
 from keras_rnn.errors import UsageError
 from keras_rnn.files import make_folder, remove_debris, write_json
 from keras_rnn.layers import FUSED
-from keras_rnn.tasks import Task, get_task, list_tasks
+from keras_rnn.tasks import Task, get_task, load_tasks
 from keras_rnn.training.config import RunConfig, config_from_dict, config_to_dict, differences
 
 CONFIG, ENVIRONMENT, METRICS = "config.json", "environment.json", "metrics.json"
@@ -108,8 +108,8 @@ def read_facts(directory: Path, task: Task) -> dict[str, tuple[str, ...]]:
     facts = {}
     for name, file in task.run_files.items():
         values = _read_json(directory / file)
-        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-            raise UsageError(f"{directory / file} takes a list of strings")
+        if not isinstance(values, list) or not all(isinstance(value, (str, int, float)) for value in values):
+            raise UsageError(f"{directory / file} takes a list of strings or numbers")
         facts[name] = tuple(values)
     return facts
 
@@ -141,8 +141,7 @@ def load_text_model(path: str | Path) -> keras.Model:
         raise UsageError(f"no model file {path}")
     if not zipfile.is_zipfile(path):
         raise UsageError(f"{path} is no model file of keras_rnn: it is no zip archive")
-    for task in list_tasks():
-        get_task(task)  # its import registers the layers that its models' files name
+    load_tasks()  # whose import registers the layers that their models' files name
     try:
         model = keras.saving.load_model(path, custom_objects=FUSED, compile=False, safe_mode=True)
     except Exception as error:  # whatever Keras makes of a foreign file

@@ -34,13 +34,15 @@ def prepared_model(config: RunConfig, prepared: PreparedData | None) -> keras.Mo
 
 
 def compile_model(model: keras.Model, config: RunConfig, steps: int) -> None:
-    """Compiles a token model as the config says; an epoch has `steps` steps."""
+    """Compiles a training model as the config says; an epoch has `steps` steps."""
     learning_rate = config.training.learning_rate
     if config.training.learning_rate_decay == "cosine":
         learning_rate = keras.optimizers.schedules.CosineDecay(
             learning_rate, decay_steps=steps * config.training.epochs, alpha=FINAL_LEARNING_RATE
         )
-    optimizer = LazyAdam(learning_rate, global_clipnorm=config.training.clip_norm)
+    averaging = config.training.averaging
+    options = {"use_ema": True, "ema_momentum": averaging} if averaging else {}
+    optimizer = LazyAdam(learning_rate, global_clipnorm=config.training.clip_norm, **options)
     if config.training.mixed_precision:
         optimizer = LazyLossScaleOptimizer(optimizer)
     loss, metrics = get_task(config.task).network.loss_and_metrics(model)

@@ -16,9 +16,9 @@ from keras_rnn.layers.forms import compile_ahead
 from keras_rnn.tasks import Task, get_task
 from keras_rnn.tasks.prepared import PreparedData
 from keras_rnn.training import run_directory as run_files
-from keras_rnn.training.batches import EpochBatches
+from keras_rnn.training.averaging import averaged_weights
 from keras_rnn.training.checkpoint import load_checkpoint, save_checkpoint
-from keras_rnn.training.config import RunConfig, run_config
+from keras_rnn.training.config import RunConfig, path_fields, run_config
 from keras_rnn.training.device import device_line, forms_line, grow_gpu_memory, recurrent_layers
 from keras_rnn.training.garbage import frozen_gc
 from keras_rnn.training.history import Epoch, best_epoch, diverged, should_stop, write_history
@@ -66,8 +66,10 @@ def train(
     config = run_config(dataset=dataset_object.name if dataset_object else dataset, **options)
     if dataset_object and config.data != DataOptions(dataset=dataset_object.name):
         raise UsageError("a Dataset comes divided; it takes none of the options that load and split a dataset")
-    if config.text.embeddings and not Path(config.text.embeddings).is_file():
-        raise UsageError(f"no embeddings file {config.text.embeddings}")
+    for name in path_fields(config.text):
+        path = getattr(config.text, name)
+        if path and not Path(path).is_file():
+            raise UsageError(f"no {name} file {path}")
     checked_model = check_hyperparameters(config)  # before any data is read
     strategy = _strategy(config)
     directory = run_files.claim(config, out, f"{config.data.name}-{config.model.model}", resume)
@@ -136,19 +138,19 @@ def _fit(
 
     checkpoint = directory / run_files.CHECKPOINT
     with strategy.scope():
-        model = prepared_model(config, prepared)
-        training = prepared.splits["train"].for_model(model)
-        batches = EpochBatches(training, config.training)
+        token_model = prepared_model(config, prepared)
+        model = task.network.training_model(token_model, config.training)
+        batches = task.network.batches(prepared.splits["train"], model, config.training)
         compile_model(model, config, batches.steps)
         history = load_checkpoint(checkpoint, model) if checkpoint.is_file() else []
-        forms = forms_line(model)
-    device = device_line(model, strategy.num_replicas_in_sync)
+        forms = forms_line(token_model)
+    device = device_line(token_model, strategy.num_replicas_in_sync)
     for line in (device, forms):
         console.print(line, highlight=False, soft_wrap=True)
-    facts = {"device": device, "recurrent_layers": forms, "parameters": model.count_params()}
+    facts = {"device": device, "recurrent_layers": forms, "parameters": token_model.count_params()}
     run_files.write_environment(directory, **facts)
-    progress = TrainingProgress(console, config.training.epochs, batches.steps, len(training))
-    keeper = _EpochKeeper(config, prepared, directory, model, history, progress)
+    progress = TrainingProgress(console, config.training.epochs, batches)
+    keeper = _EpochKeeper(config, prepared, directory, token_model, history, progress)
     first_epoch = len(history)
     if history:
         console.print(f"going on after epoch {first_epoch}", highlight=False, soft_wrap=True)
@@ -171,7 +173,7 @@ def _fit(
     if progress.first_step_seconds is not None:
         facts["first_step_seconds"] = round(progress.first_step_seconds, 2)
         # From texts on disk to trained epochs, validation and saving included.
-        facts["examples_per_second"] = round(len(training) * (len(history) - first_epoch) / seconds)
+        facts[f"{batches.unit}_per_second"] = round(batches.examples * (len(history) - first_epoch) / seconds)
     _finish(config, prepared, directory, history, facts)
 
 
@@ -181,13 +183,15 @@ class _EpochKeeper(keras.callbacks.Callback):
     It depends on `history` and the model alone, so that a resumed run writes the same files as an unbroken one.
     """
 
-    def __init__(self, config, prepared, directory: Path, model, history: list[Epoch], progress: TrainingProgress):
+    def __init__(
+        self, config, prepared, directory: Path, token_model, history: list[Epoch], progress: TrainingProgress
+    ):
         super().__init__()
         self.config, self.directory, self.history, self.progress = config, directory, history, progress
         self.task: Task = get_task(config.task)
         self.validation, self.facts = prepared.splits["validation"], prepared.facts
-        # The same layers without an optimizer, which is not saved.
-        network = keras.Model(model.input, model.output, name=model.name)
+        # Of the same layers, but not compiled: what is saved carries no optimizer.
+        network = keras.Model(token_model.input, token_model.output, name=token_model.name)
         self.saved_model = self.task.network.full_model(network, prepared, config.text, config.model.model)
 
     def on_train_begin(self, logs=None):
@@ -201,18 +205,19 @@ class _EpochKeeper(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         seconds = self.progress.train_seconds()
         training = {name: float(logs[name]) for name in sorted(logs, key="loss".__ne__)}  # the loss comes first
-        validation = {f"val_{name}": value for name, value in self.figures(self.validation).items()}
-        row = {"epoch": epoch + 1, **training, **validation}
-        self.history.append(row)
-        if diverged(self.history):
-            raise TrainingDivergedError(
-                f"the loss of epoch {epoch + 1} is {row['loss']}; a learning_rate below "
-                f"{self.config.training.learning_rate} or a smaller clip_norm may hold it"
-            )
         objective, patience = self.task.objective, self.config.training.patience
-        if best_epoch(self.history, objective) == len(self.history) - 1:
-            with atomic_write(self.directory / run_files.MODEL) as temp_path:
-                self.saved_model.save(temp_path)
+        with averaged_weights(self.model):
+            validation = {f"val_{name}": value for name, value in self.figures(self.validation).items()}
+            row = {"epoch": epoch + 1, **training, **validation}
+            self.history.append(row)
+            if diverged(self.history):
+                raise TrainingDivergedError(
+                    f"the loss of epoch {epoch + 1} is {row['loss']}; a learning_rate below "
+                    f"{self.config.training.learning_rate} or a smaller clip_norm may hold it"
+                )
+            if best_epoch(self.history, objective) == len(self.history) - 1:
+                with atomic_write(self.directory / run_files.MODEL) as temp_path:
+                    self.saved_model.save(temp_path)
         is_last = epoch + 1 == self.config.training.epochs or should_stop(self.history, patience, objective)
         save_checkpoint(self.directory / run_files.CHECKPOINT, None if is_last else self.model, self.history)
         write_history(self.history, self.directory / run_files.HISTORY)
@@ -238,7 +243,7 @@ def _finish(config: RunConfig, prepared: PreparedData, directory: Path, history:
     write_history(history, directory / run_files.HISTORY)
     metrics = ["loss", task.objective.metric.removeprefix("val_")]
     title = f"{config.model.model} on {prepared.name}"
-    plot_history(history, best, list(dict.fromkeys(metrics)), directory / run_files.CURVES, title)
+    plot_history(history, best, list(dict.fromkeys(metrics)), directory / run_files.CURVES, title, task.loss_unit)
     model = run_files.load_text_model(directory / run_files.MODEL)
     evaluator = task.evaluation.encoded_evaluator(model, prepared.facts)
     figures = {}

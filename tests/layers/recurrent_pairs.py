@@ -49,7 +49,7 @@ def everything(layer, x, mask=None, states=(), training=False):
     """
     x, states = tf.convert_to_tensor(x), [tf.constant(state) for state in states]
 
-    @tf.function
+    @tf.function(autograph=False)
     def outputs_and_gradients(x, states):
         with tf.GradientTape() as tape:
             tape.watch([x, *states])

@@ -1,7 +1,5 @@
 """Recurrent layers give the outputs, states and gradients of Keras."""
 
-import itertools
-
 import numpy as np
 import pytest
 
@@ -18,6 +16,20 @@ from tests.layers.recurrent_pairs import (
     values,
 )
 
+# Whether there are states to return and to begin with, and options: any two values of two of them meet in some case.
+# tests/layers/parity has all combinations.
+CASES = [
+    (state, states, {"return_sequences": sequences, "go_backwards": backwards, "zero_output_for_mask": zero})
+    for state, states, sequences, backwards, zero in [
+        (True, True, True, False, True),
+        (False, True, True, True, False),
+        (True, False, False, True, True),
+        (False, False, False, False, False),
+        (True, False, True, False, False),
+        (False, True, False, False, True),
+    ]
+]
+
 pytestmark = pytest.mark.usefixtures("few_block_rows")
 
 
@@ -25,21 +37,17 @@ pytestmark = pytest.mark.usefixtures("few_block_rows")
 @pytest.mark.parametrize("mask", MASKS)
 def test_outputs_states_and_gradients_are_those_of_keras(name, units, mask, each_way, never_keras_loop):
     x, mask = values(BATCH, TIME, FEATURES), MASKS[mask]
-    cases = [
-        {"return_sequences": sequences, "go_backwards": backwards, "zero_output_for_mask": zero}
-        for sequences, backwards, zero in itertools.product((True, False), (False, True), (True, False))
-    ]
     states = [values(BATCH, units, seed=n + 1) for n in range(2 if name == "LSTM" else 1)]
     expected, ours = [], []
-    for number, options in enumerate(cases):
-        theirs, layer = pair(name, units, return_state=number % 2 == 0, **options)
-        expected.append(everything(theirs, x, mask, states if number % 4 < 2 else ()))
+    for return_state, with_states, options in CASES:
+        theirs, layer = pair(name, units, return_state=return_state, **options)
+        expected.append(everything(theirs, x, mask, states if with_states else ()))
         layer.runs_alone = False
         ours.append(layer)
     never_keras_loop()
     for training in each_way():
-        for number, layer in enumerate(ours):
-            assert_alike(expected[number], everything(layer, x, mask, states if number % 4 < 2 else (), training))
+        for results, layer, (_, with_states, _) in zip(expected, ours, CASES, strict=True):
+            assert_alike(results, everything(layer, x, mask, states if with_states else (), training))
 
 
 @pytest.mark.parametrize(("name", "units"), CELLS)

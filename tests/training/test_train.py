@@ -333,7 +333,7 @@ def test_evaluating_another_dataset_of_other_classes_is_refused(unbroken):
     [
         ("config.json", "{}", r"config.json: a run's config lacks the field 'data'"),
         ("config.json", "[1]", r"config.json: a run's config takes an object, got \[1\]"),
-        ("classes.json", "5", "classes.json takes a list of strings"),
+        ("classes.json", "5", "classes.json takes a list of strings or numbers"),
         ("classes.json", '["one"', "classes.json is not JSON text"),
         ("classes.json", '["a", "b", "c"]', "classes.json names 3 classes, but the model has 2"),
         ("sample_texts.json", "{}", "sample_texts.json takes a list of texts"),

@@ -21,22 +21,24 @@ _HTTP_STATUS = {
 class ServingError(Exception):
     """The refusal of a request. The client gets the message, so it names no paths and no code.
 
-    `http_status` replaces the code's own status where gRPC has no code, as for 413.
+    `http_status` replaces the code's own status where gRPC has no code, as for 413. `param` is the field of the body
+    that the error is about, which OpenAI's API names.
     """
 
-    def __init__(self, code: StatusCode, message: str, http_status: int | None = None):
+    def __init__(self, code: StatusCode, message: str, http_status: int | None = None, param: str | None = None):
         super().__init__(message)
         self.code = code
         self.message = message
         self.http_status = http_status or _HTTP_STATUS[code]
+        self.param = param
 
 
-def invalid(message: str) -> ServingError:
-    return ServingError(StatusCode.INVALID_ARGUMENT, message)
+def invalid(message: str, param: str | None = None) -> ServingError:
+    return ServingError(StatusCode.INVALID_ARGUMENT, message, param=param)
 
 
-def too_large(message: str) -> ServingError:
-    return ServingError(StatusCode.INVALID_ARGUMENT, message, http_status=413)
+def too_large(message: str, param: str | None = None) -> ServingError:
+    return ServingError(StatusCode.INVALID_ARGUMENT, message, http_status=413, param=param)
 
 
 def too_many_rows(rows: int, limit: int) -> ServingError:

@@ -12,6 +12,7 @@ from keras_rnn.serving.server.manager import ModelManager
 from keras_rnn.serving.server.scheduler import Scheduler
 from keras_rnn.serving.server.servable import Arrays, Servable, Signature, TensorSpec
 from keras_rnn.serving.server.settings import ServerSettings
+from keras_rnn.serving.server.streams import Streams
 from keras_rnn.serving.server.warmup import DEFAULT_SIGNATURE
 
 CLASSES, SCORES, EXAMPLES = "classes", "scores", "inputs"  # the tensors of a classify signature
@@ -24,6 +25,7 @@ class Server:
     settings: ServerSettings
     manager: ModelManager
     scheduler: Scheduler
+    streams: Streams
     tokens: tuple[bytes, ...]
 
 

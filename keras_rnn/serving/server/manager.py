@@ -12,6 +12,7 @@ from time import perf_counter
 from keras_rnn.errors import UsageError
 from keras_rnn.serving.integrity import verify_files
 from keras_rnn.serving.server.errors import invalid, not_found
+from keras_rnn.serving.server.generator import generator_of
 from keras_rnn.serving.server.repository import fingerprint, version_folders
 from keras_rnn.serving.server.servable import Servable
 from keras_rnn.serving.server.warmup import warm_up
@@ -116,6 +117,10 @@ class ModelManager:
         """Returns `NAME/VERSION` of each loaded version."""
         return [f"{name}/{version}" for name in sorted(self._loaded) for version in sorted(self._loaded[name])]
 
+    def latest_versions(self) -> list[Servable]:
+        """Returns the latest loaded version of each model."""
+        return [loaded[max(loaded)] for _, loaded in sorted(self._loaded.items()) if loaded]
+
     async def _poll(self) -> None:
         last_warning = ""
         while True:
@@ -200,6 +205,7 @@ def _load(name: str, version: int, folder: Path) -> Servable:
     servable = Servable(name, version, folder)
     try:
         warm_up(servable, folder)
+        servable.generator = generator_of(servable.signatures)
     except BaseException:
         servable.close()
         raise

@@ -27,14 +27,24 @@ class Metrics:
         )
         self._rows = Histogram("keras_rnn_batch_size", "Rows of a call.", buckets=ROWS, registry=self._registry)
         self._queue = Gauge("keras_rnn_queue_length", "Rows that wait for a call.", registry=self._registry)
+        self._step_rows = Histogram("keras_rnn_step_size", "Texts of a step.", buckets=ROWS, registry=self._registry)
+        self._tokens = Counter("keras_rnn_tokens", "Tokens written.", registry=self._registry)
+        self._streams = Gauge("keras_rnn_streams", "Texts that are being written.", registry=self._registry)
         self._versions = Gauge("keras_rnn_versions_loaded", "Model versions loaded.", registry=self._registry)
 
-    def watch(self, queue_length: Callable[[], int], versions_loaded: Callable[[], int]) -> None:
+    def watch(
+        self, queue_length: Callable[[], int], streams: Callable[[], int], versions_loaded: Callable[[], int]
+    ) -> None:
         self._queue.set_function(queue_length)
+        self._streams.set_function(streams)
         self._versions.set_function(versions_loaded)
 
     def observe_batch(self, rows: int) -> None:
         self._rows.observe(rows)
+
+    def observe_step(self, rows: int) -> None:
+        self._step_rows.observe(rows)
+        self._tokens.inc(rows)
 
     def observe_request(self, protocol: str, method: str, model: str, code: str, seconds: float) -> None:
         """Counts an answer. `code` is gRPC's name of the status, OK for successful answers only."""

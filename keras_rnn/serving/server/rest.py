@@ -1,87 +1,58 @@
-"""TensorFlow Serving's REST API, with paths for health and metrics, as an ASGI application.
+"""TensorFlow Serving's REST API, with OpenAI's paths, and those for health and metrics, as an ASGI application.
 
 See https://www.tensorflow.org/tfx/serving/api_rest for the requests and answers.
 """
 
 import asyncio
 import json
-import logging
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from google.protobuf.json_format import MessageToDict
-from grpc import StatusCode
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from keras_rnn.serving.layout import MAX_VERSION
 from keras_rnn.serving.server import rest_json
-from keras_rnn.serving.server.errors import (
-    RETRY_AFTER_SECONDS,
-    ServingError,
-    internal,
-    invalid,
-    not_found,
-    too_large,
-    too_late,
-    unauthenticated,
-    unavailable,
-)
+from keras_rnn.serving.server.completions import PATH as COMPLETIONS
+from keras_rnn.serving.server.completions import completions_app
+from keras_rnn.serving.server.errors import ServingError, invalid, not_found
 from keras_rnn.serving.server.inference import Server, classify, predict, signature_of
 from keras_rnn.serving.server.metadata import metadata_response, status_response
 from keras_rnn.serving.server.metrics import Metrics
 from keras_rnn.serving.server.observe import Record, observed
+from keras_rnn.serving.server.openai_json import error_response, models_body
+from keras_rnn.serving.server.rest_request import (
+    SMALL_BODY_BYTES,
+    InFlight,
+    authenticate,
+    error_headers,
+    errors_recorded,
+    read_body,
+    version_number,
+)
 from keras_rnn.serving.server.servable import Arrays, Servable, Signature, row_count
-from keras_rnn.serving.server.tokens import is_allowed
-
-log = logging.getLogger("keras_rnn.serve")
 
 _TARGET = r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
 _INFERENCE = re.compile(_TARGET + r":(?P<method>classify|predict)", re.ASCII | re.IGNORECASE)
 _STATUS = re.compile(_TARGET + r"(?P<metadata>/metadata)?", re.ASCII | re.IGNORECASE)
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-SMALL_BODY_BYTES = 32_768  # a larger one would block the event loop for milliseconds
 
 
 def rest_app(server: Server, metrics: Metrics, ready: Callable[[], bool]) -> ASGIApp:
     """Returns the application. `ready` tells whether the server takes requests."""
-
-    in_flight = 0
-
-    @contextmanager
-    def limit_in_flight() -> Iterator[None]:
-        nonlocal in_flight
-        if in_flight >= server.settings.max_in_flight:
-            raise unavailable("too many requests at a time; try again later")
-        in_flight += 1
-        try:
-            yield
-        finally:
-            in_flight -= 1
+    in_flight = InFlight(server.settings.max_in_flight)
 
     async def v1(request: Request) -> Response:
         client = request.client.host if request.client else ""
         with observed(metrics, server.settings.access_log, "REST", client) as record:
-            try:
+            with errors_recorded(record):
                 async with asyncio.timeout(server.settings.timeout_seconds):
-                    with limit_in_flight():
+                    with in_flight.one_more():
                         return _json(await _answer(server, request, record))
-            except ServingError as error:
-                record.error = error.with_traceback(None)  # the traceback holds the body and the error itself
-            except TimeoutError:
-                record.error = too_late()
-            except asyncio.CancelledError:  # the grace time of a stopping server has passed
-                record.error = unavailable("the server is stopping")
-            except ClientDisconnect:
-                record.error = ServingError(StatusCode.CANCELLED, "the client went away")
-            except Exception:
-                log.exception("a request failed")
-                record.error = internal()
             return _error(record.error)
 
     async def live(request: Request) -> Response:
@@ -92,7 +63,7 @@ def rest_app(server: Server, metrics: Metrics, ready: Callable[[], bool]) -> ASG
 
     async def metrics_page(request: Request) -> Response:
         try:
-            _authenticate(request, server.tokens)
+            authenticate(request, server.tokens)
         except ServingError as error:
             return _error(error)
         return Response(metrics.page(), media_type="text/plain; version=0.0.4")
@@ -112,27 +83,33 @@ def rest_app(server: Server, metrics: Metrics, ready: Callable[[], bool]) -> ASG
         exception_handlers={HTTPException: http_error},
     )
     app.router.redirect_slashes = False
+    completions = completions_app(server, metrics, in_flight)
 
     async def shed_load(scope: Scope, receive: Receive, send: Send) -> None:
         """Refuses a request at once if the queue is full. A refusal must cost much less than an answer."""
         answer = app
         if scope["type"] == "http" and scope["method"] == "POST":
+            is_completion = scope["path"] == COMPLETIONS
+            answer = completions if is_completion else app
             try:
                 server.scheduler.check_room()
             except ServingError as error:
                 metrics.observe_request("REST", "", "", error.code.name, 0.0)
-                answer = _error(error)
+                answer = (error_response if is_completion else _error)(error)
         await answer(scope, receive, send)
 
     return shed_load
 
 
 async def _answer(server: Server, request: Request, record: Record) -> bytes:
-    _authenticate(request, server.tokens)
+    authenticate(request, server.tokens)
     path = request.scope["path"]
     if request.method == "POST" and (match := _INFERENCE.fullmatch(path)):
         record.method = match["method"].lower()
         return await _infer(server, request, record, match)
+    if request.method == "GET" and path == "/v1/models":  # TensorFlow Serving has no such path
+        record.method = "models"
+        return models_body(server.manager.latest_versions())
     if request.method == "GET" and (match := _STATUS.fullmatch(path)):
         record.method = "metadata" if match["metadata"] else "status"
         return _describe(server, record, match)
@@ -140,9 +117,9 @@ async def _answer(server: Server, request: Request, record: Record) -> bytes:
 
 
 async def _infer(server: Server, request: Request, record: Record, match: re.Match) -> bytes:
-    with server.manager.use(match["name"], _version(match), match["label"]) as servable:
+    with server.manager.use(match["name"], version_number(match["version"]), match["label"]) as servable:
         record.model, record.version = servable.name, servable.version
-        body = await _body(request, server.settings.max_body_bytes)
+        body = await read_body(request, server.settings.max_body_bytes)
         if record.method == "classify":
             signature, examples = await _read_body(_read_examples, server, servable, body)
             record.rows = len(examples)
@@ -171,7 +148,7 @@ def _read_inputs(server: Server, servable: Servable, body: bytes) -> tuple[Signa
 
 
 def _describe(server: Server, record: Record, match: re.Match) -> bytes:
-    name, version, label = match["name"], _version(match), match["label"]
+    name, version, label = match["name"], version_number(match["version"]), match["label"]
     if match["metadata"]:
         with server.manager.use(name, version, label) as servable:
             record.model, record.version = servable.name, servable.version
@@ -181,31 +158,6 @@ def _describe(server: Server, record: Record, match: re.Match) -> bytes:
     states = server.manager.version_states(name, version, label)
     record.model = name
     return _dump(_to_dict(status_response(states)))
-
-
-def _version(match: re.Match) -> int | None:
-    if match["version"] is None:
-        return None
-    if len(match["version"]) > 19 or int(match["version"]) > MAX_VERSION:
-        raise invalid(f"Failed to convert version: {match['version'][:100]} to numeric.")
-    return int(match["version"])
-
-
-async def _body(request: Request, limit: int) -> bytes:
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared[:20]) > limit:
-        raise too_large(f"a body takes at most {limit} bytes")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise too_large(f"a body takes at most {limit} bytes")
-    return bytes(body)
-
-
-def _authenticate(request: Request, tokens: tuple[bytes, ...]) -> None:
-    if tokens and not is_allowed(request.headers.get("authorization", "").encode("latin-1"), tokens):
-        raise unauthenticated()
 
 
 def _to_dict(message) -> dict:
@@ -221,9 +173,5 @@ def _json(body: bytes, status: int = 200, headers: dict[str, str] | None = None)
 
 
 def _error(error: ServingError, status: int | None = None) -> Response:
-    headers = {}
-    if error.http_status in (429, 503):
-        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    if error.http_status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
-    return _json(json.dumps({"error": error.message}).encode(), status or error.http_status, headers)
+    body = json.dumps({"error": error.message}).encode()
+    return _json(body, status or error.http_status, error_headers(error))

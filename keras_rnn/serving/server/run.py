@@ -27,6 +27,7 @@ from keras_rnn.serving.server.metrics import Metrics
 from keras_rnn.serving.server.rest import rest_app
 from keras_rnn.serving.server.scheduler import Scheduler
 from keras_rnn.serving.server.settings import ServerSettings, label_versions
+from keras_rnn.serving.server.streams import Streams
 from keras_rnn.serving.server.tokens import read_tokens
 
 BACKLOG = 4096  # connections that wait to be accepted; Linux limits them to somaxconn
@@ -73,9 +74,15 @@ async def _serve(settings: ServerSettings) -> None:
         batching=settings.batching,
         on_batch=metrics.observe_batch,
     )
+    streams = Streams(
+        threads=settings.model_threads,
+        max_streams=settings.max_streams,
+        batching=settings.batching,
+        on_step=metrics.observe_step,
+    )
     manager = ModelManager(Path(settings.models), label_versions(settings.labels), settings.poll_seconds)
-    metrics.watch(lambda: scheduler.waiting, lambda: len(manager.loaded_versions()))
-    server = Server(settings, manager, scheduler, read_tokens(settings.token_file))
+    metrics.watch(lambda: scheduler.waiting, lambda: streams.open_count, lambda: len(manager.loaded_versions()))
+    server = Server(settings, manager, scheduler, streams, read_tokens(settings.token_file))
     loaded, stopping = asyncio.Event(), asyncio.Event()
 
     def ready() -> bool:
@@ -99,6 +106,7 @@ async def _serve(settings: ServerSettings) -> None:
             stopping.set()
             rest.should_exit = True
             await asyncio.gather(rest_task, rpc.stop(settings.grace_seconds))
+            await streams.close()
             await manager.stop()
             await asyncio.to_thread(scheduler.close)
 

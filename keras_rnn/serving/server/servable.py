@@ -4,12 +4,13 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 
-from keras_rnn.serving.layout import MODEL_CARD
+from keras_rnn.serving.layout import MODEL_CARD, SAVED_MODEL
 from keras_rnn.serving.session import open_session
 
 Arrays = dict[str, np.ndarray]
@@ -45,6 +46,8 @@ class Servable:
     It has its own session: `close` frees all of its memory.
 
     signatures: by name.
+    created: when the version was written, in seconds since 1970.
+    generator: set once the version is loaded, if it writes texts.
     rows_independent: False if the answer to a text depends on the batch, so that requests share no call. It is also
         False if no model card says that the answer does not.
     """
@@ -53,6 +56,8 @@ class Servable:
         self.name, self.version = name, version
         self.rows_independent = _rows_independent(directory)
         self.users = 0
+        self.created = int((directory / SAVED_MODEL).stat().st_mtime)
+        self.generator: Any = None
         self._session, signatures = open_session(directory)
         self.signatures = {
             key: _signature(self._session, key, definition)

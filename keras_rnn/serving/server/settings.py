@@ -23,12 +23,14 @@ class ServerSettings:
     host: the address both listen on; the default is reached from this machine only.
     batching: texts of several requests share a call of the model; at most `max_batch_size` texts a call. A text
         waits for others while the model is busy, and up to `max_delay_ms` milliseconds where the last call had more.
-    model_threads: calls of models that run at the same time.
+    model_threads: calls of models that run at the same time; as many steps of models that write texts run beside them.
     max_queue: texts that may wait; beyond them requests are refused (503, UNAVAILABLE).
     max_in_flight: requests at a time, of REST and of gRPC each (503, RESOURCE_EXHAUSTED); REST connections may be
         twice as many.
     max_body_bytes, max_texts, max_text_bytes: of a request (413; INVALID_ARGUMENT, RESOURCE_EXHAUSTED for the bytes).
     max_tokens: numbers in a request that takes no text, such as token ids (413, INVALID_ARGUMENT).
+    max_streams: texts that are being written at a time (503).
+    max_new_tokens: of each text that is written (400).
     max_buffered_bytes: of all REST requests that are not answered yet; at most half of it of one client (503).
     timeout_seconds: for a request from its first byte to its answer (504, DEADLINE_EXCEEDED).
     grace_seconds: for requests in flight when the server stops.
@@ -55,6 +57,8 @@ class ServerSettings:
     max_texts: int = 256
     max_text_bytes: int = 50_000
     max_tokens: int = 16_384
+    max_streams: int = 64
+    max_new_tokens: int = 4096
     max_buffered_bytes: int = 32_000_000
     timeout_seconds: float = 30.0
     grace_seconds: float = 10.0
@@ -77,6 +81,8 @@ class ServerSettings:
         for number in ("max_batch_size", "model_threads", "max_queue", "max_in_flight"):
             checks.whole_number(number, getattr(self, number))
         for number in ("max_body_bytes", "max_texts", "max_text_bytes", "max_tokens", "max_buffered_bytes"):
+            checks.whole_number(number, getattr(self, number))
+        for number in ("max_streams", "max_new_tokens"):
             checks.whole_number(number, getattr(self, number))
         for seconds in ("timeout_seconds", "grace_seconds", "poll_seconds"):
             checks.positive_number(seconds, getattr(self, seconds))

@@ -9,10 +9,13 @@ import numpy as np
 
 from keras_rnn.errors import UsageError
 from keras_rnn.models import text_model
+from keras_rnn.tasks import batches as row_batches
 from keras_rnn.tasks.classification.rows import ClassificationData, LabelledSplit
 from keras_rnn.tasks.inference import logits_function, softmax
 from keras_rnn.tasks.task import Facts
 from keras_rnn.text.options import TextOptions
+
+training_model, batches = row_batches.training_model, row_batches.batches
 
 SMALLEST = {"num_classes": 2, "vocabulary_size": 3, "embeddings": None}
 
@@ -64,6 +67,8 @@ def check_model(model: keras.Model, facts: Facts, path: Path) -> None:
         raise UsageError(
             f"{path} is no classifier: it takes strings of shape {inputs[0].shape}; give its run directory"
         )
+    if model.output_shape[-1] < 2:
+        raise UsageError(f"{path} is no classifier: it has {model.output_shape[-1]} output; give its run directory")
     if (names := facts.get("class_names")) is not None and model.output_shape[-1] != len(names):
         raise UsageError(
             f"{path.parent / 'classes.json'} names {len(names)} classes, but the model has {model.output_shape[-1]}"

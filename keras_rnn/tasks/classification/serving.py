@@ -70,7 +70,9 @@ def rows_independent(model: keras.Model, answers: list[dict]) -> bool:
     return same_alone(answers, "token_ids", "probabilities", ask)
 
 
-def signatures(model: keras.Model, facts: Facts, network: Callable) -> tuple[dict[str, Callable], list]:
+def signatures(
+    model: keras.Model, facts: Facts, network: Callable, trace: Callable[..., Callable]
+) -> tuple[dict[str, Callable], list]:
     """The signatures of a text model, (input) to (outputs), C being the number of classes, and their lookup tables.
 
         serving_default  text string (None,)

@@ -15,6 +15,7 @@ from keras_rnn.layers.crf import TagDecoder
 from keras_rnn.layers.forms import for_this_process
 from keras_rnn.models.tag_objectives import tag_loss
 from keras_rnn.models.tagger import decoded_tagger, tagger_head
+from keras_rnn.tasks import batches as row_batches
 from keras_rnn.tasks.inference import INFERENCE_TOKENS
 from keras_rnn.tasks.prepared import EncodedSplit
 from keras_rnn.tasks.tagging.rows import TaggingData
@@ -23,6 +24,8 @@ from keras_rnn.tasks.task import Facts
 from keras_rnn.text.encoded import length_batches
 from keras_rnn.text.options import TextOptions
 from keras_rnn.text.tokens import token_features
+
+training_model, batches = row_batches.training_model, row_batches.batches
 
 SMALLEST = {
     "num_tags": 2,

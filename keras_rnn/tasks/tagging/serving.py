@@ -49,7 +49,9 @@ def rows_independent(model: keras.Model, answers: list[dict]) -> bool:
     return same_alone(answers, "tokens", "confidence", ask)
 
 
-def signatures(model: keras.Model, facts: Facts, network: Callable) -> tuple[dict[str, Callable], list]:
+def signatures(
+    model: keras.Model, facts: Facts, network: Callable, trace: Callable[..., Callable]
+) -> tuple[dict[str, Callable], list]:
     """The signatures of a full model, (input) to (outputs), and their lookup tables.
 
         serving_default  text string (None,): sentences

@@ -8,6 +8,7 @@ from keras_rnn.tasks.classification import serving as classification_serving
 from keras_rnn.text.vectorizer import adapt_vectorizer
 from tests.support.echo import write_echo_model
 from tests.support.serving import serving
+from tests.support.writers import write_writer
 
 CLASSES = ("negative", "neutral", "positive")
 
@@ -47,3 +48,13 @@ def server(models, tmp_path_factory):
     labels = ["--label", "echo:old=1", "--label", "labelled:stable=1"]
     with serving(models, log, "--poll-seconds", 0.05, *labels) as running:
         yield running
+
+
+@pytest.fixture(scope="package")
+def writers(tmp_path_factory):
+    """A folder of the models `subword` and `word` (version 1), which write texts, and `echo` (1), which does not."""
+    folder = tmp_path_factory.mktemp("writers")
+    for tokens in ("subword", "word"):
+        write_writer(folder / tokens / "1", tokens)
+    write_echo_model(folder / "echo", 1)
+    return folder

@@ -303,7 +303,6 @@ PATHS = {
     "GET /v1/models/echo/versions/7": (404, "Could not find version 7 of model echo"),
     "GET /v1/models/echo/labels/new": (400, "Unrecognized servable version label: new"),
     "GET /v1/models/none/metadata": (404, "Servable not found for request: Latest(none)"),
-    "GET /v1/models": (400, "Malformed request: GET /v1/models"),
     "GET /v1/models/": (400, "Malformed request: GET /v1/models/"),
     "GET /v1/models/echo/versions/x": (400, "Malformed request: GET /v1/models/echo/versions/x"),
     "GET /v1/models/echo/versions/-1": (400, "Malformed request: GET /v1/models/echo/versions/-1"),

@@ -7,6 +7,7 @@ of token ids. A step thus never waits for Python.
 import math
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,7 +16,6 @@ import tensorflow as tf
 from keras_rnn.tasks.prepared import EncodedSplit
 from keras_rnn.text.encoded import length_batches
 from keras_rnn.text.gather import gather_function
-from keras_rnn.training.options import TrainingOptions
 
 POOL_BATCHES = 50  # rows are sorted by length within this many batches: random enough, and hardly any padding
 
@@ -49,21 +49,35 @@ def epoch_token_batches(lengths: np.ndarray, batch_tokens: int, seed: int, epoch
     return [order[batches[index]] for index in rng.permutation(len(batches))]
 
 
+def training_model(token_model: keras.Model, options: Any) -> keras.Model:
+    """The token model itself, which learns from batches of rows."""
+    return token_model
+
+
+def batches(split: EncodedSplit, model: keras.Model, options: Any) -> "EpochBatches":
+    """The batches of rows that a model is trained on; the options are a run's TrainingOptions."""
+    return EpochBatches(split.for_model(model), options)
+
+
 class EpochBatches(keras.callbacks.Callback):
     """The batches of a run: `dataset` is for `fit`, and this for its callbacks, which tells it the epoch.
 
     Args:
         split: the rows.
-        options: say how many rows or tokens a batch takes, and the seed.
+        options: a run's TrainingOptions, which say how many rows or tokens a batch takes, and the seed.
 
     Attributes:
         steps: batches of an epoch.
+        examples, unit: what an epoch reads, as progress counts it.
         dataset: the inputs and the targets of each batch of the epoch under way (see `encoded_batches`), and then its
             end, so that Keras stops there when it takes several steps at a time.
     """
 
-    def __init__(self, split: EncodedSplit, options: TrainingOptions):
+    unit = "examples"
+
+    def __init__(self, split: EncodedSplit, options: Any):
         super().__init__()
+        self.examples = len(split)
         self.split, self.options, self.epoch = split, options, 0
         if options.batch_tokens is None:
             self.steps = math.ceil(len(split) / options.batch_size)

@@ -5,16 +5,16 @@ import psutil
 import pytest
 from tensorflow.python.framework import config
 
-from keras_rnn.tasks.classification.rows import LabelledSplit
-from keras_rnn.text.columns import RowValues
-from keras_rnn.text.encoded import EncodedTexts, save
-from keras_rnn.training.batches import (
+from keras_rnn.tasks.batches import (
     EpochBatches,
     epoch_batches,
     epoch_token_batches,
     training_batches,
     validation_batches,
 )
+from keras_rnn.tasks.classification.rows import LabelledSplit
+from keras_rnn.text.columns import RowValues
+from keras_rnn.text.encoded import EncodedTexts, save
 from keras_rnn.training.options import TrainingOptions
 
 
