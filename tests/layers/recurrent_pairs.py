@@ -42,15 +42,15 @@ def pair(name, units, bidirectional=False, features=FEATURES, batch=None, **opti
     return theirs, ours
 
 
-def everything(layer, x, mask=None, states=(), training=False):
-    """All outputs, and the gradients of a loss made of them with respect to x, the initial states and the weights.
+def graph_of_everything(layer, training=False):
+    """A traced function of x, a mask and initial states: all outputs, and the gradients of a loss made of them with
+    respect to x, the initial states and the weights.
 
-    They are computed in a function, since eager calls run in Keras' loop.
+    Eager calls would run in Keras' loop. One trace serves all masks of a shape.
     """
-    x, states = tf.convert_to_tensor(x), [tf.constant(state) for state in states]
 
-    @tf.function(autograph=False)
-    def outputs_and_gradients(x, states):
+    @tf.function
+    def outputs_and_gradients(x, mask, states):
         with tf.GradientTape() as tape:
             tape.watch([x, *states])
             outputs = tf.nest.flatten(layer(x, mask=mask, initial_state=states or None, training=training))
@@ -58,7 +58,13 @@ def everything(layer, x, mask=None, states=(), training=False):
         watched = [x, *states, *(weight.value for weight in layer.trainable_variables)]
         return outputs, tape.gradient(loss, watched, unconnected_gradients="zero")
 
-    return outputs_and_gradients(x, states)
+    return outputs_and_gradients
+
+
+def everything(layer, x, mask=None, states=(), training=False):
+    """What `graph_of_everything` computes of one call."""
+    mask = None if mask is None else tf.convert_to_tensor(mask)
+    return graph_of_everything(layer, training)(tf.convert_to_tensor(x), mask, [tf.constant(state) for state in states])
 
 
 def traced(layer, x, **options):
@@ -66,8 +72,8 @@ def traced(layer, x, **options):
     return tf.function(functools.partial(layer, **options), autograph=False)(tf.convert_to_tensor(x))
 
 
-def assert_alike(theirs, ours):
+def assert_alike(theirs, ours, what=""):
     for expected, actual in zip(theirs[0], ours[0], strict=True):
-        np.testing.assert_allclose(actual, expected, atol=5e-6)
+        np.testing.assert_allclose(actual, expected, atol=5e-6, err_msg=what)
     for expected, actual in zip(theirs[1], ours[1], strict=True):
-        np.testing.assert_allclose(actual, expected, atol=1e-5 * max(1, np.abs(expected).max()))
+        np.testing.assert_allclose(actual, expected, atol=1e-5 * max(1, np.abs(expected).max()), err_msg=what)

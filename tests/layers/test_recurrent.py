@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.layers.recurrent_pairs import (
     BATCH,
@@ -11,6 +12,7 @@ from tests.layers.recurrent_pairs import (
     TIME,
     assert_alike,
     everything,
+    graph_of_everything,
     pair,
     traced,
     values,
@@ -34,20 +36,26 @@ pytestmark = pytest.mark.usefixtures("few_block_rows")
 
 
 @pytest.mark.parametrize(("name", "units"), CELLS)
-@pytest.mark.parametrize("mask", MASKS)
-def test_outputs_states_and_gradients_are_those_of_keras(name, units, mask, each_way, never_keras_loop):
-    x, mask = values(BATCH, TIME, FEATURES), MASKS[mask]
-    states = [values(BATCH, units, seed=n + 1) for n in range(2 if name == "LSTM" else 1)]
-    expected, ours = [], []
-    for return_state, with_states, options in CASES:
-        theirs, layer = pair(name, units, return_state=return_state, **options)
-        expected.append(everything(theirs, x, mask, states if with_states else ()))
+@pytest.mark.parametrize("masks", [["none"], [name for name in MASKS if name != "none"]], ids=["no mask", "masks"])
+def test_outputs_states_and_gradients_are_those_of_keras(name, units, masks, each_way, never_keras_loop):
+    """One trace of a layer computes with every mask."""
+    x = tf.constant(values(BATCH, TIME, FEATURES))
+    some_states = [tf.constant(values(BATCH, units, seed=n + 1)) for n in range(2 if name == "LSTM" else 1)]
+    tensors = {mask: None if MASKS[mask] is None else tf.constant(MASKS[mask]) for mask in masks}
+    pairs = [pair(name, units, return_state=return_state, **options) for return_state, _, options in CASES]
+    expected = []
+    for (theirs, layer), (_, with_states, _) in zip(pairs, CASES, strict=True):
         layer.runs_alone = False
-        ours.append(layer)
+        graph, states = graph_of_everything(theirs), some_states if with_states else []
+        expected.append({mask: graph(x, tensors[mask], states) for mask in masks})
     never_keras_loop()
     for training in each_way():
-        for results, layer, (_, with_states, _) in zip(expected, ours, CASES, strict=True):
-            assert_alike(results, everything(layer, x, mask, states if with_states else (), training))
+        for results, (_, layer), (_, with_states, options) in zip(expected, pairs, CASES, strict=True):
+            graph, states = graph_of_everything(layer, training), some_states if with_states else []
+            for mask in masks:
+                what = f"{mask}, {options}, training={training}"
+                assert_alike(results[mask], graph(x, tensors[mask], states), what)
+            assert graph.experimental_get_tracing_count() == 1
 
 
 @pytest.mark.parametrize(("name", "units"), CELLS)
