@@ -1,3 +1,4 @@
+import functools
 import itertools
 import json
 import subprocess
@@ -13,11 +14,13 @@ from rich.console import Console
 from keras_rnn import UsageError, check_export, evaluate, export, load_predictor, train
 from keras_rnn.datasets.dataset import Dataset, Split
 from keras_rnn.datasets.slot_requests import slot_requests
+from keras_rnn.serving import saved_model_version
 from keras_rnn.tasks.tagging.evaluation import evaluate_tags, fitted_baselines
 from keras_rnn.tasks.tagging.network import TaggedRows, builder_arguments
 from keras_rnn.tasks.tagging.rows import TaggingData, TokenEncoder
 from keras_rnn.tasks.tagging.spans import Span, figures_by_name, span_figures, spans_of
 from keras_rnn.text.tokens import split_sentences
+from tests.support.exported import check_here
 
 ROOT = Path(__file__).parents[2]
 SMALL = {
@@ -32,9 +35,13 @@ SMALL = {
 REQUEST = "please book a table for four at Blue Lantern tomorrow"
 
 
+@functools.cache
+def whole_splits() -> dict[str, Split]:
+    return {name: Split(**value) for name, value in slot_requests().items()}
+
+
 def dataset(rows: int = 1500) -> Dataset:
-    columns = slot_requests()
-    splits = {name: Split(**value) for name, value in columns.items()}
+    splits = whole_splits()
     return Dataset(
         "slots", (), splits["train"].take(np.arange(rows)), splits["validation"].take(np.arange(200)), splits["test"]
     )
@@ -102,7 +109,8 @@ def test_a_sentence_has_the_same_answer_in_every_batch(run):
     np.testing.assert_allclose(single_prediction.confidence, among.confidence, atol=1e-4)
 
 
-def test_an_export_answers_as_the_run_does(run, tmp_path):
+def test_an_export_answers_as_the_run_does(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(saved_model_version, "check_process", check_here)  # `check_export` starts a fresh process
     version = export(run, tmp_path / "slots")
     assert check_export(version).signatures == 2
     expected, actual = (load_predictor(path).predict([REQUEST, "hello"]) for path in (run.directory, version))
@@ -217,16 +225,42 @@ def test_sentences_are_split(text, tokens):
     assert [token.decode() for token in split_sentences(tf.constant([text]))[0].numpy()] == tokens
 
 
-@pytest.mark.parametrize("model", ["bilstm_crf", "bilstm_softmax", "bilstm_charlstm_crf"])
-def test_other_taggers_predict_and_their_exports_take_many_sentences(model, tmp_path):
-    """Also those that read no characters, and so small that a classifier's rows would run in buckets of like length."""
-    options = {**SMALL, "epochs": 1, "model": model, "hidden_size": 8, "character_hidden_size": 4}
-    options = {name: value for name, value in options.items() if "charlstm" in model or "character" not in name}
-    run = train(dataset(200), out=tmp_path / "run", console=Console(quiet=True), **options)
+OTHERS = ["bilstm_crf", "bilstm_softmax", "bilstm_charlstm_crf"]
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory):
+    """By name, the folders of a run of each and of its export; all exports pass their check in one fresh process.
+
+    Also those that read no characters, and so small that a classifier's rows would run in buckets of like length.
+    """
+    folder, folders = tmp_path_factory.mktemp("others"), {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(saved_model_version, "check_process", check_here)
+        for model in OTHERS:
+            options = {**SMALL, "epochs": 1, "model": model, "hidden_size": 8, "character_hidden_size": 4}
+            options = {name: value for name, value in options.items() if "charlstm" in model or "character" not in name}
+            run = train(dataset(200), out=folder / model / "run", console=Console(quiet=True), **options)
+            folders[model] = run.directory, export(run, folder / model / "m")
+    script = (
+        "import pathlib, sys\n"
+        "sys.modules['keras'] = None\n"
+        "from keras_rnn.serving.check import check_version\n"
+        "print(*(check_version(pathlib.Path(version)).signatures for version in sys.argv[1:]))\n"
+    )
+    versions = [version for _, version in folders.values()]
+    process = subprocess.run([sys.executable, "-c", script, *versions], capture_output=True, text=True, cwd=ROOT)
+    assert process.stdout.split() == ["2"] * len(OTHERS), process.stderr[-2000:]
+    return folders
+
+
+@pytest.mark.parametrize("model", OTHERS)
+def test_other_taggers_predict_and_their_exports_take_many_sentences(model, others):
+    directory, version = others[model]
     texts = [" ".join(["book", *["it"] * (row % 9)]) for row in range(80)]
-    expected = load_predictor(run.directory).predict(texts)
+    expected = load_predictor(directory).predict(texts)
     assert [len(answer.tags) for answer in expected] == [1 + row % 9 for row in range(80)]
-    actual = load_predictor(export(run, tmp_path / "m")).predict(texts)
+    actual = load_predictor(version).predict(texts)
     assert [answer.tags for answer in actual] == [answer.tags for answer in expected]
     for answer, other in zip(expected, actual, strict=True):
         np.testing.assert_allclose(other.confidence, answer.confidence, atol=1e-5)
