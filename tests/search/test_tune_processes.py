@@ -1,3 +1,4 @@
+import contextlib
 import signal
 import subprocess
 import sys
@@ -62,7 +63,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture
 def family(monkeypatch):
-    """A function that finds the processes that the test has begun, and all that these have."""
+    """A function that finds the processes that the test has begun, and all that these have. Its end kills them."""
     marker = uuid.uuid4().hex
     monkeypatch.setenv("KERAS_RNN_TEST", marker)
 
@@ -76,7 +77,14 @@ def family(monkeypatch):
                 continue
         return processes
 
-    return family
+    yield family
+    for _ in range(10):  # a driver that is killed may just have begun another process
+        if not (left := family()):
+            break
+        for process in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(left, timeout=10)
 
 
 @pytest.fixture
