@@ -20,6 +20,7 @@ from keras_rnn.search.tune import SearchFailedError
 from tests.support import tiny
 from tests.support.sweeps import FakeExecutor, good_result
 
+# Its dataset was passed, so it has a fingerprint; the sweep in fixtures/version_0_1, of a named dataset, has none.
 SWEEP_0_1_0 = Path(__file__).parents[1] / "fixtures" / "sweep_0_1_0"
 OPTIONS = {**tiny.SMALL, "hidden_size": [8, 4], "num_layers": [1, 2], "epochs": 2}
 
