@@ -121,6 +121,7 @@ def test_fit_learns_a_rule_that_takes_two_tokens(model):
         metrics=[TagAccuracy(tagger_head(model))],
         steps_per_execution=4,
     )
+    model.optimizer.build(model.trainable_variables)  # or the first step would be traced twice
     model.fit(inputs, tags, batch_size=32, epochs=15, verbose=0)
     loss, accuracy = model.evaluate(inputs, tags, verbose=0)  # dropout hides tokens in training
     assert accuracy > 0.97
@@ -166,6 +167,7 @@ def test_mixed_precision_gives_float32_scores(variant):
     inputs = inputs_for(model)
     assert model(inputs).dtype == tf.float32
     model.compile(keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam()), tag_loss(tagger_head(model)))
+    model.optimizer.build(model.trainable_variables)
     assert np.isfinite(model.fit(inputs, TAGS, verbose=0).history["loss"][0])
     np.testing.assert_allclose(np.asarray(decoded(inputs)["marginals"]).sum(-1), TAGS >= 0, atol=1e-6)
 
