@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from dataclasses import asdict
+from itertools import chain
 from typing import Annotated
 
 import typer
@@ -29,7 +30,6 @@ def generate(
     ] = None,
 ):
     """Go on with a text as a language model writes it; the text appears as it is made."""
-
     import_tensorflow()
     import keras_rnn
 
@@ -47,15 +47,12 @@ def generate(
         seed=seed,
     )
     sys.stdout.reconfigure(encoding="utf-8")
-    number = -1
-    for index, part in parts:
-        while number < index:
-            number += 1
+    next_sample = 0
+    for index, part in chain(parts, [(samples - 1, "")]):  # the last ones may have no part
+        for number in range(next_sample, index + 1):
             _begin(number, samples, prompt)
+        next_sample = index + 1
         print(part, end="", flush=True)
-    while number < samples - 1:  # the last ones are empty
-        number += 1
-        _begin(number, samples, prompt)
     print()
 
 
@@ -75,7 +72,6 @@ def score(
     tokens: Annotated[bool, typer.Option("--tokens", help="Each token with its nats, too.")] = False,
 ):
     """Print a JSON line with what each text costs: its tokens, nats and perplexity."""
-
     import_tensorflow()
     import keras_rnn
 

@@ -8,32 +8,26 @@ MERITY = "Merity et al. 2018, arXiv 1708.02182 (AWD-LSTM), smaller"
 
 LANGUAGE_MODEL_TRAINING = {"epochs": 10, "batch_size": 16, "learning_rate": 6e-3, "learning_rate_decay": "cosine"}
 
+TWO_LAYERS_256 = {
+    "embedding_size": 256,
+    "hidden_size": 256,
+    "num_layers": 2,
+    "input_dropout": 0.3,
+    "dropout": 0.3,
+    "output_dropout": 0.3,
+}
+
 # name -> (description, hyperparameters, training settings, source)
 LANGUAGE_MODELS = {
     "lstm_lm_2x256": (
         "the default: two LSTM layers, tied weights; a small text of subwords in minutes on a CPU",
-        {
-            "embedding_size": 256,
-            "hidden_size": 256,
-            "num_layers": 2,
-            "input_dropout": 0.3,
-            "dropout": 0.3,
-            "output_dropout": 0.3,
-        },
+        TWO_LAYERS_256,
         {},
         ZAREMBA,
     ),
     "gru_lm": (
         "two GRU layers, tied weights",
-        {
-            "cell": "gru",
-            "embedding_size": 256,
-            "hidden_size": 256,
-            "num_layers": 2,
-            "input_dropout": 0.3,
-            "dropout": 0.3,
-            "output_dropout": 0.3,
-        },
+        {**TWO_LAYERS_256, "cell": "gru"},
         {},
         "Cho et al. 2014, arXiv 1406.1078",
     ),

@@ -57,14 +57,7 @@ def score(model: str | Path, texts: Iterable[str]) -> Iterator[Any]:
     Raises:
         UsageError: no such model, or a model that predicts no tokens.
     """
-    path = Path(model)
-    if (path / CONFIG).is_file():
-        run = open_run(path)
-        scorer = _writing(run.task, path).keras_scorer(run.model, run.facts)
-    else:
-        task, function, card = saved_model_functions(path)
-        scorer = _writing(task, path).saved_model_scorer(function, card)
-    return scorer.score(texts)
+    return _open(model, "scorer")[1].score(texts)
 
 
 def load_writer(path: str | Path) -> tuple[Task, Any]:
@@ -73,12 +66,17 @@ def load_writer(path: str | Path) -> tuple[Task, Any]:
     Raises:
         UsageError: `path` is neither, or the task's models write no texts.
     """
+    return _open(path, "writer")
+
+
+def _open(path: str | Path, part: str) -> tuple[Task, Any]:
+    """The task of a run directory or a SavedModel, and its "writer" or "scorer"."""
     path = Path(path)
     if (path / CONFIG).is_file():
         run = open_run(path)
-        return run.task, _writing(run.task, path).keras_writer(run.model, run.facts)
+        return run.task, getattr(_writing(run.task, path), f"keras_{part}")(run.model, run.facts)
     task, function, card = saved_model_functions(path)
-    return task, _writing(task, path).saved_model_writer(function, card)
+    return task, getattr(_writing(task, path), f"saved_model_{part}")(function, card)
 
 
 def _writing(task: Task, path: str | Path) -> Writing:

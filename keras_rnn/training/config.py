@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_rnn.datasets.options import DataOptions
 from keras_rnn.errors import UsageError, unknown_name
-from keras_rnn.tasks import DEFAULT_TASK, get_contract
+from keras_rnn.tasks import DEFAULT_TASK, get_contract, get_task
 from keras_rnn.text.options import TextOptions
 from keras_rnn.training.hyperparameters import hyperparameter_names
 from keras_rnn.training.options import ModelOptions, TrainingOptions
@@ -66,7 +66,6 @@ def run_config(task: str = DEFAULT_TASK, **options) -> RunConfig:
         UsageError: an unknown option, or a value out of its range.
     """
     from keras_rnn.models import get_model_entry
-    from keras_rnn.tasks import get_task
 
     task_object = get_task(task)
     options.setdefault("model", task_object.default_model)
@@ -111,6 +110,7 @@ def config_from_dict(values: Any) -> RunConfig:
     if isinstance(values, Mapping):
         values = {"task": DEFAULT_TASK, **values}  # configs of version 0.1 have no task
     _check_fields("a run's config", values, ("task", *SECTIONS))
+    get_task(values["task"])  # whose import registers its models
     types = section_types(values["task"])
     sections = {
         section: {**LATER_FIELDS.get(section, {}), **values[section]}

@@ -6,7 +6,6 @@ from typing import Any
 
 from keras_rnn.checks import flag, one_of, positive_number, rate, whole_number
 from keras_rnn.errors import UsageError
-from keras_rnn.tasks import load_tasks
 from keras_rnn.training.hyperparameters import check_hyperparameter_names
 
 
@@ -24,7 +23,6 @@ class ModelOptions:
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
-        load_tasks()  # whose import registers their models
         check_hyperparameter_names(self.model, self.hyperparameters)
         values = {
             option: list(value) if isinstance(value, tuple) else value for option, value in self.hyperparameters.items()

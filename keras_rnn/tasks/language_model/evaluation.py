@@ -13,14 +13,9 @@ from keras_rnn.datasets import Split
 from keras_rnn.files import write_json
 from keras_rnn.models import token_model_of
 from keras_rnn.tasks.language_model.context import NGRAM_SYSTEMS, loss_by_position
-from keras_rnn.tasks.language_model.network import corpus_figures, nats_function
-from keras_rnn.tasks.language_model.rows import (
-    DocumentsSplit,
-    documents_ids,
-    encoded_documents,
-    reading_of,
-    tokenizer_of,
-)
+from keras_rnn.tasks.language_model.network import corpus_figures, nats_function, split_figures
+from keras_rnn.tasks.language_model.rows import DocumentsSplit, documents_ids, encoded_documents, reading_of
+from keras_rnn.tasks.language_model.text_model import tokenizer_inside
 from keras_rnn.tasks.pictures import save_figure
 from keras_rnn.tasks.task import Facts, Table
 from keras_rnn.text.piece_tokenizer import FIRST_PIECE_ID
@@ -59,8 +54,7 @@ def encoded_evaluator(model: keras.Model, facts: Facts) -> Callable[[DocumentsSp
     nats_of = nats_function(token_model_of(model))
 
     def evaluate(split: DocumentsSplit) -> Evaluation:
-        total = sum(float(nats.sum(dtype=np.float64)) for nats in nats_of(split))
-        figures: dict[str, Any] = corpus_figures(total, split.predictions, split.characters)
+        figures: dict[str, Any] = split_figures(nats_of, split)
         return Evaluation(**figures, tokens=split.predictions, by_position=loss_by_position(nats_of, split))
 
     return evaluate
@@ -69,7 +63,7 @@ def encoded_evaluator(model: keras.Model, facts: Facts) -> Callable[[DocumentsSp
 def row_evaluator(model: keras.Model, facts: Facts, baselines: Mapping[str, Any]) -> Callable[[Split], Evaluation]:
     """A function from documents to the evaluation of a full model, and of `baselines` on them."""
     evaluate_encoded, reading = encoded_evaluator(model, facts), reading_of(facts)
-    tokenizer = tokenizer_of(facts)
+    tokenizer = tokenizer_inside(model)
     systems: dict[str, Callable] = {}
 
     def evaluate(split: Split) -> Evaluation:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -152,15 +153,15 @@ def corpus_figures(total_nats: float, tokens: int, characters: int) -> dict[str,
     }
 
 
+def split_figures(nats_of: Callable[[DocumentsSplit], list[np.ndarray]], split: DocumentsSplit) -> dict[str, float]:
+    """`corpus_figures` of a split, by what `nats_function` gives."""
+    total = sum(float(nats.sum(dtype=np.float64)) for nats in nats_of(split))
+    return corpus_figures(total, split.predictions, split.characters)
+
+
 def figures_function(model: CarriedStateModel, facts: Facts) -> Callable[[DocumentsSplit], dict[str, float]]:
     """A function from a split to its figures, traced once."""
-    nats_of = nats_function(model.network)
-
-    def figures(split: DocumentsSplit) -> dict[str, float]:
-        total = sum(float(nats.sum(dtype=np.float64)) for nats in nats_of(split))
-        return corpus_figures(total, split.predictions, split.characters)
-
-    return figures
+    return partial(split_figures, nats_function(model.network))
 
 
 def check_model(model: keras.Model, facts: Facts, path: Path) -> None:

@@ -16,7 +16,7 @@ from keras_rnn.models import token_model_of
 from keras_rnn.tasks.inference import TEXT_CHARACTERS
 from keras_rnn.tasks.language_model.contract import writes
 from keras_rnn.tasks.language_model.generation import Generator, generator_of
-from keras_rnn.tasks.language_model.rows import tokenizer_of
+from keras_rnn.tasks.language_model.text_model import tokenizer_inside
 from keras_rnn.tasks.task import Facts
 from keras_rnn.text.encoded import length_batches
 
@@ -118,9 +118,9 @@ class Predictor:
         return [answers[row] for row in range(len(texts))]
 
 
-def generator_of_model(model: keras.Model, facts: Facts) -> Generator:
+def generator_of_model(model: keras.Model) -> Generator:
     """The Generator of a full model, for graphs of this process."""
-    return generator_of(tokenizer_of(facts), token_model_of(model), lambda function, spec, inlined=False: function)
+    return generator_of(tokenizer_inside(model), token_model_of(model), lambda function, spec, inlined=False: function)
 
 
 def keras_predictor(model: keras.Model, facts: Facts | None) -> Predictor:
@@ -144,7 +144,7 @@ def keras_predictor(model: keras.Model, facts: Facts | None) -> Predictor:
 
     if not writes(facts):
         return Predictor(scores, None)
-    generate = generate_function(generator_of_model(model, facts))
+    generate = generate_function(generator_of_model(model))
     return Predictor(scores, lambda texts, options: generate(tf.constant(texts), **options)["text"].numpy())
 
 

@@ -46,7 +46,7 @@ def answers(model: keras.Model, facts: Facts, samples: Sequence[str]) -> list[di
         outputs = {name: value.numpy() for name, value in model(tf.constant(texts), training=False).items()}
         columns = {}
         if writes(facts):
-            generator = generator_of_model(model, facts)
+            generator = generator_of_model(model)
             options = Sampling(length=CHECKED_TOKENS, temperature=0.0, top_p=1.0).arrays(len(texts))
             columns = {
                 **generate_function(generator)(tf.constant(texts), **options),

@@ -117,7 +117,7 @@ def _check_writes(facts: Mapping[str, Any]) -> None:
 def keras_writer(model: keras.Model, facts: Facts) -> Writer:
     """A Writer of a run's model; UsageError where it reads backwards."""
     _check_writes(facts)
-    generator = generator_of_model(model, facts)
+    generator = generator_of_model(model)
 
     def graph(function: Callable, *names: str) -> Callable:
         @tf.function(input_signature=signature_specs(names), autograph=False)
